@@ -1,0 +1,81 @@
+"""The two families of named errors: this exposure is bad, or the configuration is."""
+
+
+class SkyloomError(Exception):
+    """Base of every error that Skyloom raises on purpose.
+
+    The message of a subclass says what was found, what is needed and what to look at.
+    """
+
+    @property
+    def reason(self):
+        """Class name without ``Error``: the word that the visit summary and the tombstones show."""
+        return type(self).__name__.removesuffix("Error")
+
+
+class DataError(SkyloomError):
+    """This exposure cannot be used; its products become tombstones and the survey goes on."""
+
+
+class ConfigError(SkyloomError):
+    """The configuration or a table is wrong; nothing may start."""
+
+
+class UpstreamFailure(DataError):  # noqa: N818 (the name says what happened, and is part of the file format)
+    """An input is a tombstone: the stage before has already said why.
+
+    Parameters
+    ----------
+    path : str
+        The tombstone that was read.
+    reason : str
+        Reason of the original failure, kept so that the first cause stays visible.
+    message : str
+        Message of the original failure.
+    """
+
+    def __init__(self, path, reason, message):
+        origin = message if "[first seen in " in message else f"{message} [first seen in {path}]"
+        super().__init__(origin)
+        self.path = path
+        self.original_reason = reason
+        self.original_message = message
+
+    @property
+    def reason(self):
+        """Reason of the first failure upstream."""
+        return self.original_reason
+
+
+class CorruptProductError(SkyloomError):
+    """A product's bytes differ from what was written, or it is no product of Skyloom's at all.
+
+    Neither the exposure nor the configuration is to blame, so the job fails loudly.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    detail : str
+        What does not fit.
+    """
+
+    def __init__(self, path, detail):
+        super().__init__(f"{path}: {detail}; delete the file and let Snakemake make it again")
+        self.path = path
+        self.detail = detail
+
+
+class ImageShapeError(SkyloomError):
+    """Arrays that must cover the same pixels do not.
+
+    Parameters
+    ----------
+    shapes : dict of str to tuple
+        Shape of each array by name.
+    """
+
+    def __init__(self, shapes):
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        super().__init__(f"arrays of one image have different shapes: {listed}")
+        self.shapes = shapes

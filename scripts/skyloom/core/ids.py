@@ -1,0 +1,125 @@
+"""Deterministic 64-bit identifiers of sources and objects."""
+
+import numpy as np
+
+from skyloom.core.errors import DataError
+
+DETECTOR_BITS, SOURCE_BITS = 9, 23
+PATCH_BITS, OBJECT_BITS = 14, 29
+TRACT_BITS, VISIT_BITS = 20, 31
+
+
+class IdRangeError(DataError):
+    """A number does not fit in its part of an identifier.
+
+    Parameters
+    ----------
+    name : str
+        Which part.
+    value, limit : int
+        The number and the first one that is too large.
+    """
+
+    def __init__(self, name, value, limit):
+        super().__init__(f"{name} {value} does not fit in an identifier, which holds 0 to {limit - 1}")
+        self.name, self.value, self.limit = name, value, limit
+
+
+def _check(name, value, n_bit):
+    """Raise unless 0 <= value < 2^n_bit."""
+    if not 0 <= value < 1 << n_bit:
+        raise IdRangeError(name, value, 1 << n_bit)
+
+
+def source_ids(visit, detector, n_source):
+    """Identifiers of a detector's sources: 31 bits visit, 9 detector, 23 running number.
+
+    Parameters
+    ----------
+    visit, detector : int
+        Where they were found.
+    n_source : int
+        How many.
+
+    Returns
+    -------
+    ndarray, shape (n_source,), int64
+        Identifiers in running order.
+
+    Raises
+    ------
+    IdRangeError
+        If a part does not fit.
+    """
+    _check("visit", visit, VISIT_BITS)
+    _check("detector", detector, DETECTOR_BITS)
+    _check("number of sources", n_source, SOURCE_BITS)
+    base = (int(visit) << (DETECTOR_BITS + SOURCE_BITS)) | (int(detector) << SOURCE_BITS)
+    return np.int64(base) + np.arange(n_source, dtype=np.int64)
+
+
+def object_ids(tract, patch_index, n_object, first=0):
+    """Identifiers of a patch's objects: 20 bits tract, 14 patch, 29 running number.
+
+    Parameters
+    ----------
+    tract, patch_index : int
+        Tract and the patch's number in it.
+    n_object : int
+        How many.
+    first : int
+        Running number of the first one.
+
+    Returns
+    -------
+    ndarray, shape (n_object,), int64
+        Identifiers in running order.
+
+    Raises
+    ------
+    IdRangeError
+        If a part does not fit.
+    """
+    _check("tract", tract, TRACT_BITS)
+    _check("patch", patch_index, PATCH_BITS)
+    _check("number of objects", first + n_object, OBJECT_BITS)
+    base = (int(tract) << (PATCH_BITS + OBJECT_BITS)) | (int(patch_index) << OBJECT_BITS)
+    return np.int64(base) + np.arange(first, first + n_object, dtype=np.int64)
+
+
+def unpack_source_ids(ids):
+    """Split source identifiers.
+
+    Parameters
+    ----------
+    ids : array_like of int64, shape (n,)
+        Identifiers.
+
+    Returns
+    -------
+    visit, detector, number : ndarray, shape (n,), int64
+        Their parts.
+    """
+    ids = np.asarray(ids, dtype=np.int64)
+    visit = ids >> (DETECTOR_BITS + SOURCE_BITS)
+    detector = (ids >> SOURCE_BITS) & ((1 << DETECTOR_BITS) - 1)
+    return visit, detector, ids & ((1 << SOURCE_BITS) - 1)
+
+
+def unpack_object_ids(ids):
+    """Split object identifiers.
+
+    Parameters
+    ----------
+    ids : array_like of int64, shape (n,)
+        Identifiers.
+
+    Returns
+    -------
+    tract, patch_index, number : ndarray, shape (n,), int64
+        Their parts.
+    """
+    ids = np.asarray(ids, dtype=np.int64)
+    tract = ids >> (PATCH_BITS + OBJECT_BITS)
+    patch_index = (ids >> OBJECT_BITS) & ((1 << PATCH_BITS) - 1)
+    return tract, patch_index, ids & ((1 << OBJECT_BITS) - 1)

@@ -1,0 +1,212 @@
+"""Images in memory: pixels with mask and variance, and the exposure around them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skyloom.core.errors import ImageShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedImage:
+    """Pixels of one detector, patch or difference; arrays are indexed ``[y, x]``.
+
+    Attributes
+    ----------
+    image : ndarray, shape (ny, nx), float32
+        Surface brightness [nJy] once calibrated, [electron] before.
+    mask : ndarray, shape (ny, nx), uint32
+        Bits of `skyloom.core.mask_planes`; 0 is a good pixel.
+    variance : ndarray, shape (ny, nx), float32
+        Variance of `image` in its unit squared; no covariance is kept.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    variance: np.ndarray
+
+    def __post_init__(self):
+        """Refuse planes of different shapes."""
+        shapes = {name: getattr(self, name).shape for name in ("image", "mask", "variance")}
+        if len(set(shapes.values())) != 1:
+            raise ImageShapeError(shapes)
+
+    @property
+    def shape(self):
+        """Number of rows and columns."""
+        return self.image.shape
+
+    def is_masked(self, planes):
+        """Return where any bit of `planes` is set (ndarray of bool, shape (ny, nx))."""
+        return (self.mask & planes) != 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureInfo:
+    """What is known of an exposure beside its pixels.
+
+    Attributes
+    ----------
+    visit, detector : int
+        Identity; -1 for a coadd.
+    band : str
+        Band's name.
+    mjd : float
+        Mid-exposure [MJD TAI].
+    exposure_time : float
+        Open-shutter time [s].
+    airmass : float
+        Airmass at mid-exposure.
+    ra, dec : float
+        Commanded boresight [degree, ICRS].
+    rotation : float
+        Position angle of the focal plane's +y axis [degree, East of North].
+    pointing_uncertainty : float
+        How far the commanded boresight may be off [arcsec].
+    gain, read_noise : float
+        Means over the amplifiers [electron/ADU], [electron].
+    camera : str
+        Camera's name.
+    tract, patch, kind : int, str, str
+        Of a warp, coadd or template; -1 and empty otherwise.
+    origin : tuple of int
+        The array's first pixel (x0, y0) in the pixels of its patch: warps are cropped.
+    """
+
+    visit: int = -1
+    detector: int = -1
+    band: str = ""
+    mjd: float = 0.0
+    exposure_time: float = 0.0
+    airmass: float = 1.0
+    ra: float = 0.0
+    dec: float = 0.0
+    rotation: float = 0.0
+    pointing_uncertainty: float = 0.0
+    gain: float = 1.0
+    read_noise: float = 0.0
+    camera: str = ""
+    tract: int = -1
+    patch: str = ""
+    kind: str = ""
+    origin: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Smooth background on a mesh of square bins.
+
+    Attributes
+    ----------
+    mesh : ndarray, shape (my, mx), float32
+        Level at the bins' centres, in the image's unit.
+    bin_size : int
+        Side of a bin [pixel]; the last bin of a row or column may reach over the edge.
+    shape : tuple of int
+        Shape (ny, nx) of the image that it belongs to.
+    """
+
+    mesh: np.ndarray
+    bin_size: int
+    shape: tuple[int, int]
+
+    def image(self):
+        """Return the background of each pixel by cubic interpolation of the mesh (ndarray, float32).
+
+        The mesh is extended linearly beyond its outer centres, so that a plane stays a plane up to the edge.
+        """
+        rows = _mesh_weights(self.mesh.shape[0], self.bin_size, self.shape[0])
+        columns = _mesh_weights(self.mesh.shape[1], self.bin_size, self.shape[1])
+        return (rows @ self.mesh.astype(np.float64) @ columns.T).astype(np.float32)
+
+
+def _mesh_weights(n_bin, bin_size, n_pixel):
+    """Matrix (n_pixel, n_bin) of Catmull-Rom weights of the mesh at each pixel."""
+    position = (np.arange(n_pixel) + 0.5) / bin_size - 0.5
+    lower = np.floor(position).astype(int)
+    t = position - lower
+    cubic = np.stack(
+        [
+            -0.5 * t + t**2 - 0.5 * t**3,
+            1 - 2.5 * t**2 + 1.5 * t**3,
+            0.5 * t + 2 * t**2 - 1.5 * t**3,
+            -0.5 * t**2 + 0.5 * t**3,
+        ]
+    )
+    weights = np.zeros((n_pixel, n_bin))
+    pixel = np.arange(n_pixel)
+    for tap in range(4):
+        _add_extended_node(weights, pixel, lower + tap - 1, cubic[tap])
+    return weights
+
+
+def _add_extended_node(weights, pixel, node, weight):
+    """Add the weight of mesh node `node`, nodes beyond the mesh being linear extrapolations of the last two."""
+    n_bin = weights.shape[1]
+    last = n_bin - 1
+    beyond = np.where(node < 0, -node, np.where(node > last, node - last, 0))
+    edge = np.clip(node, 0, last)
+    inner = np.clip(np.where(node < 0, 1, np.where(node > last, last - 1, edge)), 0, last)
+    np.add.at(weights, (pixel, edge), weight * (1 + beyond))
+    np.add.at(weights, (pixel, inner), -weight * beyond)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """An image with everything that a later stage needs of it.
+
+    Attributes
+    ----------
+    pixels : MaskedImage
+        The pixels.
+    info : ExposureInfo
+        Identity and circumstances.
+    wcs : Wcs or None
+        Pixel to sky.
+    psf : PixelPsf, CellPsf or None
+        Point spread function at any point.
+    photo_calib : FieldPolynomial or None
+        Zero point [nJy/electron] that was applied to the pixels.
+    background : Background or None
+        What was subtracted, in the image's unit.
+    ap_corr : FieldPolynomial or None
+        Factor that turns a PSF flux into a total flux.
+    wcs_fit : WcsFit or None
+        Quality of the astrometric fit.
+    inputs : pyarrow.Table or None
+        Inputs of a coadd with their weights (schema COADD_INPUT).
+    noise_correlation : float
+        Noise power at zero frequency over the mean pixel variance: 1 for white noise, above 1 once resampled.
+        The error of a flux summed over many pixels is that of white noise times the root of it.
+    """
+
+    pixels: MaskedImage
+    info: ExposureInfo
+    wcs: Any = None
+    psf: Any = None
+    photo_calib: Any = None
+    background: Background | None = None
+    ap_corr: Any = None
+    wcs_fit: Any = None
+    inputs: Any = field(default=None, repr=False)
+    noise_correlation: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DifferenceImage:
+    """A difference with what it was made from.
+
+    Attributes
+    ----------
+    exposure : Exposure
+        Decorrelated difference [nJy]; its variance is that of the white noise, its PSF the one after matching.
+    template : ndarray, shape (ny, nx), float32
+        Template on the science pixels before matching [nJy]; NaN without coverage.
+    kernel : MatchingKernel
+        The matching kernel.
+    """
+
+    exposure: Exposure
+    template: np.ndarray
+    kernel: Any

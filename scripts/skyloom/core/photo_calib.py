@@ -1,0 +1,102 @@
+"""Smooth functions over a detector: the zero point and the aperture correction."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPolynomial:
+    """Chebyshev polynomial of the position on a detector.
+
+    Attributes
+    ----------
+    coefficients : ndarray, shape (n + 1, n + 1), float64
+        Coefficient [i, j] belongs to T_i(v) T_j(u): rows follow y, columns x.
+    domain : tuple of float
+        (x0, x1, y0, y1), mapped to [-1, 1] in each coordinate.
+    covariance : ndarray, shape (m, m), float64, or None
+        Covariance of the raveled coefficients; None when unknown.
+    """
+
+    coefficients: np.ndarray
+    domain: tuple[float, float, float, float]
+    covariance: np.ndarray | None = None
+
+    def _unit_coordinates(self, x, y):
+        """Map pixel positions to [-1, 1]."""
+        x0, x1, y0, y1 = self.domain
+        u = (2 * np.asarray(x, dtype=np.float64) - x0 - x1) / (x1 - x0)
+        v = (2 * np.asarray(y, dtype=np.float64) - y0 - y1) / (y1 - y0)
+        return u, v
+
+    def evaluate(self, x, y):
+        """Value at positions (ndarray of the shape of `x`, float64).
+
+        Parameters
+        ----------
+        x, y : array_like
+            Pixel positions of equal shape.
+        """
+        u, v = self._unit_coordinates(x, y)
+        return chebyshev.chebval2d(v, u, self.coefficients)
+
+    def error(self, x, y):
+        """Standard error at positions from the covariance.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (n,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (n,), float64
+            Standard errors; NaN when no covariance is known.
+        """
+        u, v = self._unit_coordinates(np.atleast_1d(x), np.atleast_1d(y))
+        if self.covariance is None:
+            return np.full(u.shape, np.nan)
+        degree = self.coefficients.shape[0] - 1
+        design = chebyshev.chebvander2d(v, u, [degree, degree])
+        return np.sqrt(np.einsum("ni,ij,nj->n", design, self.covariance, design))
+
+    def image(self, shape):
+        """Value at every pixel.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Shape (ny, nx).
+
+        Returns
+        -------
+        ndarray, shape (ny, nx), float32
+            The function on the pixel grid.
+        """
+        u, _ = self._unit_coordinates(np.arange(shape[1]), np.zeros(shape[1]))
+        _, v = self._unit_coordinates(np.zeros(shape[0]), np.arange(shape[0]))
+        return chebyshev.chebgrid2d(v, u, self.coefficients).astype(np.float32)
+
+
+def constant_field(value, shape, error=None):
+    """Field polynomial that is the same everywhere.
+
+    Parameters
+    ----------
+    value : float
+        The value.
+    shape : tuple of int
+        Shape (ny, nx) of the detector.
+    error : float, optional
+        Standard error of the value.
+
+    Returns
+    -------
+    FieldPolynomial
+        Of degree 0.
+    """
+    covariance = None if error is None else np.array([[float(error) ** 2]])
+    domain = (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
+    return FieldPolynomial(np.array([[float(value)]]), domain, covariance)

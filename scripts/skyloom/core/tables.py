@@ -1,0 +1,137 @@
+"""Tables in memory: Arrow columns that carry their unit and description."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from skyloom.core.errors import SkyloomError
+
+ARROW_TYPES = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "float64": pa.float64(),
+    "float32": pa.float32(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+}
+
+
+class TableColumnsError(SkyloomError):
+    """Columns given do not match the schema.
+
+    Parameters
+    ----------
+    schema : str
+        The schema's name.
+    missing, unknown : list of str
+        Columns that lack, and that do not belong.
+    """
+
+    def __init__(self, schema, missing, unknown):
+        super().__init__(f"table {schema}: missing columns {missing}, unknown columns {unknown}")
+        self.missing, self.unknown = missing, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name : str
+        Its name, that of the published schemas where one exists.
+    type : str
+        A key of `ARROW_TYPES`.
+    unit : str
+        Unit in the form of astropy.units; empty for none.
+    description : str
+        One sentence.
+    """
+
+    name: str
+    type: str
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """Names, types, units and descriptions of a table's columns.
+
+    Attributes
+    ----------
+    name : str
+        The table's name.
+    columns : tuple of Column
+        Its columns in order.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def arrow_schema(self):
+        """Return the pyarrow.Schema with unit and description in each field's metadata."""
+        return pa.schema(
+            [
+                pa.field(c.name, ARROW_TYPES[c.type], metadata={"unit": c.unit, "description": c.description})
+                for c in self.columns
+            ]
+        )
+
+    def table(self, values):
+        """Build a table.
+
+        Parameters
+        ----------
+        values : dict of str to array_like, shape (n,)
+            One array a column, all of them.
+
+        Returns
+        -------
+        pyarrow.Table
+            The table; NaN stays NaN, None becomes null.
+
+        Raises
+        ------
+        TableColumnsError
+            If a column is missing or unknown.
+        """
+        names = [c.name for c in self.columns]
+        missing = [name for name in names if name not in values]
+        unknown = [name for name in values if name not in names]
+        if missing or unknown:
+            raise TableColumnsError(self.name, missing, unknown)
+        arrays = [_arrow_array(values[c.name], ARROW_TYPES[c.type]) for c in self.columns]
+        return pa.table(arrays, schema=self.arrow_schema())
+
+    def empty(self):
+        """Return the table without rows (pyarrow.Table)."""
+        return self.arrow_schema().empty_table()
+
+
+def _arrow_array(values, arrow_type):
+    """Arrow array of one column; NumPy arrays are cast first, which is fast and checks the kind."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
+        return pa.array(values.astype(arrow_type.to_pandas_dtype(), copy=False), type=arrow_type, from_pandas=False)
+    return pa.array(list(values), type=arrow_type)
+
+
+def column(table, name):
+    """Return a column as a NumPy array, without a copy where Arrow allows it.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        The table.
+    name : str
+        The column.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Its values; text as objects; nulls of a number column as NaN.
+    """
+    chunked = table.column(name)
+    combined = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+    return combined.to_numpy(zero_copy_only=False)

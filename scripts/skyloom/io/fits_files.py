@@ -1,0 +1,235 @@
+"""FITS products: a bare primary HDU with status and hash, checksums in the extensions, provenance last."""
+
+import io as byte_streams
+import json
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from skyloom.core.errors import CorruptProductError, UpstreamFailure
+from skyloom.io.integrity import ZEROS, stamp, verify, write_bytes
+from skyloom.io.provenance import Provenance, provenance_from_json
+
+FORMAT_VERSION = 1
+HASH_MARKER = b"FILEHASH= '"
+# The hash stands in the primary header, which is short; nothing behind it can be mistaken for it.
+HASH_SEARCH_END = 2880 * 20
+# Astropy writes the time of day into the checksum cards' comments unless it is given a text.
+CHECKSUM_COMMENT = "HDU checksum"
+
+
+def write_fits(path, cards, hdus, provenance):
+    """Write a product whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name.
+    cards : dict of str to (value, str)
+        Value and comment of cards for the primary header.
+    hdus : list of astropy HDU
+        The extensions.
+    provenance : Provenance
+        What made it.
+    """
+    _write(path, {"STATUS": ("OK", "OK, or FAILED for a tombstone"), **cards}, [*hdus, _provenance_hdu(provenance)])
+
+
+def write_fits_tombstone(path, error, provenance):
+    """Write a file that holds no image but says why.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name.
+    error : DataError
+        What went wrong.
+    provenance : Provenance
+        What made it.
+    """
+    message = str(error).encode("ascii", "replace").decode()
+    cards = {
+        "STATUS": ("FAILED", "OK, or FAILED for a tombstone"),
+        "REASON": (error.reason, "class of the error"),
+        "MESSAGE": (message, ""),
+        "PROVENAN": (provenance.to_json(), ""),
+    }
+    _write(path, cards, [])
+
+
+def _write(path, cards, hdus):
+    """Serialise in memory, stamp the hash, write and rename."""
+    primary = fits.PrimaryHDU()
+    primary.header["FILEHASH"] = (ZEROS.decode(), "")
+    primary.header["SKYLOOM"] = (FORMAT_VERSION, "version of the file format")
+    for key, value in cards.items():
+        primary.header[key] = value
+    for hdu in hdus:
+        hdu.add_datasum(when=CHECKSUM_COMMENT)
+        hdu.add_checksum(when=CHECKSUM_COMMENT, override_datasum=False)
+    sink = byte_streams.BytesIO()
+    fits.HDUList([primary, *hdus]).writeto(sink, output_verify="exception")
+    write_bytes(path, stamp(bytearray(sink.getbuffer()), HASH_MARKER))
+
+
+def _provenance_hdu(provenance):
+    """Table HDU of two text columns."""
+    entries = json.loads(provenance.to_json())
+    keys = sorted(entries)
+    values = [json.dumps(entries[key], sort_keys=True, separators=(",", ":")) for key in keys]
+    width = max(len(v) for v in values)
+    columns = [
+        fits.Column("key", f"{max(len(k) for k in keys)}A", array=np.array(keys)),
+        fits.Column("value", f"{width}A", array=np.array(values)),
+    ]
+    return fits.BinTableHDU.from_columns(columns, name="PROVENANCE")
+
+
+def open_product(path):
+    """Read a product after checking its hash, tombstones included.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    astropy.io.fits.HDUList
+        In memory.
+
+    Raises
+    ------
+    CorruptProductError
+        If a byte was changed, or the file is no product of Skyloom's.
+    """
+    data = Path(path).read_bytes()
+    if not data.startswith(b"SIMPLE  =") or len(data) % 2880:
+        raise CorruptProductError(str(path), f"is no complete FITS file ({len(data)} bytes)")
+    verify(data, HASH_MARKER, path, search_end=HASH_SEARCH_END)
+    return fits.open(byte_streams.BytesIO(data), memmap=False, lazy_load_hdus=False)
+
+
+def read_fits(path):
+    """Read a product after checking its hash.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    astropy.io.fits.HDUList
+        In memory.
+
+    Raises
+    ------
+    CorruptProductError
+        If a byte was changed, or the file is no product of Skyloom's.
+    UpstreamFailure
+        If it is a tombstone.
+    """
+    hdus = open_product(path)
+    header = hdus[0].header
+    if header["STATUS"] != "OK":
+        raise UpstreamFailure(str(path), header["REASON"], header["MESSAGE"])
+    return hdus
+
+
+def read_fits_status(path):
+    """Read a product's status without raising on a tombstone.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    status, reason, message : str
+        ``OK`` or ``FAILED``, and why.
+    """
+    header = open_product(path)[0].header
+    return header["STATUS"], header.get("REASON", ""), header.get("MESSAGE", "")
+
+
+def read_provenance(path):
+    """Read where a FITS product comes from.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; a tombstone too.
+
+    Returns
+    -------
+    Provenance
+        The record.
+    """
+    hdus = open_product(path)
+    if hdus[0].header["STATUS"] != "OK":
+        return provenance_from_json(hdus[0].header["PROVENAN"])
+    table = hdus["PROVENANCE"].data
+    values = {str(row["key"]): json.loads(row["value"]) for row in table}
+    values["inputs"] = tuple(values["inputs"])
+    return Provenance(**values)
+
+
+def image_hdu(name, data, cards=None):
+    """Uncompressed image extension.
+
+    Parameters
+    ----------
+    name : str
+        EXTNAME.
+    data : ndarray
+        Pixels.
+    cards : dict of str to (value, str), optional
+        Value and comment of each card.
+
+    Returns
+    -------
+    astropy.io.fits.ImageHDU
+        The extension.
+    """
+    hdu = fits.ImageHDU(np.ascontiguousarray(data), name=name)
+    hdu.header.update(cards or {})
+    return hdu
+
+
+def mask_hdu(name, mask, cards=None):
+    """RICE-compressed extension of a mask; planes use 31 bits at most, so int32 holds them.
+
+    Parameters
+    ----------
+    name : str
+        EXTNAME.
+    mask : ndarray, shape (ny, nx), uint32
+        Mask bits.
+    cards : dict of str to (value, str), optional
+        Value and comment of each card.
+
+    Returns
+    -------
+    astropy.io.fits.CompImageHDU
+        The extension.
+    """
+    hdu = fits.CompImageHDU(np.ascontiguousarray(mask).view(np.int32), name=name, compression_type="RICE_1")
+    hdu.header.update(cards or {})
+    return hdu
+
+
+def native(data, dtype):
+    """Copy FITS data into the machine's byte order (ndarray).
+
+    Parameters
+    ----------
+    data : ndarray
+        As astropy gives it.
+    dtype : numpy dtype
+        Wanted type.
+    """
+    return np.ascontiguousarray(data, dtype=dtype)
+

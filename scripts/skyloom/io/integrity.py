@@ -1,0 +1,115 @@
+"""Whole products or none: a temporary name, a hash of every byte, one rename.
+
+A product carries the SHA-256 of its own bytes, computed with the 64 characters of the hash as zeros. Readers
+compare it before they parse anything, since neither FITS checksums nor Parquet's defaults notice every flipped bit.
+"""
+
+import hashlib
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from skyloom.core.errors import CorruptProductError
+
+HASH_LENGTH = 64
+ZEROS = b"0" * HASH_LENGTH
+
+
+@contextmanager
+def atomic_path(path):
+    """Give a temporary path that becomes `path` when the block ends well, and vanishes when it does not.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name.
+
+    Yields
+    ------
+    Path
+        Temporary name in the same folder; it carries the process number, so two processes never share it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path):
+    """Make the file's bytes durable before its name says that they are there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path, data):
+    """Write a file whole.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name.
+    data : bytes-like
+        Its content.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        stream.write(data)
+
+
+def stamp(data, marker):
+    """Put the hash of a product into its own bytes.
+
+    Parameters
+    ----------
+    data : bytearray
+        The product with `ZEROS` behind the marker; changed in place.
+    marker : bytes
+        What stands immediately before the 64 characters, once in the file.
+
+    Returns
+    -------
+    bytearray
+        The same object.
+    """
+    start = data.index(marker) + len(marker)
+    data[start : start + HASH_LENGTH] = hashlib.sha256(data).hexdigest().encode()
+    return data
+
+
+def verify(data, marker, path, search_end=None):
+    """Compare a product with the hash it carries.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    marker : bytes
+        What stands immediately before the hash.
+    path : str or Path
+        For the message.
+    search_end : int, optional
+        The marker must begin before this offset.
+
+    Raises
+    ------
+    CorruptProductError
+        If the hash is missing or another.
+    """
+    found = data.find(marker, 0, search_end) if search_end is not None else data.rfind(marker)
+    if found < 0:
+        raise CorruptProductError(str(path), "carries no hash, so it is no whole product of Skyloom's")
+    start = found + len(marker)
+    stated = bytes(data[start : start + HASH_LENGTH])
+    view = memoryview(data)
+    digest = hashlib.sha256(view[:start])
+    digest.update(ZEROS)
+    digest.update(view[start + HASH_LENGTH :])
+    if digest.hexdigest().encode() != stated:
+        raise CorruptProductError(str(path), "its SHA-256 differs from the one that was written: bytes were changed")
