@@ -6,7 +6,13 @@ import numpy as np
 
 from skyloom.core.errors import ConfigError
 
-SECTION_KEYS = ("data_section", "overscan_section", "prescan_section", "parallel_overscan_section", "detector_section")
+SECTION_KEYS = (
+    "data_section",
+    "overscan_section",
+    "prescan_section",
+    "parallel_overscan_section",
+    "detector_section",
+)
 
 
 class CameraFileError(ConfigError):
@@ -192,7 +198,9 @@ def _amplifier(camera, number, entry):
     unknown = set(entry) - known
     if unknown:
         allowed = ", ".join(sorted(known))
-        raise CameraFileError(camera, f"detector {number}: unknown amplifier keys {sorted(unknown)}; allowed: {allowed}")
+        raise CameraFileError(
+            camera, f"detector {number}: unknown amplifier keys {sorted(unknown)}; allowed: {allowed}"
+        )
     values = dict(entry)
     for key in SECTION_KEYS:
         if values.get(key) is not None:
@@ -209,12 +217,14 @@ def _check_tiling(camera, number, shape, amplifiers):
         a0, a1, b0, b1 = amplifier.data_section
         if (x1 - x0, y1 - y0) != (a1 - a0, b1 - b0):
             raise CameraFileError(
-                camera, f"detector {number} amplifier {amplifier.name}: data_section and detector_section differ in size"
+                camera,
+                f"detector {number} amplifier {amplifier.name}: data and detector_section differ in size",
             )
         count[y0:y1, x0:x1] += 1
     if not np.all(count == 1):
         raise CameraFileError(
-            camera, f"detector {number}: detector_sections cover {np.mean(count == 1):.1%} of its pixels once, need all"
+            camera,
+            f"detector {number}: detector_sections cover {np.mean(count == 1):.1%} of the pixels once, need all",
         )
 
 

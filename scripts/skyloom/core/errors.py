@@ -14,7 +14,7 @@ class SkyloomError(Exception):
 
 
 class DataError(SkyloomError):
-    """This exposure cannot be used; its products become tombstones and the survey goes on."""
+    """An exposure cannot be used; its products become tombstones and the survey goes on."""
 
 
 class ConfigError(SkyloomError):

@@ -97,7 +97,9 @@ class Tract:
         nx, ny = self.size
         step = self.pixel_scale * ARCSEC
         centre = np.array([(nx - 1) / 2, (ny - 1) / 2])
-        return Wcs(np.array([self.ra, self.dec]), centre, np.array([[-step, 0.0], [0.0, step]]), shape=(ny, nx))
+        return Wcs(
+            np.array([self.ra, self.dec]), centre, np.array([[-step, 0.0], [0.0, step]]), shape=(ny, nx)
+        )
 
     def patch(self, name):
         """Return one patch.
@@ -119,7 +121,9 @@ class Tract:
         """
         column, row = (int(part) for part in name.split("_"))
         if not (0 <= column < self.n_patch[0] and 0 <= row < self.n_patch[1]):
-            raise UnknownTractError(f"patch {name} of tract {self.id}", f"{self.n_patch[0]} x {self.n_patch[1]} patches")
+            raise UnknownTractError(
+                f"patch {name} of tract {self.id}", f"{self.n_patch[0]} x {self.n_patch[1]} patches"
+            )
         inner, border = self.patch_inner, self.patch_border
         origin = (column * inner - border, row * inner - border)
         side = inner + 2 * border
@@ -175,7 +179,9 @@ class SkyMap:
         """
         tract = int(tract)
         if tract not in self._tracts:
-            raise UnknownTractError(f"tract {tract}", f"{len(self._ids)} tracts, {self._ids[0]} to {self._ids[-1]}")
+            raise UnknownTractError(
+                f"tract {tract}", f"{len(self._ids)} tracts, {self._ids[0]} to {self._ids[-1]}"
+            )
         return self._tracts[tract]
 
     def patch(self, tract, name):
@@ -232,7 +238,8 @@ class SkyMap:
             for position, members in self._candidates(ra_corners[rows], dec_corners[rows], padding[rows]):
                 tract = self._tracts[int(self._ids[position])]
                 index = np.flatnonzero(members) + start
-                _add_overlaps(found, tract, index, ra_corners[index], dec_corners[index], padding[index])
+                corners = ra_corners[index], dec_corners[index]
+                _add_overlaps(found, tract, index, corners, padding[index] / tract.pixel_scale)
         return [sorted(pairs, key=lambda pair: (pair[0], _patch_key(pair[1]))) for pairs in found]
 
     def _candidates(self, ra, dec, padding):
@@ -270,7 +277,9 @@ class SkyMap:
             near = separation <= self._radius[None, :]
             for position in np.flatnonzero(near.any(axis=0)):
                 members = np.flatnonzero(near[:, position])
-                members = members[self._covers(int(self._ids[position]), ra[rows][members], dec[rows][members])]
+                members = members[
+                    self._covers(int(self._ids[position]), ra[rows][members], dec[rows][members])
+                ]
                 members = members[separation[members, position] < best[members]]
                 best[members] = separation[members, position]
                 result[start + members] = self._ids[position]
@@ -330,11 +339,9 @@ def _tract_radius(tract):
     return float(np.arctan(np.radians(half)))
 
 
-def _add_overlaps(found, tract, index, ra, dec, padding):
-    """Append the patches of one tract to the rows that touch them, by separating axes of quadrilateral and patch."""
-    wcs = tract.wcs()
-    x, y = (c.reshape(ra.shape) for c in wcs.sky_to_pixel(ra.ravel(), dec.ravel()))
-    margin = padding / tract.pixel_scale
+def _add_overlaps(found, tract, index, corners, margin):
+    """Append the patches of one tract to the rows that touch them, by separating axes."""
+    x, y = (c.reshape(corners[0].shape) for c in tract.wcs().sky_to_pixel(*(c.ravel() for c in corners)))
     inner, border = tract.patch_inner, tract.patch_border
     for column in range(tract.n_patch[0]):
         x0, x1 = column * inner - border - 0.5, (column + 1) * inner + border - 0.5
@@ -352,7 +359,7 @@ def _add_overlaps(found, tract, index, ra, dec, padding):
 
 
 def _edges_separate(x, y, margin, rectangle):
-    """Return whether an edge of each quadrilateral, moved out by its margin, has the whole rectangle beyond it."""
+    """Return whether an edge of each quadrilateral, moved out by its margin, has the rectangle beyond it."""
     x0, x1, y0, y1 = rectangle
     corner_x, corner_y = np.array([x0, x1, x1, x0]), np.array([y0, y0, y1, y1])
     edge_x, edge_y = np.roll(x, -1, axis=1) - x, np.roll(y, -1, axis=1) - y
@@ -360,7 +367,9 @@ def _edges_separate(x, y, margin, rectangle):
     sign = np.sign(area)[:, None]
     length = np.hypot(edge_x, edge_y)
     outward_x, outward_y = sign * edge_y / length, -sign * edge_x / length
-    distance = outward_x[..., None] * (corner_x - x[..., None]) + outward_y[..., None] * (corner_y - y[..., None])
+    distance = outward_x[..., None] * (corner_x - x[..., None]) + outward_y[..., None] * (
+        corner_y - y[..., None]
+    )
     return np.any(distance.min(axis=2) > margin[:, None], axis=1)
 
 
@@ -436,7 +445,7 @@ def sky_map_from_settings(settings):
 
 
 def focal_plane_position(detector, x, y):
-    """Focal-plane position of a detector's pixels (fx, fy; each of the shape of `x`, pixel from the boresight).
+    """Focal-plane position of a detector's pixels (fx, fy, shaped as `x`, pixel from the boresight).
 
     Parameters
     ----------

@@ -142,7 +142,7 @@ def _mesh_weights(n_bin, bin_size, n_pixel):
 
 
 def _add_extended_node(weights, pixel, node, weight):
-    """Add the weight of mesh node `node`, nodes beyond the mesh being linear extrapolations of the last two."""
+    """Add the weight of mesh node `node`, those beyond the mesh extrapolated from the last two."""
     n_bin = weights.shape[1]
     last = n_bin - 1
     beyond = np.where(node < 0, -node, np.where(node > last, node - last, 0))
@@ -200,7 +200,7 @@ class DifferenceImage:
     Attributes
     ----------
     exposure : Exposure
-        Decorrelated difference [nJy]; its variance is that of the white noise, its PSF the one after matching.
+        Decorrelated difference [nJy]; its variance is the white noise's, its PSF the one after matching.
     template : ndarray, shape (ny, nx), float32
         Template on the science pixels before matching [nJy]; NaN without coverage.
     kernel : MatchingKernel

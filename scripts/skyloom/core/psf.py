@@ -64,7 +64,7 @@ def psf_moments(kernel):
 
     Notes
     -----
-    Bernstein & Jarvis (2002), section 3: the weight is the Gaussian that matches the object, found by iteration.
+    Bernstein & Jarvis (2002), section 3: the weight is the matching Gaussian, found by iteration.
     """
     size = kernel.shape[0]
     y, x = np.mgrid[:size, :size] - float(size // 2)
@@ -111,10 +111,12 @@ def lanczos_weights(shift, order=LANCZOS_ORDER):
     inside = np.abs(distance) < order
     weights = np.where(inside, np.sinc(distance) * np.sinc(distance / order), 0.0)
     window = np.where(inside, (1 - (distance / order) ** 2) ** 2, 0.0)
-    # Bare Lanczos weights miss the sum and the first moment by up to 1 %, which would move a star by 0.01 pixel.
+    # Bare Lanczos weights miss the sum and the first moment by 1 %, which moves a star by 0.01 pixel.
     moments = np.stack([1 - weights.sum(axis=1), -(weights * distance).sum(axis=1)], axis=1)
     basis = [(window * distance**power).sum(axis=1) for power in range(3)]
-    matrix = np.stack([np.stack([basis[0], basis[1]], axis=1), np.stack([basis[1], basis[2]], axis=1)], axis=1)
+    matrix = np.stack(
+        [np.stack([basis[0], basis[1]], axis=1), np.stack([basis[1], basis[2]], axis=1)], axis=1
+    )
     correction = np.linalg.solve(matrix, moments[..., None])[..., 0]
     return weights + window * (correction[:, :1] + correction[:, 1:] * distance)
 

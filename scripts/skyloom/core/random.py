@@ -1,4 +1,4 @@
-"""Random generators that depend on the configuration and the data alone, never on the clock or the order of jobs."""
+"""Random generators that depend on seed and data alone, never on the clock or the order of jobs."""
 
 import hashlib
 

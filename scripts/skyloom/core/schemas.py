@@ -1,4 +1,4 @@
-"""Columns of every table that Skyloom writes; the names, units and types are Rubin's wherever they publish one."""
+"""Columns of every table that Skyloom writes; names, units and types are Rubin's wherever published."""
 
 from skyloom.core.tables import Column, TableSchema
 
@@ -39,11 +39,20 @@ COADD_INPUT = TableSchema(
         Column("detectors", "string", "", "Its detectors on the patch, separated by blanks."),
         Column("mjd", "float64", "d", "Mid-exposure (MJD TAI)."),
         Column("exposureTime", "float64", "s", "Open-shutter time."),
-        Column("weight", "float64", "nJy-2", "Weight of the warp in the mean: inverse of its clipped mean variance."),
+        Column(
+            "weight",
+            "float64",
+            "nJy-2",
+            "Weight of the warp in the mean: inverse of its clipped mean variance.",
+        ),
         Column("psfSigma", "float64", "pixel", "PSF size (determinant radius), median over the cells."),
         Column("skyNoise", "float64", "nJy", "Root of the warp's clipped mean variance."),
-        Column("zeroOffset", "float64", "nJy", "Median of warp minus coadd on blank sky; told, not subtracted."),
-        Column("noiseCorrelation", "float64", "", "Noise power at zero frequency over the mean pixel variance."),
+        Column(
+            "zeroOffset", "float64", "nJy", "Median of warp minus coadd on blank sky; told, not subtracted."
+        ),
+        Column(
+            "noiseCorrelation", "float64", "", "Noise power at zero frequency over the mean pixel variance."
+        ),
         Column("coveredFraction", "float64", "", "Fraction of the patch that the warp covers."),
         Column("used", "bool", "", "False when a selection left it out."),
         Column("reason", "string", "", "Why it was left out."),

@@ -113,7 +113,9 @@ class TableSchema:
 def _arrow_array(values, arrow_type):
     """Arrow array of one column; NumPy arrays are cast first, which is fast and checks the kind."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
-        return pa.array(values.astype(arrow_type.to_pandas_dtype(), copy=False), type=arrow_type, from_pandas=False)
+        return pa.array(
+            values.astype(arrow_type.to_pandas_dtype(), copy=False), type=arrow_type, from_pandas=False
+        )
     return pa.array(list(values), type=arrow_type)
 
 

@@ -1,6 +1,6 @@
 """World coordinates: the tangent plane with a TPV polynomial, evaluated in NumPy alone.
 
-A TPV header (Calabretta et al. 2004, draft; the registered FITS convention) multiplies pixel offsets by the CD
+A TPV header (Calabretta et al. 2004; registered convention) multiplies pixel offsets by the CD
 matrix, applies a polynomial to each intermediate coordinate and deprojects the result from the tangent plane.
 A polynomial of pixel offsets of order n is exactly a TPV polynomial of order n.
 """
@@ -354,10 +354,12 @@ class Wcs:
         Wcs
             The shifted one.
         """
-        return replace(self, crpix=self.crpix - np.array([dx, dy], dtype=np.float64), shape=shape or self.shape)
+        return replace(
+            self, crpix=self.crpix - np.array([dx, dy], dtype=np.float64), shape=shape or self.shape
+        )
 
     def corners(self):
-        """Sky positions of the four corner pixels' outer corners (ra, dec; each ndarray, shape (4,), degree)."""
+        """Sky positions of the image's outer corners (ra, dec; each ndarray, shape (4,), degree)."""
         ny, nx = self.shape
         x = np.array([-0.5, nx - 0.5, nx - 0.5, -0.5])
         y = np.array([-0.5, -0.5, ny - 0.5, ny - 0.5])

@@ -222,7 +222,9 @@ def _read_psf(hdu):
 
 def _field_hdus(name, function):
     """Extensions of a field polynomial: coefficients, and the covariance where there is one."""
-    cards = {"POLYTYPE": ("CHEBYSHEV", "coefficient [i, j] of T_i(v) T_j(u)")} | _domain_cards(function.domain)
+    cards = {"POLYTYPE": ("CHEBYSHEV", "coefficient [i, j] of T_i(v) T_j(u)")} | _domain_cards(
+        function.domain
+    )
     hdus = [image_hdu(name, function.coefficients.astype(np.float64), cards)]
     if function.covariance is not None:
         hdus.append(image_hdu(f"{name}_COV", function.covariance.astype(np.float64)))
@@ -293,7 +295,9 @@ def _read_inputs(hdus):
     for column in COADD_INPUT.columns:
         array = data[column.name]
         is_text = column.type == "string"
-        values[column.name] = [str(v) for v in array] if is_text else array.astype(array.dtype.newbyteorder("="))
+        values[column.name] = (
+            [str(v) for v in array] if is_text else array.astype(array.dtype.newbyteorder("="))
+        )
     return COADD_INPUT.table(values)
 
 

@@ -33,7 +33,11 @@ def write_fits(path, cards, hdus, provenance):
     provenance : Provenance
         What made it.
     """
-    _write(path, {"STATUS": ("OK", "OK, or FAILED for a tombstone"), **cards}, [*hdus, _provenance_hdu(provenance)])
+    _write(
+        path,
+        {"STATUS": ("OK", "OK, or FAILED for a tombstone"), **cards},
+        [*hdus, _provenance_hdu(provenance)],
+    )
 
 
 def write_fits_tombstone(path, error, provenance):
@@ -232,4 +236,3 @@ def native(data, dtype):
         Wanted type.
     """
     return np.ascontiguousarray(data, dtype=dtype)
-

@@ -1,7 +1,7 @@
 """Whole products or none: a temporary name, a hash of every byte, one rename.
 
 A product carries the SHA-256 of its own bytes, computed with the 64 characters of the hash as zeros. Readers
-compare it before they parse anything, since neither FITS checksums nor Parquet's defaults notice every flipped bit.
+compare it before they parse anything, since neither FITS checksums nor Parquet's defaults notice every flip.
 """
 
 import hashlib
@@ -112,4 +112,6 @@ def verify(data, marker, path, search_end=None):
     digest.update(ZEROS)
     digest.update(view[start + HASH_LENGTH :])
     if digest.hexdigest().encode() != stated:
-        raise CorruptProductError(str(path), "its SHA-256 differs from the one that was written: bytes were changed")
+        raise CorruptProductError(
+            str(path), "its SHA-256 differs from the one that was written: bytes were changed"
+        )

@@ -57,7 +57,11 @@ def _write(path, table, provenance, status, metadata):
     entries[PROVENANCE_KEY] = provenance.to_json().encode()
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
-        sink, table.schema.with_metadata(None), compression="zstd", write_page_checksum=True, store_schema=True
+        sink,
+        table.schema.with_metadata(None),
+        compression="zstd",
+        write_page_checksum=True,
+        store_schema=True,
     ) as writer:
         writer.write_table(table.replace_schema_metadata(None))
         writer.add_key_value_metadata(entries)
@@ -111,6 +115,27 @@ def read_table_status(path):
     """
     _, metadata = _read(path, [])
     return tuple(metadata.get(key, b"").decode() for key in (STATUS_KEY, REASON_KEY, MESSAGE_KEY))
+
+
+def read_table_metadata(path):
+    """Read what a table file says of itself; a tombstone too.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    schema : pyarrow.Schema
+        Columns with unit and description.
+    n_row : int
+        Number of rows.
+    metadata : dict of bytes to bytes
+        The file's own entries.
+    """
+    table, metadata = _read(path, None)
+    return table.schema, table.num_rows, metadata
 
 
 def _read(path, columns):

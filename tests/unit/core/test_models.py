@@ -90,7 +90,9 @@ def test_a_field_polynomial_evaluates_alike_at_points_and_on_the_grid():
 
 def test_a_matching_kernel_is_the_weighted_basis():
     basis = np.stack([gaussian_kernel(1.0, 11), gaussian_kernel(2.0, 11) - gaussian_kernel(1.0, 11)])
-    kernel = MatchingKernel(basis, 1, (0.0, 10.0, 0.0, 10.0), np.array([[1.1, 0, 0], [0.5, 0.5, 0]]), "template")
+    kernel = MatchingKernel(
+        basis, 1, (0.0, 10.0, 0.0, 10.0), np.array([[1.1, 0, 0], [0.5, 0.5, 0]]), "template"
+    )
     assert np.allclose(kernel.kernel_at(10, 5), 1.1 * basis[0] + basis[1])
     assert kernel.sum_at([0, 10], [0, 10]) == pytest.approx([1.1, 1.1])
     assert kernel.size == 11
@@ -122,7 +124,8 @@ def test_numbers_that_do_not_fit_in_an_identifier_are_refused():
 
 
 SCHEMA = TableSchema(
-    "t", (Column("a", "int64", "", "A."), Column("b", "float32", "nJy", "B."), Column("c", "string", "", "C."))
+    "t",
+    (Column("a", "int64", "", "A."), Column("b", "float32", "nJy", "B."), Column("c", "string", "", "C.")),
 )
 
 

@@ -1,0 +1,1 @@
+"""The command `skyloom`: what a person asks of products and surveys outside of Snakemake."""

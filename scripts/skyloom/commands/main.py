@@ -1,0 +1,60 @@
+"""Entry of the command `skyloom`: its subcommands and their arguments."""
+
+import argparse
+import sys
+
+from skyloom.commands.compare import compare_roots
+from skyloom.commands.show import describe_product
+from skyloom.core.errors import SkyloomError
+
+
+def main(arguments=None):
+    """Run one subcommand.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Command line without the program's name; that of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code: 0 when all is well, 1 when the answer is no, 2 for a file that cannot be read.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (SkyloomError, OSError) as error:
+        print(f"skyloom: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    """Command line of all subcommands."""
+    parser = argparse.ArgumentParser(prog="skyloom", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    compare = commands.add_parser(
+        "compare", help="compare the products of two runs byte for byte, headers included"
+    )
+    compare.add_argument("first", help="output root of one run")
+    compare.add_argument("second", help="output root of the other run")
+    compare.set_defaults(run=_compare)
+    show = commands.add_parser("show", help="tell what a product is, where it comes from, or why it failed")
+    show.add_argument("product", help="a FITS or Parquet file that Skyloom wrote")
+    show.set_defaults(run=_show)
+    return parser
+
+
+def _compare(options):
+    """Print the differences of two output roots."""
+    comparison = compare_roots(options.first, options.second)
+    for line in comparison.lines():
+        print(line)
+    return 0 if comparison.is_equal else 1
+
+
+def _show(options):
+    """Print the description of a product."""
+    for line in describe_product(options.product):
+        print(line)
+    return 0
