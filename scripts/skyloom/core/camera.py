@@ -224,7 +224,7 @@ def _check_tiling(camera, number, shape, amplifiers):
     if not np.all(count == 1):
         raise CameraFileError(
             camera,
-            f"detector {number}: detector_sections cover {np.mean(count == 1):.1%} of the pixels once, need all",
+            f"detector {number}: detector_sections tile {np.mean(count == 1):.1%} of the pixels, need all",
         )
 
 

@@ -58,3 +58,371 @@ COADD_INPUT = TableSchema(
         Column("reason", "string", "", "Why it was left out."),
     ),
 )
+
+
+def _source_columns():
+    """Columns of SOURCE: the published ones that we measure, and a few of our own."""
+    apertures = []
+    for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70"):
+        apertures += [
+            Column(f"ap{radius}Flux", "float64", "nJy", f"Flux within {int(radius)} pixels; NaN over an edge."),
+            Column(f"ap{radius}FluxErr", "float64", "nJy", f"Error of ap{radius}Flux."),
+            Column(f"ap{radius}Flux_flag", "bool", "", f"True where ap{radius}Flux could not be measured."),
+        ]
+    shapes = []
+    for suffix, of in (("", "the source"), ("PSF", "the PSF at the source")):
+        for name, axes in (("ixx", "x x"), ("iyy", "y y"), ("ixy", "x y")):
+            shapes.append(
+                Column(f"{name}{suffix}", "float64", "pixel**2", f"Adaptive second moment {axes} of {of}.")
+            )
+    flags = [
+        Column(f"pixelFlags_{name}", "bool", "", f"True where {what}.")
+        for name, what in (
+            ("bad", "a bad pixel lies in the source's core"),
+            ("cr", "a cosmic ray lies in the source's core"),
+            ("crCenter", "a cosmic ray lies in the central 3x3 pixels"),
+            ("edge", "the source's core reaches over the edge"),
+            ("interpolated", "an interpolated pixel lies in the source's core"),
+            ("interpolatedCenter", "an interpolated pixel lies in the central 3x3 pixels"),
+            ("nodata", "a pixel without data lies in the source's core"),
+            ("saturated", "a saturated pixel lies in the source's core"),
+            ("saturatedCenter", "a saturated pixel lies in the central 3x3 pixels"),
+            ("suspect", "a pixel of doubtful linearity lies in the source's core"),
+            ("suspectCenter", "a pixel of doubtful linearity lies in the central 3x3 pixels"),
+        )
+    ]
+    return (
+        Column("sourceId", "int64", "", "Identity: 31 bits visit, 9 detector, 23 running number."),
+        Column("visit", "int64", "", "Visit."),
+        Column("detector", "int32", "", "Detector."),
+        Column("band", "string", "", "Band."),
+        Column("parentSourceId", "int64", "", "Brightest source of the same footprint; 0 for that one itself."),
+        Column("deblend_nChild", "int32", "", "Other sources in the footprint; 0 for all but the brightest."),
+        Column("ra", "float64", "deg", "Right ascension (ICRS)."),
+        Column("dec", "float64", "deg", "Declination (ICRS)."),
+        Column("raErr", "float32", "deg", "Error of ra times cos(dec), from the centroid alone."),
+        Column("decErr", "float32", "deg", "Error of dec, from the centroid alone."),
+        Column("ra_dec_Cov", "float32", "deg**2", "Covariance of ra times cos(dec) with dec."),
+        Column("x", "float64", "pixel", "Column from the PSF fit, pixel centres at integers from 0."),
+        Column("y", "float64", "pixel", "Row from the PSF fit, pixel centres at integers from 0."),
+        Column("xErr", "float32", "pixel", "Error of x; NaN where the fit failed."),
+        Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
+        Column("xyCov", "float32", "pixel**2", "Covariance of x and y."),
+        Column("centroid_flag", "bool", "", "True where the fit failed and x, y are those of the peak."),
+        Column("psfFlux", "float64", "nJy", "Flux of the fitted PSF, aperture-corrected."),
+        Column("psfFluxErr", "float64", "nJy", "Error of psfFlux from photons and read noise."),
+        Column("psfFlux_flag", "bool", "", "True where too few pixels below the PSF are usable."),
+        Column("psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
+        Column("psfFlux_apCorr", "float64", "", "Aperture correction that was applied to psfFlux."),
+        Column("psfFlux_apCorrErr", "float64", "", "Error of the aperture correction, not in psfFluxErr."),
+        Column("psfFlux_chi2", "float32", "", "Chi squared of the PSF fit in the PSF's stamp."),
+        Column("psfFlux_npix", "float32", "", "Usable pixels of the PSF fit."),
+        *apertures,
+        *shapes,
+        Column("extendedness", "float64", "", "1 for a source larger than the PSF, 0 for the others."),
+        Column("extendedness_flag", "bool", "", "True where there is no shape to tell."),
+        Column("sizeExtendedness", "float64", "", "((T - T_psf) / T_psf^0.5)^2 with T = ixx + iyy."),
+        Column("sky", "float64", "nJy", "Background that was subtracted, per pixel."),
+        Column("detectionSignificance", "float32", "", "Matched-filter signal to noise of the peak."),
+        *flags,
+        Column("calib_psf_candidate", "bool", "", "Chosen as a PSF star."),
+        Column("calib_psf_used", "bool", "", "The PSF was fitted to it."),
+        Column("calib_psf_reserved", "bool", "", "Kept out of the PSF fit to test it."),
+        Column("calib_astrometry_used", "bool", "", "The WCS was fitted to it."),
+        Column("calib_photometry_used", "bool", "", "The zero point was fitted to it."),
+    )
+
+
+SOURCE = TableSchema("source", _source_columns())
+
+
+def _object_band_columns(band):
+    """Columns of one band of the object table."""
+    shapes = [
+        Column(f"{band}_{name}{suffix}", "float32", "pixel**2", f"Adaptive moment {name[1:]}{of}, {band} band.")
+        for suffix, of in (("", ""), ("PSF", " of the PSF"))
+        for name in ("ixx", "iyy", "ixy")
+    ]
+    apertures = [
+        column
+        for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70")
+        for column in (
+            Column(f"{band}_ap{radius}Flux", "float64", "nJy", f"Flux within {int(radius)} pixels, {band} band."),
+            Column(f"{band}_ap{radius}FluxErr", "float64", "nJy", f"Error of {band}_ap{radius}Flux."),
+            Column(f"{band}_ap{radius}Flux_flag", "bool", "", "True where the aperture is not all on data."),
+        )
+    ]
+    planes = {
+        "bad": "A defect was used for want of better",
+        "clipped": "An artifact was clipped",
+        "cr": "A cosmic ray was used for want of better",
+        "edge": "The image ends",
+        "inexact_psf": "The PSF changes",
+        "interpolated": "An interpolated pixel was used",
+        "nodata": "Data are missing",
+        "saturated": "More than a tenth of the weight is saturated",
+        "sensor_edge": "A detector ends",
+        "suspect": "A nearly saturated pixel was used",
+    }
+    with_centre = ("clipped", "cr", "inexact_psf", "interpolated", "saturated", "sensor_edge", "suspect")
+    flags = [
+        column
+        for name, text in planes.items()
+        for column in (
+            Column(f"{band}_pixelFlags_{name}", "bool", "", f"{text} within 2 sigma of the PSF, {band} band."),
+            Column(f"{band}_pixelFlags_{name}Center", "bool", "", f"{text} in the central 3x3 pixels, {band} band."),
+        )
+        if not column.name.endswith("Center") or name in with_centre
+    ]
+    return (
+        Column(f"{band}_psfFlux", "float64", "nJy", f"PSF flux at the object's position, corrected, {band} band."),
+        Column(f"{band}_psfFluxErr", "float64", "nJy", f"Error of {band}_psfFlux with the noise's correlation."),
+        Column(f"{band}_psfFlux_flag", "bool", "", "True where too few pixels below the PSF are usable."),
+        Column(f"{band}_psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
+        *apertures,
+        *shapes,
+        Column(f"{band}_i_flag", "bool", "", f"True where the moments failed, {band} band."),
+        Column(f"{band}_extendedness", "float32", "", f"1 when larger than the PSF, else 0, {band} band."),
+        Column(f"{band}_sizeExtendedness", "float32", "", "((T - T_psf) / T_psf^0.5)^2 with T = ixx + iyy."),
+        Column(f"{band}_epoch", "float64", "d", f"Mean epoch of the coadd (MJD TAI), {band} band."),
+        *flags,
+    )
+
+
+def object_schema(bands):
+    """Schema of the object table.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        Bands of the survey; each has the same columns, prefixed by its name.
+
+    Returns
+    -------
+    TableSchema
+        The schema.
+    """
+    return TableSchema(
+        "object",
+        (
+            Column("objectId", "int64", "", "Identity: 20 bits tract, 14 patch, 29 running number."),
+            Column("tract", "int64", "", "Tract."),
+            Column("patch", "string", "", "Patch as x_y (Rubin numbers them)."),
+            Column("coord_ra", "float64", "deg", "Right ascension (ICRS)."),
+            Column("coord_dec", "float64", "deg", "Declination (ICRS)."),
+            Column("coord_raErr", "float32", "deg", "Error of coord_ra times cos(dec), from the centroid alone."),
+            Column("coord_decErr", "float32", "deg", "Error of coord_dec, from the centroid alone."),
+            Column("coord_ra_dec_Cov", "float32", "deg**2", "Covariance of both."),
+            Column("x", "float64", "pixel", "Column in the patch, PSF fit in refBand."),
+            Column("y", "float64", "pixel", "Row in the patch, PSF fit in refBand."),
+            Column("xErr", "float32", "pixel", "Error of x; NaN where the fit failed."),
+            Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
+            Column("xy_flag", "bool", "", "True where the fit failed and x, y are those of the peak."),
+            Column("refBand", "string", "", "Band whose coadd gave the position."),
+            Column("refExtendedness", "float32", "", "Extendedness in refBand."),
+            Column("refSizeExtendedness", "float32", "", "sizeExtendedness in refBand."),
+            Column("shape_xx", "float32", "pixel**2", "Adaptive moment xx in refBand."),
+            Column("shape_yy", "float32", "pixel**2", "Adaptive moment yy in refBand."),
+            Column("shape_xy", "float32", "pixel**2", "Adaptive moment xy in refBand."),
+            Column("footprintArea", "int32", "pixel", "Pixels of the footprint in the band that found it first."),
+            Column("deblend_nPeaks", "int32", "", "Peaks in that footprint."),
+            Column("detect_fromBlend", "bool", "", "The footprint has more than one peak."),
+            Column("detect_isIsolated", "bool", "", "The footprint has one peak."),
+            Column("detect_isPrimary", "bool", "", "In the inner region of patch and tract: true in this table."),
+            *(column for band in bands for column in _object_band_columns(band)),
+        ),
+    )
+
+
+VISIT_SUMMARY = TableSchema(
+    "visit_summary",
+    (
+        Column("visit", "int64", "", "Visit (Rubin's visitId)."),
+        Column("detector", "int32", "", "Detector."),
+        Column("band", "string", "", "Band."),
+        Column("status", "string", "", "OK, or FAILED when the detector could not be calibrated."),
+        Column("reason", "string", "", "Class of the error that stopped it; empty when OK."),
+        Column("message", "string", "", "The error's message; empty when OK."),
+        Column("expMidptMJD", "float64", "d", "Mid-exposure (MJD TAI)."),
+        Column("expTime", "float64", "s", "Exposure time."),
+        Column("airmass", "float64", "", "Airmass at mid-exposure."),
+        Column("xSize", "int64", "pixel", "Columns of the image; 0 when FAILED."),
+        Column("ySize", "int64", "pixel", "Rows of the image; 0 when FAILED."),
+        Column("ra", "float64", "deg", "Right ascension of the detector's centre (ICRS)."),
+        Column("dec", "float64", "deg", "Declination of the detector's centre (ICRS)."),
+        *(
+            Column(f"{corner}{axis}", "float64", "deg", f"{name} of the {where} corner (ICRS).")
+            for corner, where in (
+                ("llc", "lower left"),
+                ("ulc", "upper left"),
+                ("urc", "upper right"),
+                ("lrc", "lower right"),
+            )
+            for axis, name in (("ra", "Right ascension"), ("dec", "Declination"))
+        ),
+        Column("pixelScale", "float32", "arcsec/pixel", "Side of a pixel at the detector's centre."),
+        Column("skyRotation", "float64", "deg", "Position angle of the detector's +y axis, East of North."),
+        Column("psfSigma", "float32", "pixel", "Determinant radius of the PSF at the detector's centre."),
+        Column("seeing", "float64", "arcsec", "FWHM of the Gaussian of that size at the detector's centre."),
+        Column("psfArea", "float64", "pixel**2", "Effective area of the PSF at the centre, 1 / sum(p^2)."),
+        Column("nPsfStar", "int32", "", "Stars that the PSF was fitted to."),
+        Column("psfStarDeltaE1Median", "float64", "", "Median of star - PSF in e1 over the PSF stars."),
+        Column("psfStarDeltaE2Median", "float64", "", "Median of star - PSF in e2 over the PSF stars."),
+        Column("psfStarDeltaE1Scatter", "float64", "", "Robust scatter of star - PSF in e1."),
+        Column("psfStarDeltaE2Scatter", "float64", "", "Robust scatter of star - PSF in e2."),
+        Column("psfStarDeltaSizeMedian", "float64", "pixel", "Median of star - PSF in determinant radius."),
+        Column("psfStarDeltaSizeScatter", "float64", "pixel", "Robust scatter of star - PSF in that radius."),
+        Column("skyBg", "float32", "nJy", "Median background of a pixel (Rubin: adu)."),
+        Column("skyNoise", "float32", "nJy", "Root of the median variance of a pixel (Rubin: adu)."),
+        Column("zeroPoint", "float32", "mag", "AB magnitude of 1 electron in the exposure, at the centre."),
+        Column("zeroPointErr", "float32", "mag", "Standard error of zeroPoint."),
+        Column("magLim", "float64", "mag", "5-sigma AB magnitude of a point source at the centre."),
+        Column("nPhotometryStar", "int32", "", "Stars that the zero point was fitted to."),
+        Column("nAstrometryStar", "int32", "", "Stars that the WCS was fitted to."),
+        Column("astromOffsetMean", "float64", "arcsec", "Mean distance of those stars from the reference."),
+        Column("astromOffsetStd", "float64", "arcsec", "Standard deviation of that distance."),
+        Column("astromRmsRa", "float64", "arcsec", "Scatter of those stars from the reference, East."),
+        Column("astromRmsDec", "float64", "arcsec", "Scatter of those stars from the reference, North."),
+        Column("wcsCornerError", "float64", "arcsec", "Predicted WCS error at the worst corner, per axis."),
+        Column("nSource", "int32", "", "Sources in the source table."),
+        Column("maskedFraction", "float64", "", "Fraction of pixels that are BAD, SAT, CR or without data."),
+    ),
+)
+
+_DIA_FLAGS = {
+    "bad": "a defect",
+    "cr": "a cosmic ray",
+    "crCenter": "a cosmic ray in the central 3x3 pixels",
+    "edge": "the image's edge",
+    "nodata": "a pixel without data",
+    "nodataCenter": "a pixel without data in the central 3x3 pixels",
+    "interpolated": "an interpolated pixel",
+    "interpolatedCenter": "an interpolated pixel in the central 3x3 pixels",
+    "saturated": "a saturated pixel",
+    "saturatedCenter": "a saturated pixel in the central 3x3 pixels",
+    "suspect": "a pixel near full well",
+    "suspectCenter": "a pixel near full well in the central 3x3 pixels",
+    "streak": "a trail",
+    "streakCenter": "a trail in the central 3x3 pixels",
+    "injected": "an injected source",
+    "injectedCenter": "an injected source in the central 3x3 pixels",
+    "sat_template": "a pixel saturated in the template",
+    "sat_templateCenter": "a pixel saturated in the template in the central 3x3 pixels",
+    "high_variance": "a pixel where the template is noisy",
+    "inexact_psf": "a pixel where the template's PSF changes abruptly",
+}
+
+DIA_SOURCE = TableSchema(
+    "dia_source",
+    (
+        Column("diaSourceId", "int64", "", "Identity: 31 bits visit, 9 detector, 23 running number."),
+        Column("visit", "int64", "", "Visit."),
+        Column("detector", "int32", "", "Detector."),
+        Column("diaObjectId", "int64", "", "DIA object it belongs to; 0: see the table dia_match."),
+        Column("band", "string", "", "Band."),
+        Column("midpointMjdTai", "float64", "d", "Mid-exposure (MJD TAI)."),
+        Column("exposureTime", "float32", "s", "Open-shutter time."),
+        Column("ra", "float64", "deg", "Right ascension (ICRS)."),
+        Column("raErr", "float32", "deg", "Error of ra itself, not times cos(dec)."),
+        Column("dec", "float64", "deg", "Declination (ICRS)."),
+        Column("decErr", "float32", "deg", "Error of dec."),
+        Column("ra_dec_Cov", "float32", "deg**2", "Covariance of ra cos(dec) and dec."),
+        Column("x", "float32", "pixel", "Column, PSF fit, pixel centres at integers from 0."),
+        Column("xErr", "float32", "pixel", "Error of x; NaN where the fit failed."),
+        Column("y", "float32", "pixel", "Row, PSF fit, pixel centres at integers from 0."),
+        Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
+        Column("centroid_flag", "bool", "", "True where the position is that of the peak."),
+        Column("isNegative", "bool", "", "The source is fainter than in the template."),
+        Column("snr", "float32", "", "Signal to noise of the detection, static sources counted in the noise."),
+        Column("psfFlux", "float32", "nJy", "PSF flux on the difference."),
+        Column("psfFluxErr", "float32", "nJy", "Its error, that of imperfect matching of static sources included."),
+        Column("psfChi2", "float32", "", "Chi-squared of the PSF fit within three PSF sizes."),
+        Column("psfNdata", "int32", "", "Pixels in psfChi2."),
+        Column("psfFlux_flag", "bool", "", "The fit failed."),
+        Column("apFlux", "float32", "nJy", "Flux within 12 pixels; NaN at edges."),
+        Column("apFluxErr", "float32", "nJy", "Its error."),
+        Column("apFlux_flag", "bool", "", "The aperture reaches over an edge."),
+        Column("scienceFlux", "float32", "nJy", "Forced PSF flux on the science image."),
+        Column("scienceFluxErr", "float32", "nJy", "Its error."),
+        Column("templateFlux", "float32", "nJy", "Forced PSF flux on the matched template."),
+        Column("templateFluxErr", "float32", "nJy", "Its error: the template's part of the difference's noise."),
+        Column("ixx", "float32", "arcsec**2", "Adaptive moment along x; NaN where the iteration failed."),
+        Column("iyy", "float32", "arcsec**2", "Adaptive moment along y."),
+        Column("ixy", "float32", "arcsec**2", "Mixed adaptive moment."),
+        Column("ixxPSF", "float32", "arcsec**2", "The PSF's moment along x."),
+        Column("iyyPSF", "float32", "arcsec**2", "The PSF's moment along y."),
+        Column("ixyPSF", "float32", "arcsec**2", "The PSF's mixed moment."),
+        Column("shape_flag", "bool", "", "The moments failed."),
+        Column("extendedness", "float32", "", "1 when larger than the PSF, else 0; NaN unknown."),
+        Column("isDipole", "bool", "", "Two lobes of opposite sign and nearly the same flux."),
+        Column("dipoleFitAttempted", "bool", "", "A lobe of opposite sign is near."),
+        Column("dipoleMeanFlux", "float32", "nJy", "Mean absolute flux of the lobes; NaN without a fit."),
+        Column("dipoleMeanFluxErr", "float32", "nJy", "Its error."),
+        Column("dipoleFluxDiff", "float32", "nJy", "Difference of the lobes' absolute fluxes."),
+        Column("dipoleFluxDiffErr", "float32", "nJy", "Its error."),
+        Column("dipoleLength", "float32", "arcsec", "Separation of the lobes."),
+        Column("dipoleAngle", "float32", "deg", "Position angle, East of North, from negative to positive lobe."),
+        Column("dipoleChi2", "float32", "", "Chi-squared of the dipole fit."),
+        Column("dipoleNdata", "int32", "", "Pixels in dipoleChi2."),
+        Column("reliability", "float32", "", "Probability of being astrophysical; NaN: no model was run."),
+        *(Column(f"pixelFlags_{name}", "bool", "", f"Below the source is {what}.") for name, what in _DIA_FLAGS.items()),
+    ),
+)
+
+DIA_MATCH = TableSchema(
+    "dia_match",
+    (
+        Column("diaSourceId", "int64", "", "DIA source."),
+        Column("diaObjectId", "int64", "", "DIA object that it belongs to."),
+        Column("visit", "int64", "", "Visit of the source."),
+        Column("detector", "int32", "", "Detector of the source."),
+        Column("band", "string", "", "Band of the source."),
+        Column("midpointMjdTai", "float64", "d", "Mid-exposure of the source (MJD TAI)."),
+        Column("separation", "float32", "arcsec", "Distance of the source from the object's mean position."),
+    ),
+)
+
+
+def dia_object_schema(bands):
+    """Schema of the DIA object table.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        Bands of the survey; each has the same columns, prefixed by its name.
+
+    Returns
+    -------
+    TableSchema
+        The schema.
+    """
+    return TableSchema(
+        "dia_object",
+        (
+            Column("diaObjectId", "int64", "", "Identity: 20 bits tract, 14 of ones, 29 running number."),
+            Column("tract", "int64", "", "Tract whose inner region holds the object."),
+            Column("ra", "float64", "deg", "Weighted mean right ascension (ICRS)."),
+            Column("raErr", "float32", "deg", "Error of ra times cos(dec)."),
+            Column("dec", "float64", "deg", "Weighted mean declination (ICRS)."),
+            Column("decErr", "float32", "deg", "Error of dec."),
+            Column("nDiaSources", "int32", "", "Number of its DIA sources."),
+            Column("firstDiaSourceMjdTai", "float64", "d", "Time of the first one (MJD TAI)."),
+            Column("lastDiaSourceMjdTai", "float64", "d", "Time of the last one (MJD TAI)."),
+            *(column for band in bands for column in _dia_object_band_columns(band)),
+        ),
+    )
+
+
+def _dia_object_band_columns(band):
+    """Columns of one band of a DIA object."""
+    return (
+        Column(f"{band}_psfFluxMean", "float32", "nJy", f"Weighted mean of psfFlux; NaN without a source in {band}."),
+        Column(f"{band}_psfFluxMeanErr", "float32", "nJy", f"Error of {band}_psfFluxMean."),
+        Column(f"{band}_psfFluxSigma", "float32", "nJy", "Standard deviation of psfFlux; NaN below two sources."),
+        Column(f"{band}_psfFluxNdata", "int32", "", f"Number of sources in {band}."),
+        Column(f"{band}_psfFluxMin", "float32", "nJy", "Least psfFlux."),
+        Column(f"{band}_psfFluxMax", "float32", "nJy", "Largest psfFlux."),
+        Column(f"{band}_psfFluxErrMean", "float32", "nJy", "Mean of psfFluxErr."),
+        Column(f"{band}_scienceFluxMean", "float32", "nJy", f"Weighted mean of scienceFlux; NaN without one in {band}."),
+        Column(f"{band}_scienceFluxMeanErr", "float32", "nJy", f"Error of {band}_scienceFluxMean."),
+    )

@@ -204,7 +204,7 @@ def test_a_camera_file_gives_its_detectors_and_amplifiers(description):
         (lambda d: d.update(parity=2), "parity is 2"),
         (lambda d: d["raw"].update(format="hdf5"), "raw.format is hdf5"),
         (lambda d: d["detectors"][0].update(amplifiers="none"), "no amplifier set is called none"),
-        (lambda d: d["detectors"][0].update(shape=[80, 201]), "cover 99.5% of its pixels once"),
+        (lambda d: d["detectors"][0].update(shape=[80, 201]), "tile 99.5% of the pixels"),
         (lambda d: d["amplifier_sets"]["pair"][0].update(data_section=[0, 99, 0, 80]), "differ in size"),
         (lambda d: d["amplifier_sets"]["pair"][0].update(gian=2.0), r"unknown amplifier keys \['gian'\]"),
     ],

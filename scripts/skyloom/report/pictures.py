@@ -1,0 +1,190 @@
+"""Pictures of a run: colour coadd, difference triplets, map of astrometric residuals."""
+
+import io
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from astropy.visualization import make_lupton_rgb
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+CUTOUT_HALF = 20
+LARGEST_SIDE = 1600
+COLOUR_SOFTENING = 8.0
+RASTER_DPI = 100
+# Matplotlib's version would otherwise make equal pictures differ.
+NO_METADATA = {"Software": None}
+STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
+
+
+@dataclass(frozen=True, slots=True)
+class Triplet:
+    """Cut-outs around a DIA source.
+
+    Attributes
+    ----------
+    title : str
+        Which source.
+    science, template, difference : ndarray, shape (k, k), float32
+        Pixels [nJy]; NaN off the image.
+    noise : float
+        Pixel noise of the difference [nJy], which sets the grey scale.
+    """
+
+    title: str
+    science: np.ndarray
+    template: np.ndarray
+    difference: np.ndarray
+    noise: float
+
+
+def cutout(image, x, y, half=CUTOUT_HALF):
+    """Square of pixels around a position.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx)
+        The image.
+    x, y : float
+        Its middle.
+    half : int
+        Half of the side; the side is 2 half + 1.
+
+    Returns
+    -------
+    ndarray, shape (2 half + 1, 2 half + 1), float32
+        NaN off the image.
+    """
+    side = 2 * half + 1
+    square = np.full((side, side), np.nan, dtype=np.float32)
+    x0, y0 = round(x) - half, round(y) - half
+    rows = slice(max(y0, 0), min(y0 + side, image.shape[0]))
+    columns = slice(max(x0, 0), min(x0 + side, image.shape[1]))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        square[rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0] = image[rows, columns]
+    return square
+
+
+def colour_picture(planes, noises):
+    """Colour picture of three images of the same pixels.
+
+    Parameters
+    ----------
+    planes : list of three ndarray, shape (ny, nx), float
+        Red, green and blue [nJy]; NaN is black.
+    noises : list of three float
+        Pixel noise of each, which balances the colours.
+
+    Returns
+    -------
+    bytes
+        PNG.
+
+    Notes
+    -----
+    The asinh stretch of Lupton et al. (2004).
+    """
+    step = max(1, int(np.ceil(max(planes[0].shape) / LARGEST_SIDE)))
+    scaled = [
+        np.nan_to_num(plane[::step, ::step] / noise) for plane, noise in zip(planes, noises, strict=True)
+    ]
+    rgb = make_lupton_rgb(*scaled, minimum=-1.0, stretch=20.0, Q=COLOUR_SOFTENING)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(rgb.shape[1] / RASTER_DPI, rgb.shape[0] / RASTER_DPI), dpi=RASTER_DPI)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.imshow(rgb)
+        axes.set_axis_off()
+        return _png(figure)
+
+
+def triplet_picture(triplets):
+    """Rows of science, template and difference.
+
+    Parameters
+    ----------
+    triplets : list of Triplet
+        At least one.
+
+    Returns
+    -------
+    bytes
+        PNG; white is bright, and each row has the grey scale of its difference's noise.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.6, 2.25 * len(triplets)), dpi=RASTER_DPI, layout="constrained")
+        grid = figure.subplots(len(triplets), 3, squeeze=False)
+        for row, triplet in zip(grid, triplets, strict=True):
+            for axes, name in zip(row, ("science", "template", "difference"), strict=True):
+                level = np.nanmedian(getattr(triplet, name)) if name != "difference" else 0.0
+                limits = {"vmin": level - 3 * triplet.noise, "vmax": level + 12 * triplet.noise}
+                axes.imshow(getattr(triplet, name), cmap="gray", **limits)
+                axes.set_title(name if name != "science" else f"science: {triplet.title}", fontsize=7)
+                axes.set_xticks([])
+                axes.set_yticks([])
+        return _png(figure)
+
+
+def residual_picture(x, y, residual_x, residual_y, basis):
+    """Arrows of astrometric residuals over the detector.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        Where the stars are [pixel].
+    residual_x, residual_y : ndarray, shape (n,)
+        Residuals East and North [mas].
+    basis : str
+        What the sources were compared with.
+
+    Returns
+    -------
+    bytes
+        PNG: arrows, and the two histograms.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 5), dpi=RASTER_DPI, layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+        typical = float(np.median(np.hypot(residual_x, residual_y))) if len(x) else 1.0
+        extent = max(np.ptp(x), np.ptp(y), 1.0) if len(x) else 1.0
+        scale = max(typical, 1e-3) * 25 / extent
+        arrows = left.quiver(
+            x, y, residual_x, residual_y, angles="xy", scale_units="xy", scale=scale, width=0.002
+        )
+        left.quiverkey(arrows, 0.85, 1.03, 2 * typical, f"{2 * typical:.1f} mas", labelpos="E")
+        left.set(xlabel="x [pixel]", ylabel="y [pixel]", aspect="equal", title=f"source minus {basis}")
+        limit = 6 * max(typical, 1e-3)
+        bins = np.linspace(-limit, limit, 41)
+        for values, name in ((residual_x, "East"), (residual_y, "North")):
+            label = f"{name}: median {np.median(values):+.1f} mas" if len(values) else name
+            right.hist(np.clip(values, -limit, limit), bins, histtype="step", label=label)
+        right.set(xlabel="residual [mas]", ylabel="stars")
+        right.legend(frameon=False)
+        return _png(figure)
+
+
+def empty_picture(message):
+    """Picture that says why there is none.
+
+    Parameters
+    ----------
+    message : str
+        The reason.
+
+    Returns
+    -------
+    bytes
+        PNG.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6, 1), dpi=RASTER_DPI)
+        figure.text(0.5, 0.5, message, ha="center", va="center")
+        return _png(figure)
+
+
+def _png(figure):
+    """Bytes of a figure, the same for the same figure."""
+    FigureCanvasAgg(figure)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata=NO_METADATA)
+    return stream.getvalue()
