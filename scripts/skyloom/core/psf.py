@@ -13,6 +13,7 @@ from skyloom.core.wcs import polynomial_terms
 LANCZOS_ORDER = 5
 MOMENT_ITERATIONS = 50
 MOMENT_TOLERANCE = 1e-7
+MIN_WEIGHT_VARIANCE = 0.5
 
 
 def gaussian_kernel(sigma, size):
@@ -65,12 +66,14 @@ def psf_moments(kernel):
     Notes
     -----
     Bernstein & Jarvis (2002), section 3: the weight is the matching Gaussian, found by iteration.
+    A weight narrower than a pixel would shrink to the middle pixel of an undersampled PSF; there it stays at
+    its least width, and the object's covariance is that of the Gaussian with these weighted moments.
     """
     size = kernel.shape[0]
     y, x = np.mgrid[:size, :size] - float(size // 2)
     covariance = np.diag([2.0, 2.0]).astype(np.float64)
     for _ in range(MOMENT_ITERATIONS):
-        inverse = np.linalg.inv(covariance)
+        inverse = np.linalg.inv(_not_narrower(covariance, MIN_WEIGHT_VARIANCE))
         exponent = inverse[0, 0] * x**2 + 2 * inverse[0, 1] * x * y + inverse[1, 1] * y**2
         weighted = np.exp(-0.5 * exponent) * kernel
         total = weighted.sum()
@@ -85,9 +88,18 @@ def psf_moments(kernel):
         covariance = updated
         if change < MOMENT_TOLERANCE:
             break
+    covariance = np.linalg.inv(np.linalg.inv(covariance / 2) - inverse)
     trace = covariance[0, 0] + covariance[1, 1]
     sigma = float(np.linalg.det(covariance) ** 0.25)
     return sigma, float((covariance[0, 0] - covariance[1, 1]) / trace), float(2 * covariance[0, 1] / trace)
+
+
+def _not_narrower(covariance, least):
+    """Covariance whose eigenvalues are at least `least`."""
+    values, vectors = np.linalg.eigh(covariance)
+    if values[0] >= least:
+        return covariance
+    return (vectors * np.maximum(values, least)) @ vectors.T
 
 
 def lanczos_weights(shift, order=LANCZOS_ORDER):

@@ -55,10 +55,11 @@ def test_weights_weigh_and_a_weight_of_zero_leaves_a_value_out():
     assert clipped_mean([1.0, 2.0, 900.0], weights=[3.0, 1.0, 0.0]) == pytest.approx(1.25)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_combined_frames_lose_their_cosmic_rays_and_their_variance_is_that_of_a_mean(seed):
     rng = np.random.default_rng(seed)
-    stack = rng.normal(100.0, 5.0, (7, 250, 30)).astype(np.float32)
+    stack = rng.normal(100.0, 5.0, (7, 32, 30)).astype(np.float32)
     stack[2, 10, 10] = 5_000.0
     stack[:, 0, 0] = np.nan
     stack[1:, 0, 1] = np.nan
@@ -70,24 +71,26 @@ def test_combined_frames_lose_their_cosmic_rays_and_their_variance_is_that_of_a_
     assert (n_used[0, 0], n_used[0, 1], n_used[10, 10]) == (0, 1, 6)
     assert np.nanmean(mean) == pytest.approx(100.0, abs=4 * 5 / np.sqrt(7 * n))
     assert np.nanvar(mean[1:]) == pytest.approx(25 / 7, rel=4 * np.sqrt(2 / n))
-    assert variance[100, 20] == pytest.approx(25 / 7)
+    assert variance[20, 20] == pytest.approx(25 / 7)
     assert abs(mean[10, 10] - 100) < 5 * 5 / np.sqrt(6)
 
 
+@pytest.mark.kernels
 def test_without_known_noise_the_scatter_of_the_pixel_itself_clips():
     rng = np.random.default_rng(4)
-    stack = rng.normal(0.0, 1.0, (25, 40, 40)).astype(np.float32)
+    stack = rng.normal(0.0, 1.0, (25, 32, 32)).astype(np.float32)
     stack[0] += 1_000
 
     mean, variance, n_used = clipped_combine(stack, n_sigma=4.0)
 
     assert n_used.max() <= 24
-    assert mean.std() == pytest.approx(1 / np.sqrt(24), rel=4 / np.sqrt(2 * 1600))
+    assert mean.std() == pytest.approx(1 / np.sqrt(24), rel=4 / np.sqrt(2 * 1024))
     assert np.median(variance) == pytest.approx(1 / 24, rel=0.1)
 
 
+@pytest.mark.kernels
 def test_combining_in_strips_equals_combining_at_once(monkeypatch):
-    stack = np.random.default_rng(5).normal(0.0, 1.0, (5, 37, 11)).astype(np.float32)
+    stack = np.random.default_rng(5).normal(0.0, 1.0, (5, 31, 11)).astype(np.float32)
     whole = clipped_combine(stack)
     monkeypatch.setattr("skyloom.algorithms.robust.ROWS_PER_STRIP", 7)
 
@@ -95,10 +98,21 @@ def test_combining_in_strips_equals_combining_at_once(monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.kernels
 def test_two_values_that_disagree_are_both_kept_since_nobody_knows_better():
     mean, _, n_used = clipped_combine(np.array([[[0.0]], [[100.0]]]), sigma=1.0)
 
     assert (mean[0, 0], n_used[0, 0]) == (50.0, 2)
+
+
+@pytest.mark.kernels
+def test_equal_values_with_one_outlier_combine_to_themselves():
+    stack = np.full((6, 2, 2), 3.0)
+    stack[2] = 90.0
+
+    mean, variance, n_used = clipped_combine(stack, n_sigma=2.0)
+
+    assert (mean[0, 0], variance[0, 0], n_used[0, 0]) == (3.0, 0.0, 5)
 
 
 def test_block_medians_see_the_sky_between_the_stars():

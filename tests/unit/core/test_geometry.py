@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 
 from skyloom.core.geometry import (
-    SkyMap,
-    UnknownTractError,
     detector_corners,
     focal_plane_position,
     focal_plane_to_sky_matrix,
     predicted_wcs,
-    rings_tracts,
-    sky_map_from_settings,
 )
+from skyloom.core.sky_map import SkyMap, UnknownTractError, rings_tracts, sky_map_from_settings
 from skyloom.core.wcs import tan_deproject, tan_project
 
 GRID = {

@@ -213,3 +213,15 @@ def test_a_camera_file_that_contradicts_itself_is_refused(description, change, m
     change(description)
     with pytest.raises(CameraFileError, match=message):
         camera_from_dict(description)
+
+
+def test_moments_of_an_undersampled_psf_do_not_shrink_to_its_middle_pixel():
+    kernel = np.zeros((25, 25))
+    kernel[11:14, 11:14] = [[0.20, 0.43, 0.13], [0.43, 1.0, 0.42], [0.15, 0.35, 0.21]]
+    kernel += 0.01 * gaussian_kernel(4.0, 25) / gaussian_kernel(4.0, 25).max()
+
+    sigma, e1, e2 = psf_moments(kernel / kernel.sum())
+
+    assert 0.6 < sigma < 0.75
+    assert abs(e1) < 0.1
+    assert abs(e2) < 0.1

@@ -5,19 +5,31 @@ import pytest
 from astropy import wcs as wcslib
 from astropy.io import fits
 
+import skyloom
 from skyloom.core import mask_planes
 from skyloom.core.errors import CorruptProductError, DataError, UpstreamFailure
 from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
-from skyloom.core.schemas import COADD_INPUT, TRUTH_SOURCE
+from skyloom.core.schemas import COADD_INPUT
+from skyloom.core.tables import Column, TableSchema
 from skyloom.core.wcs import Wcs, WcsFit
 from skyloom.io.exposures import read_difference, read_exposure, write_difference, write_exposure
 from skyloom.io.fits_files import read_fits, read_fits_status, read_provenance, write_fits_tombstone
 from skyloom.io.integrity import atomic_path
 from skyloom.io.provenance import Provenance
 from skyloom.io.tables import read_table, read_table_status, write_table, write_table_tombstone
+
+POSITIONS = TableSchema(
+    "positions",
+    (
+        Column("id", "int64", "", "Identity."),
+        Column("kind", "string", "", "What it is."),
+        Column("x", "float64", "pixel", "Column."),
+        Column("flux", "float64", "nJy", "Flux at that moment."),
+    ),
+)
 
 PROVENANCE = Provenance("rule", {"visit": "3"}, "0.1", "abc", "h", "c", ("raw/3/1.fits",), {"numpy": "2"})
 
@@ -77,7 +89,7 @@ def make_exposure(seed=1, shape=(60, 70), psf_kind="polynomial", distorted=True)
 
 def make_table():
     """Return a small table."""
-    return table_of(TRUTH_SOURCE, np.random.default_rng(5), 50)
+    return table_of(POSITIONS, np.random.default_rng(5), 50)
 
 
 def assert_same(first, second):
@@ -159,7 +171,7 @@ def test_a_table_comes_back_with_units_and_provenance(tmp_path):
 def test_tombstones_say_why_and_are_never_read_as_data(tmp_path):
     error = ClearlyBadError("3 stars, needs 10: see the focus log")
     write_fits_tombstone(tmp_path / "a.fits", error, PROVENANCE)
-    write_table_tombstone(tmp_path / "a.parquet", TRUTH_SOURCE, error, PROVENANCE)
+    write_table_tombstone(tmp_path / "a.parquet", POSITIONS, error, PROVENANCE)
     with pytest.raises(UpstreamFailure, match="3 stars, needs 10") as fits_failure:
         read_exposure(tmp_path / "a.fits")
     with pytest.raises(UpstreamFailure, match="3 stars, needs 10") as table_failure:
@@ -202,7 +214,8 @@ def test_a_truncated_product_is_named(tmp_path, cut):
     with pytest.raises(CorruptProductError, match=r"b\.fits"):
         read_exposure(tmp_path / "b.fits")
     write_table(tmp_path / "t.parquet", make_table(), PROVENANCE)
-    (tmp_path / "u.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:cut])
+    table_bytes = (tmp_path / "t.parquet").read_bytes()
+    (tmp_path / "u.parquet").write_bytes(table_bytes[: cut * len(table_bytes) // 6000])
     with pytest.raises(CorruptProductError, match=r"u\.parquet"):
         read_table(tmp_path / "u.parquet")
 
@@ -227,3 +240,18 @@ def test_a_failed_write_leaves_the_old_product_and_nothing_else(tmp_path):
         write_half_of(target)
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_person_opens_any_product_by_its_path(tmp_path):
+    exposure = make_exposure()
+    kernel = MatchingKernel(np.ones((1, 3, 3)), 0, (0, 70, 0, 60), np.ones((1, 1)), "template")
+    write_exposure(tmp_path / "a.fits", exposure, PROVENANCE)
+    write_difference(tmp_path / "d.fits", DifferenceImage(exposure, exposure.pixels.image, kernel), PROVENANCE)
+    write_table(tmp_path / "t.parquet", make_table(), PROVENANCE)
+    assert_same(exposure, skyloom.open_product(tmp_path / "a.fits"))
+    assert skyloom.open_product(tmp_path / "d.fits").kernel.background is None
+    frame = skyloom.open_product(tmp_path / "t.parquet")
+    assert len(frame) == 50
+    assert frame.attrs["flux"]["unit"] == "nJy"
+    with pytest.raises(AttributeError, match="no attribute 'close_product'"):
+        skyloom.close_product  # noqa: B018

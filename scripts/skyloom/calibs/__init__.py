@@ -1,0 +1,1 @@
+"""Combined calibrations: bias, dark, flat and defects."""

@@ -1,0 +1,311 @@
+"""Reads a reference catalogue of any common format and brings its stars to an exposure's epoch and band."""
+
+import io as text_streams
+from pathlib import Path
+
+import numpy as np
+
+from skyloom.core.errors import ConfigError
+from skyloom.core.reference import ReferenceStars
+from skyloom.io.tables import read_table
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz")
+CSV_SUFFIXES = (".csv", ".ecsv")
+SUFFIXES = (*PARQUET_SUFFIXES, *FITS_SUFFIXES, *CSV_SUFFIXES)
+# Keys of Skyloom's own files stand in the footer: several, so that a few flipped bits cannot hide them all.
+OWN_KEY, FOOTER_BYTES = b"skyloom.", 65536
+
+MAS_PER_RADIAN = np.degrees(1.0) * 3.6e6
+FLUX_UNITS_NJY = {"nJy": 1.0, "uJy": 1e3, "mJy": 1e6, "Jy": 1e9}
+AB_ZERO_POINT = 31.4
+"""AB magnitude of 1 nJy (Oke & Gunn 1983, rounded as Rubin does)."""
+J2000_MJD = 51544.5
+DAYS_PER_YEAR = 365.25
+UNKNOWN_MOTION_ERROR = 5.0
+"""Error of a star's place for each year since the catalogue's epoch when its motion is unknown [mas/yr]."""
+
+
+class ReferenceCatalogMissingError(ConfigError):
+    """There is no reference catalogue at the configured place.
+
+    Parameters
+    ----------
+    path : str
+        The place.
+    """
+
+    def __init__(self, path):
+        super().__init__(
+            f"{path}: no reference catalogue there; needs a file or a folder of files "
+            f"({', '.join(SUFFIXES)}): look at reference.path"
+        )
+        self.path = path
+
+
+class ReferenceColumnError(ConfigError):
+    """A configured column is not in the reference catalogue.
+
+    Parameters
+    ----------
+    path : str
+        The catalogue's file.
+    key, column : str
+        Key of the configuration and the column that it names.
+    available : sequence of str
+        Columns of the file.
+    """
+
+    def __init__(self, path, key, column, available):
+        super().__init__(
+            f"{path}: no column {column!r} for {key}; the file has {', '.join(sorted(available))}: "
+            "look at the section reference of the configuration"
+        )
+        self.path, self.key, self.column = path, key, column
+        self.available = tuple(available)
+
+
+class ReferenceBandError(ConfigError):
+    """Vega magnitudes of a band cannot be turned into fluxes.
+
+    Parameters
+    ----------
+    band : str
+        The band.
+    known : sequence of str
+        Bands with an AB magnitude of Vega.
+    """
+
+    def __init__(self, band, known):
+        super().__init__(
+            f"no AB magnitude of Vega for band {band!r}, given for {', '.join(known) or 'none'}: "
+            "look at reference.vega_ab_magnitudes"
+        )
+        self.band, self.known = band, tuple(known)
+
+
+def read_reference_catalog(path, settings, band, region, mjd):
+    """Reference stars of a region at an exposure's epoch, with fluxes in its band.
+
+    Parameters
+    ----------
+    path : str or Path
+        Parquet, FITS or CSV file, or a folder of such shards.
+    settings : dict
+        Section ``reference`` of the configuration.
+    band : str
+        Band of the fluxes.
+    region : tuple of float
+        (ra, dec, radius) of a circle [degree, ICRS].
+    mjd : float
+        Time of the exposure [MJD TAI].
+
+    Returns
+    -------
+    ReferenceStars
+        Stars within the circle, shard by shard in the order of the files' names. A flux is NaN where the
+        catalogue has none.
+
+    Raises
+    ------
+    ReferenceCatalogMissingError
+        If there is no such file, or the folder holds no catalogue.
+    ReferenceColumnError
+        If a configured column is missing.
+    ReferenceBandError
+        If Vega magnitudes have no zero point.
+    CorruptProductError
+        If the catalogue is one of Skyloom's own files and a byte was changed.
+
+    Notes
+    -----
+    Stars move uniformly on great circles (no radial velocity); the parallax is that seen from the Earth's
+    barycentric place (erfa's ``epv00``, 1e-7 au). Errors of the motion enter those of the place.
+    """
+    names = _columns(settings, band)
+    shards = [_read_shard(shard, names, settings, region) for shard in _shards(path)]
+    columns = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
+    ra, dec, ra_err, dec_err = _at_epoch(columns, settings, mjd)
+    flux, flux_err = _fluxes(columns, settings, band)
+    n = len(ra)
+    identity = columns.get("id")
+    if identity is None or identity.dtype.kind not in "iu":
+        identity = np.arange(n)
+    return ReferenceStars(identity.astype(np.int64), ra, dec, ra_err, dec_err, flux, flux_err)
+
+
+def _columns(settings, band):
+    """Name in the file of each quantity that is configured."""
+    names = {key: name for key, name in settings["columns"].items() if name is not None}
+    names["flux"] = settings["fluxes"].get(band, f"flux_{band}")
+    error = settings["flux_errors"].get(band, None if settings["fluxes"] else f"flux_{band}_error")
+    if error is not None:
+        names["flux_error"] = error
+    return names
+
+
+def _shards(path):
+    """Files of a catalogue in the order of their names."""
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    shards = [p for p in sorted(path.iterdir()) if p.name.endswith(SUFFIXES)] if path.is_dir() else []
+    if not shards:
+        raise ReferenceCatalogMissingError(str(path))
+    return shards
+
+
+def _read_shard(path, names, settings, region):
+    """Columns of one file's stars within the region, by quantity; positions in degrees."""
+    if path.name.endswith(PARQUET_SUFFIXES):
+        columns = _read_parquet(path, names)
+    elif path.name.endswith(FITS_SUFFIXES):
+        columns = _read_fits(path, names)
+    else:
+        columns = _read_csv(path, names)
+    to_degree = np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
+    columns["ra"], columns["dec"] = columns["ra"] * to_degree, columns["dec"] * to_degree
+    inside = _within(columns["ra"], columns["dec"], region)
+    return {key: values[inside] for key, values in columns.items()}
+
+
+def _require_columns(path, names, available):
+    """Raise for the first configured column that a file lacks."""
+    for key, name in names.items():
+        if name not in available:
+            raise ReferenceColumnError(str(path), key, name, available)
+
+
+def _read_parquet(path, names):
+    """Columns of a Parquet file; its hash is compared when it is Skyloom's own."""
+    import pyarrow.parquet as pq
+
+    with open(path, "rb") as stream:
+        stream.seek(max(path.stat().st_size - FOOTER_BYTES, 0))
+        is_own = OWN_KEY in stream.read()
+    if is_own:
+        table = read_table(path)
+        _require_columns(path, names, table.column_names)
+    else:
+        file = pq.ParquetFile(path)
+        _require_columns(path, names, file.schema_arrow.names)
+        table = file.read(columns=sorted(set(names.values())), use_threads=False)
+    return {key: _numbers(table.column(name).to_numpy(zero_copy_only=False)) for key, name in names.items()}
+
+
+def _read_fits(path, names):
+    """Columns of the first table of a FITS file."""
+    from astropy.io import fits
+
+    with fits.open(path, memmap=False) as hdus:
+        tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+        available = tables[0].columns.names if tables else []
+        _require_columns(path, names, available)
+        return {key: _numbers(np.array(tables[0].data[name])) for key, name in names.items()}
+
+
+def _read_csv(path, names):
+    """Columns of a CSV file; lines that start with # are comments, and ECSV's blanks may separate."""
+    from pyarrow import csv
+
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    delimiter = "," if not lines or "," in lines[0] else " "
+    available = [name.strip().strip('"') for name in lines[0].split(delimiter)] if lines else []
+    _require_columns(path, names, available)
+    table = csv.read_csv(
+        text_streams.BytesIO("\n".join(lines).encode()),
+        read_options=csv.ReadOptions(column_names=available, skip_rows=1, use_threads=False),
+        parse_options=csv.ParseOptions(delimiter=delimiter),
+        convert_options=csv.ConvertOptions(include_columns=sorted(set(names.values()))),
+    )
+    return {key: _numbers(table.column(name).to_numpy(zero_copy_only=False)) for key, name in names.items()}
+
+
+def _numbers(values):
+    """Native numbers: integers stay, all else becomes float64 with NaN for null; text stays text."""
+    if values.dtype.kind in "iu":
+        return values.astype(np.int64)
+    if values.dtype.kind == "f":
+        return values.astype(np.float64)
+    return values
+
+
+def _within(ra, dec, region):
+    """True for stars within a circle (ra, dec, radius) [degree]."""
+    centre = _unit_vectors(np.array([region[0]]), np.array([region[1]]))
+    chord2 = ((_unit_vectors(ra, dec) - centre) ** 2).sum(axis=0)
+    return chord2 <= 4 * np.sin(np.radians(min(region[2], 180.0)) / 2) ** 2
+
+
+def _unit_vectors(ra, dec):
+    """Unit vectors, shape (3, n), of positions [degree]."""
+    ra, dec = np.radians(ra), np.radians(dec)
+    return np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+
+
+def _at_epoch(columns, settings, mjd):
+    """Positions [degree] and their errors [arcsec] at a time."""
+    ra, dec = np.radians(columns["ra"]), np.radians(columns["dec"])
+    epoch = columns.get("epoch", np.full(len(ra), float(settings["epoch"])))
+    years = 2000.0 + (mjd - J2000_MJD) / DAYS_PER_YEAR - epoch
+    east = np.array([-np.sin(ra), np.cos(ra), np.zeros_like(ra)])
+    north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
+    place = _unit_vectors(columns["ra"], columns["dec"])
+    errors = []
+    for axis, direction in (("ra", east), ("dec", north)):
+        motion, motion_error = _motion(columns, f"pm{axis}", len(ra))
+        place = place + direction * motion * years / MAS_PER_RADIAN
+        given = columns.get(f"{axis}_error", np.full(len(ra), settings["default_position_error"]))
+        given = np.where(np.isfinite(given), given, settings["default_position_error"])
+        errors.append(np.hypot(given, motion_error * years) / 1000.0)
+    parallax = columns.get("parallax")
+    if parallax is not None:
+        known = np.where(np.isfinite(parallax), parallax, 0.0)
+        place = place - _earth(mjd)[:, None] * known / MAS_PER_RADIAN
+    new_ra = np.degrees(np.arctan2(place[1], place[0])) % 360.0
+    new_dec = np.degrees(np.arctan2(place[2], np.hypot(place[0], place[1])))
+    return new_ra, new_dec, *errors
+
+
+def _motion(columns, key, n):
+    """Proper motion along one axis and its error [mas/yr]; an unknown motion is zero with a typical error."""
+    motion = columns.get(key, np.full(n, np.nan))
+    error = columns.get(f"{key}_error", np.zeros(n))
+    known = np.isfinite(motion)
+    error = np.where(known & np.isfinite(error), error, np.where(known, 0.0, UNKNOWN_MOTION_ERROR))
+    return np.where(known, motion, 0.0), error
+
+
+def _earth(mjd):
+    """Barycentric place of the Earth [au], shape (3,), on the ICRS axes."""
+    import erfa
+
+    return erfa.epv00(2400000.5, mjd)[1]["p"]
+
+
+def _fluxes(columns, settings, band):
+    """Fluxes and their errors [nJy]; NaN where the catalogue has none."""
+    values = columns["flux"].astype(np.float64)
+    error = columns.get("flux_error", np.full(len(values), np.nan)).astype(np.float64)
+    unit = settings["flux_unit"]
+    relative = settings["default_flux_error"]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if unit in FLUX_UNITS_NJY:
+            flux = values * FLUX_UNITS_NJY[unit]
+            flux_error = error * FLUX_UNITS_NJY[unit]
+        else:
+            offset = _vega_offset(settings, band) if unit == "mag_vega" else 0.0
+            flux = 10 ** (0.4 * (AB_ZERO_POINT - values - offset))
+            flux_error = flux * error * 0.4 * np.log(10)
+        flux = np.where(np.isfinite(flux) & (flux > 0), flux, np.nan)
+        flux_error = np.where(np.isfinite(flux_error) & (flux_error > 0), flux_error, relative * flux)
+    return flux, flux_error
+
+
+def _vega_offset(settings, band):
+    """AB magnitude of Vega in a band."""
+    offsets = settings["vega_ab_magnitudes"]
+    if band not in offsets:
+        raise ReferenceBandError(band, sorted(offsets))
+    return offsets[band]

@@ -1,0 +1,1 @@
+"""Instrument signature removal: raw frames to electrons with mask and variance."""

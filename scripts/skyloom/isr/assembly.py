@@ -1,0 +1,190 @@
+"""Raw planes to one trimmed detector in electrons: saturation, overscan, gain, flips."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyloom.core import mask_planes
+from skyloom.core.errors import DataError
+from skyloom.isr.overscan import measure_overscan
+
+log = logging.getLogger(__name__)
+
+
+class AllPixelsBadError(DataError):
+    """No pixel of the frame holds a number.
+
+    Parameters
+    ----------
+    n_pixel : int
+        Pixels looked at.
+    """
+
+    def __init__(self, n_pixel):
+        super().__init__(f"none of {n_pixel} pixels is finite, some must be: did the read-out fail?")
+        self.n_pixel = n_pixel
+
+
+class ConstantImageError(DataError):
+    """Every pixel of the frame holds the same number.
+
+    Parameters
+    ----------
+    value : float
+        That number [ADU].
+    """
+
+    def __init__(self, value):
+        super().__init__(
+            f"every pixel is {value:g} ADU, they must differ by noise: was the frame written before read-out?"
+        )
+        self.value = value
+
+
+class AllAmplifiersBadError(DataError):
+    """Every amplifier is dead or far too noisy.
+
+    Parameters
+    ----------
+    reasons : dict of str to str
+        What is wrong, by amplifier.
+    """
+
+    def __init__(self, reasons):
+        listed = ", ".join(f"{name} {reason}" for name, reason in reasons.items())
+        super().__init__(f"no amplifier works ({listed}), one must: look at the raw frame's overscan")
+        self.reasons = reasons
+
+
+@dataclass(frozen=True, slots=True)
+class AssembledFrame:
+    """One detector, trimmed, overscan subtracted, in electrons.
+
+    Attributes
+    ----------
+    image : ndarray, shape (ny, nx), float32
+        [electron]; NaN where the raw pixel was no number.
+    mask : ndarray, shape (ny, nx), uint32
+        SAT and SUSPECT by raw level, NO_DATA where the raw pixel was no number, BAD on dead amplifiers.
+    read_variance : ndarray, shape (ny, nx), float32
+        Variance of read-out and overscan level [electron^2].
+    gain, read_noise : float
+        Means over the amplifiers that work [electron/ADU], [electron].
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    read_variance: np.ndarray
+    gain: float
+    read_noise: float
+
+
+def assemble_frame(raw, settings):
+    """Assemble the amplifiers of a raw frame.
+
+    Parameters
+    ----------
+    raw : RawFrame
+        Planes [ADU].
+    settings : dict
+        Section ``isr``: ``overscan``, ``suspect_fraction``, ``measure_read_noise``, ``max_noise_ratio``.
+
+    Returns
+    -------
+    AssembledFrame
+        The detector.
+
+    Raises
+    ------
+    AllPixelsBadError, ConstantImageError
+        If the frame holds no data.
+    AllAmplifiersBadError
+        If no amplifier works.
+    """
+    _check_content(raw)
+    detector = raw.detector
+    image = np.empty(detector.shape, dtype=np.float32)
+    mask = np.empty(detector.shape, dtype=np.uint32)
+    read_variance = np.empty(detector.shape, dtype=np.float32)
+    reasons, gains, noises = {}, [], []
+    for amplifier in detector.amplifiers:
+        plane = raw.planes[amplifier.extension]
+        x0, x1, y0, y1 = amplifier.data_section
+        counts = plane[y0:y1, x0:x1]
+        overscan = measure_overscan(plane, amplifier, settings["overscan"])
+        noise = _read_noise(amplifier, overscan, settings)
+        reason = _fault(counts, overscan, amplifier, settings)
+        bits = _level_bits(counts, amplifier.saturation, settings["suspect_fraction"])
+        if reason:
+            reasons[amplifier.name] = reason
+            bits |= mask_planes.BAD
+        else:
+            gains.append(amplifier.gain)
+            noises.append(noise)
+        electrons = (counts - overscan.rows[:, None]) * np.float32(amplifier.gain)
+        target = _detector_slices(amplifier)
+        image[target] = electrons
+        mask[target] = bits
+        read_variance[target] = noise**2 + (overscan.error * amplifier.gain) ** 2
+    if len(reasons) == len(detector.amplifiers):
+        raise AllAmplifiersBadError(reasons)
+    for name, reason in reasons.items():
+        log.warning("amplifier %s masked BAD: %s", name, reason)
+    return AssembledFrame(image, mask, read_variance, float(np.mean(gains)), float(np.mean(noises)))
+
+
+def _check_content(raw):
+    """Raise when the frame as a whole holds no data."""
+    data = []
+    for amplifier in raw.detector.amplifiers:
+        x0, x1, y0, y1 = amplifier.data_section
+        data.append(raw.planes[amplifier.extension][y0:y1, x0:x1])
+    if not any(np.isfinite(counts).any() for counts in data):
+        raise AllPixelsBadError(sum(counts.size for counts in data))
+    lowest = min(np.nanmin(counts) for counts in data if np.isfinite(counts).any())
+    highest = max(np.nanmax(counts) for counts in data if np.isfinite(counts).any())
+    if lowest == highest:
+        raise ConstantImageError(float(lowest))
+
+
+def _read_noise(amplifier, overscan, settings):
+    """Read noise [electron]: measured where there is an overscan and the settings ask for it."""
+    if settings["measure_read_noise"] and np.isfinite(overscan.noise):
+        return overscan.noise * amplifier.gain
+    return amplifier.read_noise
+
+
+def _fault(counts, overscan, amplifier, settings):
+    """Say why an amplifier must not be used, or return an empty text."""
+    finite = counts[np.isfinite(counts)]
+    if finite.size == 0:
+        return "holds no number"
+    if finite.min() == finite.max():
+        return f"reads {finite.min():g} ADU everywhere"
+    noise, limit = overscan.noise * amplifier.gain, settings["max_noise_ratio"] * amplifier.read_noise
+    if noise > limit > 0:
+        return f"has a read noise of {noise:.1f} electron, at most {limit:.1f} is allowed"
+    return ""
+
+
+def _level_bits(counts, saturation, suspect_fraction):
+    """Mask bits that follow from the raw level of a pixel."""
+    bits = np.zeros(counts.shape, dtype=np.uint32)
+    bits[counts >= suspect_fraction * saturation] = mask_planes.SUSPECT
+    bits[counts >= saturation] = mask_planes.SAT
+    bits[~np.isfinite(counts)] = mask_planes.NO_DATA
+    return bits
+
+
+def _detector_slices(amplifier):
+    """Index of the amplifier's part of the detector, backwards along an axis that the read-out flips."""
+    x0, x1, y0, y1 = amplifier.detector_section
+    return _flippable(y0, y1, amplifier.flip_y), _flippable(x0, x1, amplifier.flip_x)
+
+
+def _flippable(start, stop, is_flipped):
+    """Return slice(start, stop), or the same elements in reverse order."""
+    if not is_flipped:
+        return slice(start, stop)
+    return slice(stop - 1, start - 1 if start > 0 else None, -1)

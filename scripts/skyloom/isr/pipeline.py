@@ -1,0 +1,266 @@
+"""Instrument signature removal, step by step: what happened to the light last is undone first."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from skyloom.algorithms.interpolation import interpolate_pixels
+from skyloom.core import mask_planes
+from skyloom.core.errors import ConfigError, DataError
+from skyloom.core.images import Exposure, MaskedImage
+from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.variance import expected_light
+
+log = logging.getLogger(__name__)
+
+NO_DATA_VARIANCE = np.float32(1e10)
+"""Variance of pixels without data [electron^2]: weighs nothing, yet its inverse is a number."""
+
+CALIB_STEPS = ("bias", "dark", "flat", "defects")
+
+UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA")
+
+
+class CalibShapeError(ConfigError):
+    """A calibration belongs to another detector or read-out mode.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the calibration.
+    shape, needed : tuple of int
+        Its shape, and the detector's.
+    """
+
+    def __init__(self, kind, shape, needed):
+        super().__init__(f"the {kind} has shape {shape}, the detector {needed}: is it of this camera?")
+        self.kind, self.shape, self.needed = kind, shape, needed
+
+
+class TooFewGoodPixelsError(DataError):
+    """Too much of the detector is saturated, bad or empty.
+
+    Parameters
+    ----------
+    fraction, needed : float
+        Fraction of good pixels, and the least that is accepted.
+    saturated : float
+        Fraction of saturated pixels.
+    """
+
+    def __init__(self, fraction, needed, saturated):
+        super().__init__(
+            f"{fraction:.1%} of the pixels are good ({saturated:.1%} are saturated), needs {needed:.1%}: "
+            "is it a twilight frame, or a detector with dead amplifiers?"
+        )
+        self.fraction, self.needed, self.saturated = fraction, needed, saturated
+
+
+class WrongExposureTimeError(DataError):
+    """The frame was exposed for another time than the visit table says.
+
+    Parameters
+    ----------
+    found, expected : float
+        Exposure time of the frame's header, and of the visit table [s].
+    """
+
+    def __init__(self, found, expected):
+        super().__init__(
+            f"the header says {found:g} s, the visit table {expected:g} s: is it the frame of this visit?"
+        )
+        self.found, self.expected = found, expected
+
+
+def remove_instrument_signature(raw, calibs, info, settings):
+    """Turn a raw frame into an exposure in electrons with mask and variance.
+
+    Parameters
+    ----------
+    raw : RawFrame
+        One detector [ADU].
+    calibs : Calibs
+        Bias, dark, flat and defects; None leaves a step out.
+    info : ExposureInfo
+        Of the visit; its exposure time scales the dark.
+    settings : dict
+        Section ``isr`` of the configuration.
+
+    Returns
+    -------
+    Exposure
+        Sky included. Mask: SAT (grown), SUSPECT, BAD (defects, dead amplifiers), NO_DATA (no number in the
+        raw or no flat), INTRP (small defects filled in). Every pixel is finite. `info` gets the gain and
+        read noise that were used.
+
+    Raises
+    ------
+    AllPixelsBadError, ConstantImageError, AllAmplifiersBadError
+        If the frame holds no data.
+    TooFewGoodPixelsError, WrongExposureTimeError
+        If it cannot be used.
+    CalibShapeError
+        If a calibration does not fit the detector.
+
+    Notes
+    -----
+    Order of Plazas Malagon et al. (2025, JATIS 11, 011209): overscan, gain, bias, dark, flat. The
+    variance is that of the charge collected (light, dark current), of the read-out and of the calibrations.
+    """
+    _check_exposure_time(raw.header, info.exposure_time, settings["exposure_time_tolerance"])
+    frame = assemble_frame(raw, settings)
+    calibs = _wanted_calibs(calibs, settings)
+    _check_calibs(calibs, frame.image.shape)
+    mask = frame.mask | _grown_saturation(frame.mask, settings["saturation_grow"]) | _calib_mask(calibs)
+    _check_good_fraction(mask, settings["min_good_fraction"])
+    pixels = _correct(replace(frame, mask=mask), calibs, info.exposure_time)
+    pixels = _fill_empty(pixels)
+    if settings["interpolate_defects"]:
+        pixels = _interpolate_small_defects(pixels, settings)
+    info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
+    log.info(
+        "gain %.3f electron/ADU, read noise %.2f electron, sky %.1f electron, %.3f %% masked",
+        frame.gain,
+        frame.read_noise,
+        np.median(pixels.image[::4, ::4]),
+        100 * np.mean((pixels.mask & UNUSABLE) != 0),
+    )
+    return Exposure(pixels=pixels, info=info)
+
+
+def subtract_bias_and_dark(frame, calibs, exposure_time):
+    """Charge that light made, from an assembled frame.
+
+    Parameters
+    ----------
+    frame : AssembledFrame
+        From `assemble_frame`.
+    calibs : Calibs
+        Bias and dark are used where there are any.
+    exposure_time : float
+        [s].
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        [electron]; NaN where the frame has no number.
+    """
+    image = frame.image
+    if calibs.bias is not None:
+        image = image - calibs.bias.image
+    if calibs.dark is not None:
+        image = image - np.float32(exposure_time) * calibs.dark.image
+    return image
+
+
+def usable_light(frame, calibs, exposure_time):
+    """Charge that light made, without the pixels that tell nothing of it: what flats are combined from.
+
+    Parameters
+    ----------
+    frame, calibs, exposure_time
+        As for `subtract_bias_and_dark`.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        [electron]; NaN on saturated pixels, dead amplifiers and where the frame has no number.
+    """
+    light = subtract_bias_and_dark(frame, calibs, exposure_time)
+    return np.where((frame.mask & UNUSABLE) != 0, np.float32(np.nan), light)
+
+
+def _correct(frame, calibs, exposure_time):
+    """Bias, dark and flat, with the variance that goes with them."""
+    light = subtract_bias_and_dark(frame, calibs, exposure_time)
+    response, response_variance = np.float32(1), np.float32(0)
+    if calibs.flat is not None:
+        response = np.where(calibs.flat.image > 0, calibs.flat.image, np.float32(np.nan))
+        response_variance = calibs.flat.variance
+    image = light / response
+    is_empty = ~np.isfinite(image)
+    is_unusable = is_empty | ((frame.mask & UNUSABLE) != 0)
+    with np.errstate(invalid="ignore"):
+        signal = expected_light(np.where(is_empty, 0, image), is_unusable, response, frame.read_variance)
+    variance = signal * response + frame.read_variance + _calib_variance(calibs, exposure_time)
+    variance = (variance + signal**2 * response_variance) / response**2
+    return MaskedImage(image.astype(np.float32), frame.mask, variance.astype(np.float32))
+
+
+def _calib_variance(calibs, exposure_time):
+    """Variance that bias and dark add, the Poisson noise of the dark charge included [electron^2]."""
+    variance = np.float32(0)
+    if calibs.bias is not None:
+        variance = variance + calibs.bias.variance
+    if calibs.dark is not None:
+        charge = np.maximum(np.float32(exposure_time) * calibs.dark.image, 0)
+        variance = variance + charge + np.float32(exposure_time**2) * calibs.dark.variance
+    return variance
+
+
+def _fill_empty(pixels):
+    """Make every pixel finite; those without data get the median and NO_DATA."""
+    is_empty = ~(np.isfinite(pixels.image) & np.isfinite(pixels.variance))
+    if not is_empty.any():
+        return pixels
+    good = ~is_empty & ((pixels.mask & UNUSABLE) == 0)
+    image = np.where(is_empty, np.median(pixels.image[good]), pixels.image).astype(np.float32)
+    mask = np.where(is_empty, pixels.mask | mask_planes.NO_DATA, pixels.mask).astype(np.uint32)
+    return MaskedImage(image, mask, np.where(is_empty, NO_DATA_VARIANCE, pixels.variance))
+
+
+def _interpolate_small_defects(pixels, settings):
+    """Fill defects of few pixels; large ones and saturated stars stay as they are."""
+    from scipy.ndimage import label
+
+    is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
+    labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
+    is_small = is_bad & (np.bincount(labels.ravel())[labels] <= settings["max_interpolated_area"])
+    return interpolate_pixels(pixels, is_small, settings["interpolation_sigma"])
+
+
+def _grown_saturation(mask, radius):
+    """SAT bits within `radius` pixels of a saturated one (also along diagonals)."""
+    from scipy.ndimage import binary_dilation
+
+    is_saturated = (mask & mask_planes.SAT) != 0
+    if radius > 0 and is_saturated.any():
+        size = 2 * radius + 1
+        is_saturated = binary_dilation(is_saturated, np.ones((size, size), dtype=bool))
+    return np.where(is_saturated, mask_planes.SAT, np.uint32(0))
+
+
+def _calib_mask(calibs):
+    """BAD bits of the calibrations."""
+    bits = np.uint32(0)
+    for calib in (getattr(calibs, step) for step in CALIB_STEPS):
+        if calib is not None:
+            bits = bits | (calib.mask & mask_planes.BAD)
+    return bits
+
+
+def _wanted_calibs(calibs, settings):
+    """Calibrations whose step is switched on."""
+    return replace(calibs, **{step: None for step in CALIB_STEPS if not settings[step]})
+
+
+def _check_calibs(calibs, shape):
+    """Raise when a calibration is of another shape."""
+    for calib in (getattr(calibs, step) for step in CALIB_STEPS):
+        if calib is not None and calib.image.shape != shape:
+            raise CalibShapeError(calib.kind, calib.image.shape, shape)
+
+
+def _check_good_fraction(mask, needed):
+    """Raise when too few pixels are good."""
+    good = float(np.mean((mask & UNUSABLE) == 0))
+    if good < needed:
+        raise TooFewGoodPixelsError(good, needed, float(np.mean((mask & mask_planes.SAT) != 0)))
+
+
+def _check_exposure_time(header, expected, tolerance):
+    """Raise when the frame's header states another exposure time."""
+    found = header.get("exposure_time")
+    if isinstance(found, int | float) and abs(found - expected) > tolerance * max(expected, 1.0):
+        raise WrongExposureTimeError(float(found), expected)
