@@ -1,0 +1,55 @@
+# Skyloom: what people and CI start. `make` lists it; every recipe is short because tools/ holds the work.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# A run's settings: make demo CORES=4, make test WORKERS=1 COVERAGE_MINIMUM=90 TESTS=tests/unit
+CORES ?= 2
+WORKERS ?= 2
+COVERAGE_MINIMUM ?= 95
+TESTS ?=
+
+DEMO := .venv/bin
+TEST := .venv-test/bin
+
+.PHONY: help demo test lint format bars soak docs lock environment environment-test clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+environment: ## .venv, from requirements/demo.txt
+	@tools/environment.sh .venv requirements/demo.txt
+
+environment-test: ## .venv-test, from requirements/test.txt
+	@tools/environment.sh .venv-test requirements/test.txt
+
+demo: environment ## simulate the demo survey, process it, show what came out
+	@$(DEMO)/python tools/demo.py --cores $(CORES)
+
+test: environment-test ## the whole test suite with coverage
+	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/test.sh $(WORKERS) $(COVERAGE_MINIMUM) $(TESTS)
+
+lint: environment-test ## every check of style and structure
+	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lint.sh
+
+format: environment-test ## rewrite Python and Snakemake files in the project's format
+	@$(TEST)/ruff check --fix --quiet .
+	@$(TEST)/ruff format .
+	@$(TEST)/snakefmt Snakefile rules
+
+bars: environment-test ## the full-size bars: value, bar, pass
+	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m bars -rA
+
+soak: environment-test ## the long soaks: 100 kills, the suite three times
+	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m soak -rA
+	@for run in 1 2 3; do $(MAKE) test; done
+
+docs: environment ## docs/configuration.md, from config/schema
+	@$(DEMO)/python tools/configuration_page.py
+
+lock: environment-test ## both locks anew, after a change of pyproject.toml or requirements/*.in
+	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lock.sh
+
+clean: ## the demo's results (the environments stay)
+	rm -rf results .snakemake

@@ -1,0 +1,29 @@
+"""What all tests share: where the real frames are, and which tests must not be skipped."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def realdata():
+    """Folder of the real data sets, ``$SKYLOOM_REALDATA``; the test is skipped where it is not set."""
+    folder = os.environ.get("SKYLOOM_REALDATA")
+    if not folder:
+        pytest.skip("SKYLOOM_REALDATA is not set: it names the folder that holds hatp32-raw-frames/")
+    return Path(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Make a skip a failure for the markers that ``$SKYLOOM_REQUIRE`` names, separated by commas."""
+    report = yield
+    required = set(os.environ.get("SKYLOOM_REQUIRE", "").split(","))
+    missing = sorted(required & {marker.name for marker in item.iter_markers()})
+    if report.skipped and missing and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{item.nodeid} was skipped, but SKYLOOM_REQUIRE={','.join(missing)}: {call.excinfo.value}"
+        )
+    return report

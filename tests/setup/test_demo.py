@@ -1,0 +1,156 @@
+"""What `make demo` says beside Snakemake's progress: resources before, products and metrics after."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from rich.console import Console
+
+import demo
+import free_resources
+from run_progress import RunProgress
+
+GB = 1_000_000_000
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), markup=False, highlight=False, width=200)
+
+
+def printed(console):
+    return console.file.getvalue()
+
+
+def test_needed_and_free_are_named_and_what_to_do_where_there_is_too_little():
+    lines = free_resources.resource_lines(
+        {"disk": 2 * GB, "memory": 3 * GB}, {"disk": 79 * GB, "memory": GB // 2}
+    )
+
+    assert lines[0] == "disk: 2.0 GB needed, 79.0 GB free"
+    assert lines[1].startswith("memory: 3.0 GB needed, 0.5 GB free: TOO LITTLE, close other programs")
+
+
+@pytest.mark.parametrize("name", ["disk", "memory"])
+def test_the_demo_does_not_start_with_too_little(name, monkeypatch, console, tmp_path):
+    monkeypatch.setattr(demo, f"free_{name}_bytes", lambda *_: 1000)
+
+    assert not demo.check_resources(console, tmp_path / "results", 2)
+    assert f"{name}: " in printed(console)
+    assert "TOO LITTLE" in printed(console)
+
+
+def test_what_an_earlier_run_has_written_is_not_needed_again(console, monkeypatch, tmp_path):
+    monkeypatch.setattr(demo, "DISK_BYTES", 3000)
+    monkeypatch.setattr(demo, "free_disk_bytes", lambda _: 1500)
+    monkeypatch.setattr(demo, "free_memory_bytes", lambda: 100 * GB)
+    (tmp_path / "calexp").mkdir()
+
+    assert not demo.check_resources(console, tmp_path, 1)
+    (tmp_path / "calexp/1.fits").write_bytes(bytes(2000))
+    assert demo.check_resources(console, tmp_path, 1)
+
+
+def test_free_disk_is_that_below_which_the_folder_will_be(tmp_path):
+    assert free_resources.free_disk_bytes(tmp_path / "not/yet/there") > 0
+
+
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
+    for name, text in [("LIMIT", "1000\n"), ("USED", "400\n")]:
+        path = tmp_path / name
+        path.write_text(text)
+        monkeypatch.setattr(free_resources, f"CGROUP_{name}", path)
+
+    assert free_resources.free_memory_bytes() == 600
+
+
+def test_a_container_without_a_limit_has_the_memory_of_the_machine(tmp_path, monkeypatch):
+    (tmp_path / "limit").write_text("max\n")
+    monkeypatch.setattr(free_resources, "CGROUP_LIMIT", tmp_path / "limit")
+
+    assert free_resources.free_memory_bytes() > 1_000_000
+
+
+def test_products_are_counted_where_they_are(console, tmp_path):
+    for name in ("calexp/1/0.fits", "calexp/1/1.fits", "coadd/deep/r/1/0_0.fits"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    demo.show_products(console, tmp_path)
+
+    lines = {line.split("  ")[0]: line for line in printed(console).splitlines()}
+    assert f" 2 {tmp_path}/calexp/{{visit}}/{{detector}}.fits" in " ".join(lines["calibrated images"].split())
+    assert " 0 " in " ".join(lines["objects"].split())
+
+
+def test_the_metrics_are_printed_with_their_verdict(console, tmp_path):
+    table = pa.table({"metric": ["seeing [arcsec]"], "value": [0.81234], "limit": [None], "ok": [False]})
+    pyarrow.parquet.write_table(table, tmp_path / "metrics.parquet")
+
+    demo.show_table(console, tmp_path / "metrics.parquet")
+
+    assert " ".join(printed(console).split()) == "metric value limit ok seeing [arcsec] 0.8123 NO"
+
+
+def test_the_pictures_are_listed(console, tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/coadd.png").touch()
+
+    demo.show_pictures(console, tmp_path)
+
+    assert f"picture: {tmp_path}/report/coadd.png" in printed(console)
+
+
+@pytest.fixture
+def small_world(console, monkeypatch, tmp_path):
+    """The demo in an empty folder, with a Snakemake that only notes how it was called."""
+    calls = []
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text("output_root: out\n")
+    (tmp_path / "out/report").mkdir(parents=True)
+    pyarrow.parquet.write_table(
+        pa.table({"metric": ["seeing"], "value": [0.8]}), tmp_path / "out/report/metrics.parquet"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["demo.py", "--cores", "1"])
+    monkeypatch.setattr(demo, "Console", lambda **_: console)
+    monkeypatch.setattr(demo, "DISK_BYTES", 1000)
+    monkeypatch.setattr(demo, "MEMORY_BYTES_PER_CORE", 1000)
+    monkeypatch.setattr(demo, "MEMORY_BYTES", 1000)
+
+    def run(code, n_job):
+        progress = RunProgress(0.0)
+        progress.total = n_job
+        monkeypatch.setattr(
+            demo, "run_snakemake", lambda command, _: calls.append(command) or (code, progress)
+        )
+        return demo.main(), calls
+
+    return run
+
+
+def test_a_demo_that_succeeds_shows_what_came_out(small_world, console):
+    code, calls = small_world(0, 128)
+
+    assert code == 0
+    assert calls[0][1:] == ["-m", "snakemake", "drp", "report", "--cores", "1"]
+    for text in ("all jobs done", "out/calexp", "seeing", "128 jobs, "):
+        assert text in printed(console)
+
+
+def test_a_second_demo_says_that_there_was_nothing_to_do(small_world, console):
+    assert small_world(0, 0)[0] == 0
+    assert "nothing to do: every product is up to date" in printed(console)
+
+
+def test_a_demo_that_fails_says_how_to_go_on_and_shows_no_products(small_world, console):
+    assert small_world(1, 128)[0] == 1
+    assert "The same command, make demo, goes on from here." in printed(console)
+    assert "out/calexp" not in printed(console)
+
+
+def test_a_demo_without_memory_starts_nothing(small_world, monkeypatch):
+    monkeypatch.setattr(demo, "free_memory_bytes", lambda: 10)
+
+    assert small_world(0, 128) == (1, [])

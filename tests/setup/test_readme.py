@@ -1,0 +1,69 @@
+"""The commands of the README and of CONTRIBUTING: each is tried without doing its work, none is left out."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BASH_BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# Real frames are no part of a clone; the test of that survey runs its command.
+NEEDS_FRAMES = "raw_root=/path/to/frames"
+
+
+def commands_of(name):
+    text = (ROOT / name).read_text()
+    lines = [line for block in BASH_BLOCK.findall(text) for line in block.splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+COMMANDS = [words for name in ("README.md", "CONTRIBUTING.md") for words in commands_of(name)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_of_the_documentation_works(words):
+    """Snakemake only says what it would do, make only prints its recipe."""
+    if words[0] == "source":
+        assert words[1:] == [".venv/bin/activate"]
+        return
+    if words[0] == "make":
+        dry_run = ["make", "--dry-run", *words[1:]]
+    else:
+        assert words[0] == "snakemake", f"no way to try {words[0]}: add one here"
+        dry_run = [sys.executable, "-m", "snakemake", "--quiet", "rules", "--dry-run", *words[1:]]
+
+    done = subprocess.run(dry_run, cwd=ROOT, capture_output=True, text=True, env=os.environ)
+
+    if NEEDS_FRAMES in words:
+        assert "/path/to/frames" in done.stdout + done.stderr
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_products_of_the_readme_are_those_of_the_workflow():
+    from skyloom.workflow.paths import PATTERNS
+
+    table = re.findall(r"^\| \w.*?\| (`.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = {
+        re.sub(r"\{[a-z]+,[a-z_]+\}", "{kind}", path) for row in table for path in re.findall(r"`(.*?)`", row)
+    }
+
+    assert named
+    assert named - set(PATTERNS.values()) == set()
+
+
+@pytest.mark.parametrize("code", PYTHON_BLOCK.findall((ROOT / "README.md").read_text()))
+def test_the_python_of_the_readme_uses_names_that_the_library_has(code):
+    import skyloom
+
+    compile(code, "README.md", "exec")
+
+    assert re.findall(r"skyloom\.(\w+)", code)
+    for name in re.findall(r"skyloom\.(\w+)", code):
+        assert hasattr(skyloom, name)

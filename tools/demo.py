@@ -1,0 +1,124 @@
+"""Runs the demo survey: checks disk and memory, runs Snakemake, shows what came out."""
+
+import argparse
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from free_resources import folder_bytes, free_disk_bytes, free_memory_bytes, resource_lines
+from run_progress import format_seconds
+from skyloom.workflow.failures import survival_report
+from skyloom.workflow.paths import PATTERNS
+from watched_run import run_snakemake
+
+CONFIGURATION = Path("config/config.yaml")
+TARGETS = ("drp", "report")
+
+# What the demo survey needs, measured on it, with a third to spare.
+DISK_BYTES = 2_000_000_000
+MEMORY_BYTES = 1_000_000_000
+MEMORY_BYTES_PER_CORE = 1_000_000_000
+
+PRODUCTS = {
+    "calexp": "calibrated images",
+    "src": "their sources",
+    "visit_summary": "a row for each detector of a visit",
+    "coadd": "coadds and templates",
+    "object": "objects",
+    "diff": "difference images",
+    "dia_source": "detections on them",
+    "dia_object": "variable and new objects",
+}
+
+
+def main():
+    """Run the demo (see the module's docstring) and return its exit code."""
+    arguments = parse_arguments()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+    output_root = Path(configuration.get("output_root", "results"))
+    if not check_resources(console, output_root, arguments.cores):
+        return 1
+    started = time.monotonic()
+    command = [sys.executable, "-m", "snakemake", *TARGETS, "--cores", str(arguments.cores)]
+    code, progress = run_snakemake(command, console)
+    if code != 0:
+        console.print("The same command, make demo, goes on from here.", style="bold")
+        return code
+    console.print("all jobs done" if progress.total else "nothing to do: every product is up to date")
+    show_products(console, output_root)
+    console.print(f"\n{survival_report(output_root / PATTERNS['drp_failures'])}")
+    show_table(console, output_root / PATTERNS["metrics"])
+    show_pictures(console, output_root)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wall = format_seconds(time.monotonic() - started)
+    cpu = usage.ru_utime + usage.ru_stime
+    console.print(f"\n{progress.total} jobs, {cpu:.0f} CPU s, {wall} by the clock")
+    return 0
+
+
+def parse_arguments():
+    """Arguments of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cores", type=int, default=2, help="cores to use (%(default)s)")
+    return parser.parse_args()
+
+
+def check_resources(console, output_root, n_core):
+    """Print what the demo needs and what is free; False when there is too little of something."""
+    needed = {
+        "disk": max(DISK_BYTES - folder_bytes(output_root), 0),
+        "memory": MEMORY_BYTES + n_core * MEMORY_BYTES_PER_CORE,
+    }
+    free = {"disk": free_disk_bytes(output_root), "memory": free_memory_bytes()}
+    for line in resource_lines(needed, free):
+        console.print(line)
+    return all(free[name] >= needed[name] for name in needed)
+
+
+def show_products(console, output_root):
+    """Print where the products are and how many there are."""
+    table = Table("product", "files", "where", box=None, pad_edge=False)
+    for name, what in PRODUCTS.items():
+        pattern = PATTERNS[name]
+        n_file = len(list(output_root.glob(re.sub(r"\{\w+\}", "*", pattern))))
+        table.add_row(what, str(n_file), f"{output_root}/{pattern}")
+    console.print()
+    console.print(table)
+
+
+def show_table(console, path):
+    """Print a Parquet table of few rows, every column as it was written."""
+    content = pyarrow.parquet.read_table(path)
+    table = Table(*content.column_names, box=None, pad_edge=False)
+    for row in content.to_pylist():
+        table.add_row(*(format_value(value) for value in row.values()))
+    console.print()
+    console.print(table)
+
+
+def format_value(value):
+    """A cell of such a table."""
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def show_pictures(console, output_root):
+    """Print the paths of the pictures."""
+    console.print()
+    for path in sorted(output_root.glob(re.sub(r"\{\w+\}", "*", PATTERNS["report_picture"]))):
+        console.print(f"picture: {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
