@@ -80,7 +80,7 @@ def compare_sources(src, truth, shape):
     src : pyarrow.Table
         Schema SOURCE.
     truth : pyarrow.Table
-        Schema TRUTH_SOURCE, the rows of this detector.
+        The rows of this detector in truth/source.
     shape : tuple of int
         Shape (ny, nx) of the detector.
 
@@ -166,7 +166,7 @@ def compare_dia_sources(dia_sources, truth, flux_error, usable):
     dia_sources : pyarrow.Table
         Schema DIA_SOURCE.
     truth : pyarrow.Table
-        Schema TRUTH_SOURCE, the rows of this detector.
+        The rows of this detector in truth/source.
     flux_error : float
         Error of a faint PSF flux on the difference [nJy].
     usable : ndarray, shape (ny, nx), bool

@@ -8,12 +8,22 @@ import pytest
 from skyloom.commands.main import main
 from skyloom.core.errors import DataError
 from skyloom.core.images import Exposure, ExposureInfo, MaskedImage
-from skyloom.core.schemas import TRUTH_SOURCE
+from skyloom.core.tables import Column, TableSchema
 from skyloom.core.wcs import Wcs
 from skyloom.io.exposures import write_exposure
 from skyloom.io.fits_files import write_fits_tombstone
 from skyloom.io.provenance import Provenance
 from skyloom.io.tables import write_table, write_table_tombstone
+
+POSITIONS = TableSchema(
+    "positions",
+    (
+        Column("id", "int64", "", "Identity."),
+        Column("kind", "string", "", "What it is."),
+        Column("x", "float64", "pixel", "Column."),
+        Column("flux", "float64", "nJy", "Flux at that moment."),
+    ),
+)
 
 PROVENANCE = Provenance(rule="make_it", inputs=("raw/1.fits",))
 
@@ -30,7 +40,7 @@ def root(tmp_path):
     )
     wcs = Wcs(np.array([1.0, 2.0]), np.array([4.0, 4.0]), np.eye(2) * 1e-4, shape=(8, 8))
     write_exposure(tmp_path / "one/calexp/1/0.fits", Exposure(pixels, ExposureInfo(), wcs), PROVENANCE)
-    write_table(tmp_path / "one/src/1/0.parquet", TRUTH_SOURCE.empty(), PROVENANCE)
+    write_table(tmp_path / "one/src/1/0.parquet", POSITIONS.empty(), PROVENANCE)
     (tmp_path / "one/logs").mkdir()
     (tmp_path / "one/logs/a.log").write_text("now")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
@@ -78,7 +88,7 @@ def test_a_product_tells_what_it_is_and_where_it_comes_from(root, capsys):
 
 def test_a_tombstone_tells_why(root, capsys):
     write_fits_tombstone(root / "t.fits", VeryBadError("half of it is missing"), PROVENANCE)
-    write_table_tombstone(root / "t.parquet", TRUTH_SOURCE, VeryBadError("half of it is missing"), PROVENANCE)
+    write_table_tombstone(root / "t.parquet", POSITIONS, VeryBadError("half of it is missing"), PROVENANCE)
     for name in ("t.fits", "t.parquet"):
         assert main(["show", str(root / name)]) == 0
         assert f"{name}: FAILED: VeryBad: half of it is missing" in capsys.readouterr().out

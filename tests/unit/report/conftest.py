@@ -1,0 +1,148 @@
+"""A made-up run of known quality: what the report says of it can be counted by hand."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from skyloom.core import mask_planes
+from skyloom.core.images import DifferenceImage, Exposure, ExposureInfo, MaskedImage
+from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
+from skyloom.core.schemas import DIA_SOURCE, SOURCE, VISIT_SUMMARY
+from skyloom.core.sky_map import Tract
+from skyloom.core.tables import Column, TableSchema, column
+
+SHAPE = (200, 200)
+TRUTH = TableSchema(
+    "truth",
+    (
+        Column("kind", "string", "", "Kind."),
+        *(Column(name, "float64", "", name) for name in ("x", "y", "ra", "dec", "flux")),
+    ),
+)
+
+
+def filled(schema, n_row, **values):
+    """Return a table with zeros, empty texts and False in the columns that are not given."""
+    blank = {"string": [""] * n_row, "bool": np.zeros(n_row, dtype=bool)}
+    columns = {c.name: blank.get(c.type, np.zeros(n_row)) for c in schema.columns}
+    return schema.table(columns | values)
+
+
+def make_truth(rng, n_star=40, n_transient=3):
+    """Return stars of S/N 8 to 800 (noise 1 nJy) on a grid, and a few transients of S/N 30."""
+    n = n_star + n_transient
+    place = np.arange(n)
+    x, y = 20.0 + 24 * (place % 7) + rng.uniform(0, 1, n), 20.0 + 24 * (place // 7) + rng.uniform(0, 1, n)
+    flux = np.concatenate([np.geomspace(8, 800, n_star), np.full(n_transient, 30.0)])
+    kind = ["star"] * n_star + ["transient"] * n_transient
+    return TRUTH.table({"kind": kind, "x": x, "y": y, "ra": 10 + x * 5e-5, "dec": 20 + y * 5e-5, "flux": flux})
+
+
+def make_sources(truth, offset_mas=2.0, ratio=1.004):
+    """Return the sources of all true objects, a little off in position and flux."""
+    n = truth.num_rows
+    x, y, ra, dec, flux = (column(truth, name) for name in ("x", "y", "ra", "dec", "flux"))
+    offset = offset_mas / 3.6e6
+    return filled(
+        SOURCE,
+        n,
+        x=x,
+        y=y,
+        ra=ra + offset / np.cos(np.radians(dec)),
+        dec=dec - offset,
+        psfFlux=flux * ratio,
+        psfFluxErr=np.ones(n),
+    )
+
+
+def blank_pixels(rng, sigma, stated=None):
+    """Return blank sky of noise `sigma` whose variance says `stated`."""
+    variance = np.full(SHAPE, (stated or sigma) ** 2, np.float32)
+    image = rng.normal(0, sigma, SHAPE).astype(np.float32)
+    return MaskedImage(image, np.zeros(SHAPE, np.uint32), variance)
+
+
+@dataclass
+class MadeUpRun:
+    """What a `RunReader` would read."""
+
+    has_truth: bool = True
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(4))
+    bands: tuple = ("g", "r", "i")
+
+    def __post_init__(self):
+        """Make the truth of each visit."""
+        self.truths = {visit: make_truth(self.rng) for visit in (1, 2, 3)}
+
+    def detectors(self, kind):
+        """Return three detectors, one of them a tombstone."""
+        return [(1, 0), (2, 0), (3, 0)] if kind == "srcs" else [(1, 0), (2, 0)]
+
+    def visit_summary(self):
+        """Return a summary with one failure."""
+        status = ["OK", "OK", "FAILED"]
+        return filled(
+            VISIT_SUMMARY,
+            3,
+            visit=np.array([1, 2, 3]),
+            band=["r", "i", "r"],
+            status=status,
+            reason=["", "", "TooFewStars"],
+            message=["", "", "2 stars, needs 10"],
+            xSize=np.array([200, 200, 0]),
+            ySize=np.array([200, 200, 0]),
+            seeing=np.array([0.8, 0.7, np.nan]),
+            magLim=np.array([24.0, 23.5, np.nan]),
+        )
+
+    def table(self, kind, visit, detector):
+        """Return sources; visit 3 is a tombstone."""
+        if visit == 3:
+            return None
+        if kind == "srcs":
+            return make_sources(self.truths[visit])
+        truth = self.truths[visit]
+        chosen = np.flatnonzero(column(truth, "kind") == "transient")[:-1]
+        x = np.append(column(truth, "x")[chosen], 100.0)
+        y = np.append(column(truth, "y")[chosen], 190.0)
+        return filled(DIA_SOURCE, 3, x=x, y=y, snr=np.array([30.0, 25.0, 6.0]))
+
+    def truth(self, visit, detector):
+        """Return the truth."""
+        return self.truths[visit]
+
+    def difference(self, visit, detector):
+        """Return blank sky whose noise is right."""
+        psf = PixelPsf(gaussian_kernel(1.5, 15)[None].astype(np.float32), 0, (0, 200, 0, 200))
+        pixels = blank_pixels(self.rng, 0.2)
+        exposure = Exposure(pixels, ExposureInfo(visit=visit, band="r"), psf=psf)
+        return DifferenceImage(exposure, np.zeros(SHAPE, np.float32), None)
+
+    def calexp(self, visit, detector):
+        """Return blank sky."""
+        return Exposure(blank_pixels(self.rng, 0.2), ExposureInfo(visit=visit))
+
+    def coadds(self):
+        """Yield coadds of two patches in three bands; the variance of g is wrong by 20 % in sigma."""
+        tract = Tract(1, 10.0, 20.0, (2, 1), 0.2, 180, 10)
+        for band in self.bands:
+            for name in ("0_0", "1_0"):
+                patch = tract.patch(name)
+                pixels = blank_pixels(self.rng, 1.2 if band == "g" else 1.0, 1.0)
+                pixels.mask[:5] |= mask_planes.NO_DATA
+                images = np.broadcast_to(gaussian_kernel(1.5, 15), (1, 1, 15, 15)).astype(np.float32)
+                info = ExposureInfo(band=band, tract=1, patch=name)
+                yield Exposure(pixels, info, wcs=patch.wcs, psf=CellPsf(images, 200))
+
+
+@pytest.fixture
+def run():
+    """Return a simulated run."""
+    return MadeUpRun()
+
+
+@pytest.fixture
+def real_run():
+    """Return a run without truth."""
+    return MadeUpRun(has_truth=False)

@@ -1,0 +1,148 @@
+"""The report counts what is there and draws what it counted."""
+
+import numpy as np
+import pytest
+from matplotlib import image as matplotlib_image
+
+from skyloom.core.tables import column
+from skyloom.report.gather import gather_coadds
+from skyloom.report.metrics import DEFINITIONS, Measurement, metrics_table
+from skyloom.report.noise import noise_ratio
+from skyloom.report.pictures import cutout, empty_picture
+from skyloom.report.pipeline import failure_lines, report
+from skyloom.report.truth_comparison import compare_sources, faint_flux_error, nearest, robust_scatter_mmag
+
+SETTINGS = {"n_image": 10, "n_triplet": 3}
+BANDS = ["g", "r", "i"]
+PNG_HEAD = b"\x89PNG"
+
+
+def values_of(table):
+    """Return values by (name, band)."""
+    names = zip(column(table, "name"), column(table, "band"), strict=True)
+    return dict(zip(names, column(table, "value"), strict=True))
+
+
+@pytest.fixture
+def metrics(run):
+    """Return the values of the simulated run."""
+    table, _ = report(run, BANDS, SETTINGS)
+    return values_of(table)
+
+
+def test_detectors_and_failures_are_counted(metrics):
+    assert metrics["n_detector", "all"] == 3
+    assert metrics["n_failed", "all"] == 1
+    assert metrics["seeing", "r"] == 0.8
+    assert metrics["depth", "i"] == 23.5
+    assert np.isnan(metrics["seeing", "g"])
+
+
+def test_sources_are_compared_with_truth(metrics):
+    assert metrics["star_completeness", "r"] == 1
+    assert metrics["source_purity", "i"] == 1
+    assert metrics["astrometric_residual_ra", "r"] == pytest.approx(2.0, rel=1e-3)
+    assert metrics["astrometric_residual_dec", "r"] == pytest.approx(2.0, rel=1e-3)
+    assert metrics["zero_point_error", "r"] == pytest.approx(0.004, rel=1e-6)
+    assert metrics["photometric_scatter", "r"] == pytest.approx(0, abs=1e-6)
+
+
+def test_transients_and_false_detections_are_pooled(metrics):
+    assert metrics["transient_completeness", "all"] == pytest.approx(2 / 3)
+    assert metrics["false_dia_sources", "all"] == pytest.approx(2048**2 / 200**2)
+
+
+def test_a_wrong_variance_shows_in_the_noise_ratio(metrics):
+    assert metrics["coadd_noise_ratio", "r"] == pytest.approx(1.0, abs=0.02)
+    assert metrics["coadd_noise_ratio", "g"] == pytest.approx(1.2, abs=0.02)
+    assert metrics["diff_noise_ratio", "r"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_every_metric_says_whether_it_is_within_its_bounds(run):
+    table, pictures = report(run, BANDS, SETTINGS)
+    ok = dict(zip(zip(column(table, "name"), column(table, "band"), strict=True), column(table, "ok"), strict=True))
+    assert ok["coadd_noise_ratio", "r"]
+    assert not ok["coadd_noise_ratio", "g"]
+    assert not ok["seeing", "g"]
+    assert set(pictures) == {"colour_coadd", "difference_triplets", "astrometric_residuals"}
+    assert all(data.startswith(PNG_HEAD) for data in pictures.values())
+
+
+def test_the_same_run_gives_the_same_pictures(run):
+    first, second = (report(type(run)(), BANDS, SETTINGS)[1] for _ in range(2))
+    assert first == second
+
+
+def test_a_run_without_truth_has_only_what_its_products_tell(real_run):
+    table, pictures = report(real_run, BANDS, SETTINGS)
+    assert {DEFINITIONS[name].basis for name in column(table, "name")} == {"products"}
+    assert pictures["astrometric_residuals"].startswith(PNG_HEAD)
+
+
+def test_failures_are_named(run):
+    assert failure_lines(run.visit_summary()) == ["visit 3 detector 0: TooFewStars: 2 stars, needs 10"]
+
+
+def test_a_mosaic_puts_patches_where_they_belong(run):
+    part = gather_coadds(run, BANDS, 10)
+    mosaic = part.mosaics["r"].image
+    assert mosaic.shape == (200, 380)
+    assert np.isnan(mosaic[:5]).all()
+    assert np.isfinite(mosaic[5:]).all()
+
+
+def test_a_star_that_was_missed_and_a_false_source_are_counted(run):
+    truth = run.truth(1, 0)
+    sources = run.table("srcs", 1, 0)
+    comparison = compare_sources(sources.slice(1), truth, (200, 200))
+    whole = compare_sources(sources, truth, (200, 200))
+    assert whole.n_star == whole.n_star_found
+    assert comparison.n_star_found >= whole.n_star_found - 1
+    without = compare_sources(sources, truth.slice(30), (200, 200))
+    assert without.n_source_true < without.n_source
+
+
+def test_nearest_leaves_out_what_is_too_far():
+    origin = np.array([0.0, 10.0])
+    assert nearest(origin, origin, np.array([0.5]), np.array([0.0]), 1.0).tolist() == [0, -1]
+    assert nearest(origin, origin, np.empty(0), np.empty(0), 1.0).tolist() == [-1, -1]
+
+
+def test_nothing_to_measure_is_nan_and_never_ok():
+    assert np.isnan(robust_scatter_mmag(np.array([1.0])))
+    assert np.isnan(faint_flux_error(np.empty(0), np.empty(0)))
+    table = metrics_table([Measurement("seeing", "r", np.nan, 0)])
+    assert not column(table, "ok")[0]
+
+
+def test_an_image_without_blank_sky_has_no_noise(run):
+    pixels = run.calexp(1, 0).pixels
+    pixels.variance[:] = 0
+    ratio, n = noise_ratio(pixels)
+    assert np.isnan(ratio)
+    assert n == 0
+
+
+def test_a_cutout_beyond_the_edge_is_nan_there():
+    square = cutout(np.ones((30, 30), np.float32), 0, 29, half=5)
+    assert square.shape == (11, 11)
+    assert np.nansum(square) == 36
+    assert np.isnan(cutout(np.ones((30, 30), np.float32), 500, 500, half=5)).all()
+
+
+def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
+    run.coadds = lambda: iter(())
+    run.detectors = lambda kind: []
+    for has_truth in (True, False):
+        run.has_truth = has_truth
+        table, pictures = report(run, BANDS, SETTINGS)
+        assert np.isnan(values_of(table)["coadd_depth", "r"])
+        assert all(data.startswith(PNG_HEAD) for data in pictures.values())
+    (tmp_path / "a.png").write_bytes(empty_picture("nothing"))
+    assert matplotlib_image.imread(tmp_path / "a.png").shape[0] > 10
+
+
+def test_one_band_is_drawn_in_grey(run):
+    run.bands = ("r",)
+    _, pictures = report(run, ["r"], SETTINGS)
+    assert pictures["colour_coadd"].startswith(PNG_HEAD)
