@@ -117,8 +117,8 @@ def _object_band_columns(band):
         column
         for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70")
         for column in (
-            Column(f"{band}_ap{radius}Flux", "float64", "nJy", f"Flux within {int(radius)} pixels, {band} band."),
-            Column(f"{band}_ap{radius}FluxErr", "float64", "nJy", f"Error of {band}_ap{radius}Flux."),
+            Column(f"{band}_ap{radius}Flux", "float32", "nJy", f"Flux within {int(radius)} pixels, {band} band."),
+            Column(f"{band}_ap{radius}FluxErr", "float32", "nJy", f"Error of {band}_ap{radius}Flux."),
             Column(f"{band}_ap{radius}Flux_flag", "bool", "", "True where the aperture is not all on data."),
         )
     ]
@@ -145,8 +145,8 @@ def _object_band_columns(band):
         if not column.name.endswith("Center") or name in with_centre
     ]
     return (
-        Column(f"{band}_psfFlux", "float64", "nJy", f"PSF flux at the object's position, corrected, {band} band."),
-        Column(f"{band}_psfFluxErr", "float64", "nJy", f"Error of {band}_psfFlux with the noise's correlation."),
+        Column(f"{band}_psfFlux", "float32", "nJy", f"PSF flux at the object's position, corrected, {band} band."),
+        Column(f"{band}_psfFluxErr", "float32", "nJy", f"Error of {band}_psfFlux with the noise's correlation."),
         Column(f"{band}_psfFlux_flag", "bool", "", "True where too few pixels below the PSF are usable."),
         Column(f"{band}_psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
         *apertures,
@@ -177,7 +177,8 @@ def object_schema(bands):
         (
             Column("objectId", "int64", "", "Identity: 20 bits tract, 14 patch, 29 running number."),
             Column("tract", "int64", "", "Tract."),
-            Column("patch", "string", "", "Patch as x_y (Rubin numbers them)."),
+            Column("patch", "int64", "", "Number of the patch in its tract."),
+            Column("patchName", "string", "", "The patch as x_y, the form of file names."),
             Column("coord_ra", "float64", "deg", "Right ascension (ICRS)."),
             Column("coord_dec", "float64", "deg", "Declination (ICRS)."),
             Column("coord_raErr", "float32", "deg", "Error of coord_ra times cos(dec), from the centroid alone."),

@@ -1,0 +1,1 @@
+"""calexps of one visit -> the visit on the pixels of a patch."""

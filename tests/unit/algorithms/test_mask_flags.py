@@ -1,0 +1,19 @@
+"""Mask bits below sources."""
+
+import numpy as np
+
+from skyloom.algorithms.mask_flags import bits_in_boxes
+
+
+def test_bits_are_those_of_the_box_about_the_nearest_pixel():
+    mask = np.zeros((20, 30), np.uint32)
+    mask[10, 12], mask[13, 10] = 1, 4
+    bits, is_cut = bits_in_boxes(mask, np.array([10.4, 10.4, 14.6]), np.array([10.0, 11.0, 10.0]), 2)
+    assert bits.tolist() == [1, 5, 0]
+    assert not is_cut.any()
+
+
+def test_boxes_over_the_edge_are_told():
+    mask = np.zeros((20, 30), np.uint32)
+    x, y = np.array([1.0, 28.0, 15.0, 15.0, 2.0]), np.array([10.0, 10.0, 1.0, 18.4, 2.0])
+    assert bits_in_boxes(mask, x, y, 2)[1].tolist() == [True, True, True, True, False]
