@@ -1,0 +1,1 @@
+"""Single-visit calibration: from electrons to nJy on the sky, with the table of sources."""

@@ -1,0 +1,167 @@
+"""Faint companions of bright stars: what is left when the stars found so far are subtracted."""
+
+import logging
+
+import numpy as np
+
+from skyloom.algorithms.detection import Detections, detect
+from skyloom.algorithms.moments import adaptive_moments
+from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_image, psf_photometry
+from skyloom.calibrate.sources import pixel_flags
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+
+log = logging.getLogger(__name__)
+
+FWHM_PER_SIGMA = 2.3548
+# A model that is wrong by this fraction of itself explains a residual: 1 % in the PSF, more under crowding.
+MODEL_ERROR = 0.05
+# Sources this much larger than the PSF are no points and are not subtracted.
+MAX_SIZE_RATIO = 1.1
+# A wing beyond the PSF image is visible above this many sigma of a pixel.
+VISIBLE_WING_SIGMA = 0.1
+# Noise of the model's wings below this fraction of the pixel's is left out.
+MIN_WING_NOISE = 0.02
+PSF_STAR_SIGNAL_TO_NOISE = 50.0
+# Closer than this to a known source, a residual is that source's [FWHM].
+MIN_DISTANCE_FWHM = 1.3
+# The same for a source that was not subtracted: it still shines.
+EXTENDED_DISTANCE_FWHM = 3.0
+
+
+def add_companions(pixels, psf, detections, sigma, search):
+    """Detections with the point sources that hide in the light of brighter ones.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background-subtracted pixels [electron].
+    psf : PixelPsf
+        The image's PSF.
+    detections : Detections
+        What was found on the image itself.
+    sigma : float
+        Size of the PSF [pixel].
+    search : tuple of float and DetectionSettings
+        Least significance of a companion [sigma], and the settings of `detect`.
+
+    Returns
+    -------
+    Detections
+        All, brightest first; a companion belongs to the footprint it lies in.
+
+    Notes
+    -----
+    The second round of Stetson (1987, DAOPHOT): fit and subtract the point sources, find again. A residual
+    counts against the noise and five per cent of the model together, and not next to a known source.
+    """
+    threshold, settings = search
+    residual, model, is_subtracted = _residual(pixels, psf, detections, sigma)
+    found = detect(residual, psf, threshold, settings=settings)
+    fwhm = FWHM_PER_SIGMA * sigma
+    is_new = _is_beyond(found, detections.select(is_subtracted), MIN_DISTANCE_FWHM * fwhm)
+    is_new &= _is_beyond(found, detections.select(~is_subtracted), EXTENDED_DISTANCE_FWHM * fwhm)
+    found = found.select(is_new)
+    found = found.select(
+        found.significance > threshold + MODEL_ERROR * _significance_of(model, pixels, psf, found)
+    )
+    log.info("found %d companions of brighter stars", len(found))
+    return _merged(detections, found)
+
+
+def _significance_of(model, pixels, psf, found):
+    """Matched-filter significance that the subtracted light had at the peaks: its errors are coherent."""
+    ny, nx = model.shape
+    offset = np.arange(psf.size) - psf.size // 2
+    rows = np.clip(np.rint(found.y).astype(np.int64)[:, None] + offset, 0, ny - 1)[:, :, None]
+    columns = np.clip(np.rint(found.x).astype(np.int64)[:, None] + offset, 0, nx - 1)[:, None, :]
+    kernels = psf.kernels_at(found.x, found.y)
+    light = np.sum(kernels * model[rows, columns], axis=(1, 2))
+    return light / np.sqrt(np.sum(kernels**2 * pixels.variance[rows, columns], axis=(1, 2)))
+
+
+def _is_beyond(found, known, radius):
+    """Peaks of `found` with no peak of `known` within `radius` [pixel]."""
+    from scipy.spatial import cKDTree
+
+    if len(found) == 0 or len(known) == 0:
+        return np.ones(len(found), dtype=bool)
+    tree = cKDTree(np.column_stack([known.x, known.y]))
+    return tree.query(np.column_stack([found.x, found.y]))[0] > radius
+
+
+def _residual(pixels, psf, detections, sigma):
+    """Pixels without the point sources, their model, and which ones were subtracted."""
+    moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
+    is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
+    # The wings of a saturated star are fitted too badly to be subtracted.
+    is_point = ~is_saturated & ~(moments.sigma > MAX_SIZE_RATIO * sigma)
+    fit = psf_photometry(pixels, psf, detections.x, detections.y, FitSettings(photon_variance=1.0))
+    flux = np.where(is_point & (fit.flux > 0), fit.flux, np.nan)
+    model = point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux)
+    variance = pixels.variance + (MODEL_ERROR * model) ** 2
+    is_hidden = np.zeros(model.shape, dtype=bool)
+    _add_wing_errors_in_place(variance, is_hidden, psf, fit.select(np.isfinite(flux) & np.isfinite(fit.x)))
+    # Interpolated pixels know nothing of the model: what is left in them is no companion.
+    is_known = (pixels.mask & UNUSABLE) == 0
+    residual = MaskedImage(
+        image=np.where(is_known, pixels.image - model, 0).astype(np.float32),
+        mask=np.where(is_hidden, mask_planes.NO_DATA, pixels.mask).astype(np.uint32),
+        variance=variance.astype(np.float32),
+    )
+    return residual, model, np.isfinite(flux)
+
+
+def _add_wing_errors_in_place(variance, is_hidden, psf, fit):
+    """Add the noise of the PSF's own wings below bright stars, and hide their light beyond the PSF image."""
+    ny, nx = variance.shape
+    half = psf.size // 2
+    # The model's wings are the mean of its stars' wings: their noise on a star of flux F is F^2 / sum(F^2) V.
+    made_psf = (fit.usable_fraction > 0.9) & (fit.flux > PSF_STAR_SIGNAL_TO_NOISE * fit.flux_err)
+    power = max(float(np.sum(fit.flux[made_psf] ** 2)), 1e-30)
+    edge = float(np.abs(psf.coefficients[0][[0, half, half, -1], [half, 0, -1, half]]).mean())
+    noise = np.sqrt(np.median(variance))
+    bright = (fit.flux * edge > VISIBLE_WING_SIGMA * noise) | (fit.flux**2 > MIN_WING_NOISE * power)
+    for x, y, flux in zip(fit.x[bright], fit.y[bright], fit.flux[bright], strict=True):
+        column, row = int(np.rint(x)), int(np.rint(y))
+        inner = _box(row, column, half, (ny, nx))
+        variance[inner] *= 1 + flux**2 / power
+        if flux * edge > VISIBLE_WING_SIGMA * noise:
+            outer = _box(row, column, 2 * half, (ny, nx))
+            kept = is_hidden[inner].copy()
+            is_hidden[outer] = True
+            is_hidden[inner] = kept
+
+
+def _box(row, column, half, shape):
+    """Slices of a square about a pixel, cut at the image's edge."""
+    rows = slice(max(row - half, 0), max(min(row + half + 1, shape[0]), 0))
+    return rows, slice(max(column - half, 0), max(min(column + half + 1, shape[1]), 0))
+
+
+def _merged(detections, new):
+    """Both sets, brightest first, the new ones in the footprints of the old where they lie in one."""
+    if len(new) == 0:
+        return detections
+    ny, nx = detections.labels.shape
+    row = np.clip(np.rint(new.y).astype(np.int64), 0, ny - 1)
+    column = np.clip(np.rint(new.x).astype(np.int64), 0, nx - 1)
+    inside = detections.labels[row, column] - 1
+    n_footprint = int(detections.labels.max(initial=0))
+    alone, number = np.unique(new.footprint[inside < 0], return_inverse=True)
+    footprint = inside.astype(np.int32)
+    footprint[inside < 0] = n_footprint + number
+    labels = detections.labels.copy()
+    for i, old in enumerate(alone):
+        labels[(new.labels == old + 1) & (labels == 0)] = n_footprint + i + 1
+    joined = np.concatenate([detections.footprint, footprint])
+    significance = np.concatenate([detections.significance, new.significance])
+    order = np.argsort(-significance, kind="stable")
+    return Detections(
+        x=np.concatenate([detections.x, new.x])[order],
+        y=np.concatenate([detections.y, new.y])[order],
+        significance=significance[order],
+        footprint=joined[order],
+        n_peak=np.bincount(joined)[joined][order].astype(np.int32),
+        labels=labels,
+    )

@@ -1,0 +1,224 @@
+"""Background, cosmic rays and detection of one detector, with a guessed PSF first and then with its own."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skyloom.algorithms.background import fit_background
+from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays
+from skyloom.algorithms.detection import Detections, DetectionSettings, detect
+from skyloom.algorithms.footprints import grow_mask
+from skyloom.calibrate.companions import add_companions
+from skyloom.core import mask_planes
+from skyloom.core.errors import DataError
+from skyloom.core.images import Background, MaskedImage
+from skyloom.core.psf import gaussian_kernel, psf_moments
+
+FWHM_PER_SIGMA = 2.3548
+# Half-width of a Gaussian kernel in sigma.
+KERNEL_REACH = 4
+# Peaks this close to one saturated region are one star's [pixel].
+SATURATION_REACH = 3.0
+
+
+class NoSourcesError(DataError):
+    """Nothing was found on an exposure.
+
+    Parameters
+    ----------
+    threshold : float
+        Significance that a peak needed [sigma].
+    noise : float
+        Median pixel noise [electron].
+    """
+
+    def __init__(self, threshold, noise):
+        super().__init__(
+            f"0 sources above {threshold:g} sigma (pixel noise {noise:.1f} electron), needs at least one: "
+            "was the shutter closed, the sky clouded over or the telescope out of focus?"
+        )
+        self.threshold, self.noise = threshold, noise
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionPass:
+    """What one pass knows.
+
+    Attributes
+    ----------
+    pixels : MaskedImage
+        Background-subtracted pixels with cosmic rays repaired.
+    background : Background
+        What was subtracted.
+    detections : Detections
+        What was found.
+    """
+
+    pixels: MaskedImage
+    background: Background
+    detections: Detections
+
+
+def first_pass(raw, settings):
+    """Bright detections with a guessed Gaussian PSF, and the background between them.
+
+    Parameters
+    ----------
+    raw : MaskedImage
+        Pixels with the sky [electron], all finite.
+    settings : dict
+        Section ``calibrate``.
+
+    Returns
+    -------
+    DetectionPass
+        Rays sharper than any PSF are repaired in it.
+
+    Raises
+    ------
+    NoSkyPixelsError, NoSourcesError
+        If there is no background or no source.
+    """
+    background = fit_background(raw, settings["background"]["bin_size"])
+    # A ray is known by being sharper than the PSF: with the sharpest PSF that may occur no star is taken for
+    # one.
+    sharpest = gaussian_kernel(settings["psf"]["min_fwhm"] / FWHM_PER_SIGMA, 2 * KERNEL_REACH + 1)
+    clean = _without_rays(subtract_background(raw, background), sharpest, settings["cosmic_rays"])
+    sigma = settings["psf"]["initial_fwhm"] / FWHM_PER_SIGMA
+    kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
+    detections = _detect(clean, kernel, settings["detection"]["first_threshold"], settings["detection"])
+    objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
+    restored = replace(clean, image=clean.image + background.image())
+    background = fit_background(restored, settings["background"]["bin_size"], objects)
+    return DetectionPass(subtract_background(restored, background), background, detections)
+
+
+def final_pass(raw, background, psf, settings):
+    """Detections at the final threshold with the image's own PSF, and the final background.
+
+    Parameters
+    ----------
+    raw : MaskedImage
+        Pixels with the sky [electron], all finite.
+    background : Background
+        From the first pass.
+    psf : PixelPsf
+        The image's PSF.
+    settings : dict
+        Section ``calibrate``.
+
+    Returns
+    -------
+    DetectionPass
+        Rays are repaired and masked CR; DETECTED is set on footprints grown by the PSF.
+
+    Raises
+    ------
+    NoSkyPixelsError, NoSourcesError
+        If there is no background or no source.
+    """
+    ny, nx = raw.image.shape
+    detection = settings["detection"]
+    kernel = psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
+    sigma, _, _ = psf_moments(kernel)
+    clean = _without_rays(subtract_background(raw, background), kernel, settings["cosmic_rays"])
+    detections = _detect(clean, psf, detection["threshold"], detection)
+    objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
+    restored = replace(clean, image=clean.image + background.image())
+    background = fit_background(restored, settings["background"]["bin_size"], objects)
+    pixels = subtract_background(restored, background)
+    detections = _detect(pixels, psf, detection["threshold"], detection)
+    detections = add_companions(pixels, psf, detections, sigma, (detection["threshold"], _limits(detection)))
+    detected = detections.detected_mask(detection["grow_sigma"] * sigma)
+    detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
+    mask = np.where(detected, pixels.mask | mask_planes.DETECTED, pixels.mask).astype(np.uint32)
+    return DetectionPass(replace(pixels, mask=mask), background, detections)
+
+
+def subtract_background(pixels, background):
+    """Pixels without the background.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Any pixels.
+    background : Background
+        Of the same shape and unit.
+
+    Returns
+    -------
+    MaskedImage
+        Mask and variance are shared.
+    """
+    return replace(pixels, image=(pixels.image - background.image()).astype(np.float32))
+
+
+def without_border_peaks(detections):
+    """Detections without the peaks on the image's outermost pixels: their maximum lies beyond.
+
+    Parameters
+    ----------
+    detections : Detections
+        All peaks.
+
+    Returns
+    -------
+    Detections
+        The others.
+    """
+    ny, nx = detections.labels.shape
+    x, y = detections.x, detections.y
+    return detections.select((x > 0.5) & (y > 0.5) & (x < nx - 1.5) & (y < ny - 1.5))
+
+
+def one_peak_per_saturated_region(detections, mask):
+    """Detections with only the brightest peak at each saturated region: bleeds and flat tops have many.
+
+    Parameters
+    ----------
+    detections : Detections
+        Brightest first.
+    mask : ndarray, shape (ny, nx), uint32
+        Mask planes.
+
+    Returns
+    -------
+    Detections
+        Without the others; the number of peaks of each footprint is counted anew.
+    """
+    from scipy.ndimage import label
+
+    saturated = (mask & mask_planes.SAT) != 0
+    if not saturated.any() or len(detections) == 0:
+        return detections
+    regions, _ = label(grow_mask(saturated, SATURATION_REACH), structure=np.ones((3, 3), dtype=int))
+    ny, nx = mask.shape
+    column = np.clip(np.rint(detections.x).astype(np.int64), 0, nx - 1)
+    row = np.clip(np.rint(detections.y).astype(np.int64), 0, ny - 1)
+    region = regions[row, column]
+    keep = region == 0
+    _, brightest = np.unique(region, return_index=True)
+    keep[brightest] = True
+    kept = detections.select(keep)
+    counts = np.bincount(kept.footprint, minlength=1)
+    return replace(kept, n_peak=counts[kept.footprint].astype(np.int32))
+
+
+def _without_rays(pixels, kernel, settings):
+    """Pixels with cosmic rays interpolated and masked."""
+    return repair_cosmic_rays(pixels, find_cosmic_rays(pixels, kernel, settings), kernel)
+
+
+def _detect(pixels, psf, threshold, settings):
+    """Detections above a threshold, at least one."""
+    detections = detect(pixels, psf, threshold, settings=_limits(settings))
+    if len(detections) == 0:
+        raise NoSourcesError(threshold, float(np.sqrt(np.median(pixels.variance))))
+    return detections
+
+
+def _limits(settings):
+    """Settings of `detect` from the configuration."""
+    return DetectionSettings(
+        min_prominence=settings["min_prominence"], relative_prominence=settings["relative_prominence"]
+    )

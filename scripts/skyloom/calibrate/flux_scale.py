@@ -1,0 +1,137 @@
+"""Put a detector's pixels and measured columns on the sky and on the scale of nJy."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skyloom.algorithms.photometry import APERTURE_RADII
+from skyloom.core.images import MaskedImage
+
+
+def apply_aperture_correction(columns, ap_corr):
+    """Columns with PSF fluxes corrected to the large aperture.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        From `measure_sources`.
+    ap_corr : FieldPolynomial
+        Aperture flux over PSF flux.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The columns that change or are new; the correction's own error, common to all sources, is not in
+        ``psfFluxErr`` but stands in ``psfFlux_apCorrErr``.
+    """
+    correction = ap_corr.evaluate(columns["x"], columns["y"])
+    return {
+        "psfFlux": columns["psfFlux"] * correction,
+        "psfFluxErr": columns["psfFluxErr"] * correction,
+        "psfFlux_apCorr": correction,
+        "psfFlux_apCorrErr": ap_corr.error(columns["x"], columns["y"]),
+    }
+
+
+def calibrate_fluxes(columns, background, photo_calib):
+    """Flux columns in nJy.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Measured columns [electron].
+    background : Background
+        The sky that was subtracted [electron].
+    photo_calib : FieldPolynomial
+        Zero point [nJy/electron].
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The flux columns, and ``sky``: the sky's brightness at each source [nJy/pixel].
+    """
+    scale = photo_calib.evaluate(columns["x"], columns["y"])
+    names = ["psfFlux", *(f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII)]
+    scaled = {key: columns[key] * scale for name in names for key in (name, f"{name}Err")}
+    level = background.image()
+    ny, nx = level.shape
+    column = np.clip(np.rint(columns["x"]).astype(np.int64), 0, nx - 1)
+    row = np.clip(np.rint(columns["y"]).astype(np.int64), 0, ny - 1)
+    return scaled | {"sky": level[row, column] * scale}
+
+
+def sky_columns(columns, wcs):
+    """Sky positions and their errors.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        With x, y [pixel], their errors and ``xyCov``.
+    wcs : Wcs
+        The detector's WCS.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        ``ra, dec`` [degree]; ``raErr, decErr`` [degree] and ``ra_dec_Cov`` [degree^2], those of right
+        ascension multiplied by cos(dec).
+    """
+    x, y = columns["x"], columns["y"]
+    ra, dec = wcs.pixel_to_sky(x, y)
+    jacobian = wcs.jacobian(x, y)
+    covariance = np.array(
+        [[columns["xErr"] ** 2, columns["xyCov"]], [columns["xyCov"], columns["yErr"] ** 2]], dtype=np.float64
+    )
+    on_sky = np.einsum("ian,abn,jbn->ijn", jacobian, covariance, jacobian)
+    return {
+        "ra": ra,
+        "dec": dec,
+        "raErr": np.sqrt(on_sky[0, 0]),
+        "decErr": np.sqrt(on_sky[1, 1]),
+        "ra_dec_Cov": on_sky[0, 1],
+    }
+
+
+def scale_pixels(pixels, photo_calib):
+    """Pixels in nJy.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        In electron.
+    photo_calib : FieldPolynomial
+        Zero point [nJy/electron].
+
+    Returns
+    -------
+    MaskedImage
+        Image and variance scaled, float32.
+    """
+    scale = photo_calib.image(pixels.image.shape)
+    return MaskedImage(
+        image=(pixels.image * scale).astype(np.float32),
+        mask=pixels.mask,
+        variance=(pixels.variance * scale**2).astype(np.float32),
+    )
+
+
+def scale_background(background, photo_calib):
+    """Background in nJy.
+
+    Parameters
+    ----------
+    background : Background
+        In electron.
+    photo_calib : FieldPolynomial
+        Zero point [nJy/electron]; taken at the centres of the mesh, which it must not vary within.
+
+    Returns
+    -------
+    Background
+        On the same mesh.
+    """
+    n_y, n_x = background.mesh.shape
+    y = (np.arange(n_y) + 0.5) * background.bin_size - 0.5
+    x = (np.arange(n_x) + 0.5) * background.bin_size - 0.5
+    scale = photo_calib.evaluate(*np.meshgrid(x, y))
+    return replace(background, mesh=(background.mesh * scale).astype(np.float32))

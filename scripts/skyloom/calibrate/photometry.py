@@ -1,0 +1,241 @@
+"""Photometric calibration of one detector: measured and reference fluxes of stars -> zero point."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import chebyshev
+
+from skyloom.algorithms.robust import mad_sigma
+from skyloom.core.errors import DataError, ImageShapeError
+from skyloom.core.photo_calib import FieldPolynomial
+
+log = logging.getLogger(__name__)
+
+CLIPPING_ROUNDS = 20
+MAGNITUDES_PER_LOG = 2.5 / np.log(10)
+# Magnitudes of scatter beyond the known errors that start the clipping: stars of unknown colour.
+INITIAL_SCATTER = 0.05
+# Floor of the relative scatter, so that stars without any error do not weigh infinitely much.
+LEAST_SCATTER = 1e-4
+BISECTIONS = 40
+MEDIAN_OF_NORMAL = 0.6744897501960817
+"""Median of the absolute value of a standard normal variable."""
+
+
+class TooFewPhotometricStarsError(DataError):
+    """Too few stars of known flux are left to set the zero point.
+
+    Parameters
+    ----------
+    n_star, n_given, n_needed : int
+        Usable stars after clipping, stars given, and how many are needed.
+    """
+
+    def __init__(self, n_star, n_given, n_needed):
+        super().__init__(
+            f"{n_star} of {n_given} matched stars can set the zero point, need {n_needed}: look at the "
+            "reference catalogue's fluxes in this band, at saturation, and at calibrate.photometry"
+        )
+        self.n_star, self.n_given, self.n_needed = n_star, n_given, n_needed
+
+
+class ZeroPointScatterError(DataError):
+    """The stars do not agree on one zero point.
+
+    Parameters
+    ----------
+    scatter_mag, max_scatter_mag : float
+        Scatter of the stars about the fit, and the largest that is accepted [mag].
+    n_star : int
+        Stars behind it.
+    """
+
+    def __init__(self, scatter_mag, max_scatter_mag, n_star):
+        super().__init__(
+            f"zero points of {n_star} stars scatter by {scatter_mag:.3f} mag, need {max_scatter_mag:.3f} or "
+            "less: look for clouds, a wrong flat, or a reference band far from this one"
+        )
+        self.scatter_mag, self.max_scatter_mag, self.n_star = scatter_mag, max_scatter_mag, n_star
+
+
+@dataclass(frozen=True, slots=True)
+class PhotometricStars:
+    """Matched stars: what was measured and what the reference catalogue says.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,), float64
+        Positions [pixel].
+    flux, flux_err : ndarray, shape (n,), float64
+        Measured fluxes and errors [electron].
+    reference_flux, reference_flux_err : ndarray, shape (n,), float64
+        Fluxes and errors in the reference catalogue [nJy]; NaN where unknown.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    flux: np.ndarray
+    flux_err: np.ndarray
+    reference_flux: np.ndarray
+    reference_flux_err: np.ndarray
+
+    def __post_init__(self):
+        """Refuse columns of different lengths."""
+        shapes = {name: getattr(self, name).shape for name in self.__slots__}
+        if len(set(shapes.values())) != 1:
+            raise ImageShapeError(shapes)
+
+    def log_ratio(self):
+        """Logarithm of reference over measured flux, and its error (ndarrays, shape (n,); NaN if unknown)."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            positive = (self.flux > 0) & (self.reference_flux > 0)
+            ratio = np.where(positive, np.log(self.reference_flux / self.flux), np.nan)
+            error = np.hypot(self.flux_err / self.flux, self.reference_flux_err / self.reference_flux)
+        return ratio, np.where(positive, error, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroPointResult:
+    """A detector's zero point and the stars that set it.
+
+    Attributes
+    ----------
+    photo_calib : FieldPolynomial
+        Zero point [nJy/electron] over the detector, with covariance.
+    used : ndarray, shape (n,), bool
+        True for the given stars that were used.
+    scatter_mag : float
+        Robust scatter of the used stars about it [mag].
+    n : int
+        Number of stars used.
+    """
+
+    photo_calib: FieldPolynomial
+    used: np.ndarray
+    scatter_mag: float
+    n: int
+
+
+def fit_zero_point(stars, shape, settings):
+    """Robust weighted zero point of matched stars, constant or a low-order map.
+
+    Parameters
+    ----------
+    stars : PhotometricStars
+        The matched stars.
+    shape : tuple of int
+        Shape (ny, nx) of the detector.
+    settings : dict
+        Section ``calibrate.photometry``.
+
+    Returns
+    -------
+    ZeroPointResult
+        Zero point, stars used and scatter.
+
+    Raises
+    ------
+    TooFewPhotometricStarsError
+        If fewer than ``min_stars`` are usable or survive the clipping.
+    ZeroPointScatterError
+        If the scatter is above ``max_scatter_mag``.
+
+    Notes
+    -----
+    The fit is linear in the logarithm of reference over measured flux, as magnitudes are. Weights hold both
+    flux errors and an intrinsic scatter that is estimated from the data, so that a few bright stars of odd
+    colour do not rule the result. The map is a Chebyshev polynomial of the total degree that the number of
+    stars allows, at most ``max_order``.
+    """
+    log_ratio, relative = stars.log_ratio()
+    usable = np.isfinite(log_ratio) & np.isfinite(relative)
+    usable &= stars.flux > settings["min_signal_to_noise"] * stars.flux_err
+    if usable.sum() < settings["min_stars"]:
+        raise TooFewPhotometricStarsError(int(usable.sum()), len(usable), settings["min_stars"])
+    domain = (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
+    order = _order(int(usable.sum()), settings)
+    design = _design(stars.x, stars.y, domain, order)
+    values, covariance, used = _fit_clipped(log_ratio, relative, design, usable, settings)
+    scatter = mad_sigma((log_ratio - design @ values)[used]) * MAGNITUDES_PER_LOG
+    if scatter > settings["max_scatter_mag"]:
+        raise ZeroPointScatterError(float(scatter), settings["max_scatter_mag"], int(used.sum()))
+    photo_calib = _zero_point_map(values, covariance, domain, order)
+    log.info(
+        "zero point %.5g nJy/electron from %d of %d stars, order %d, scatter %.4f mag",
+        np.exp(values[0]), used.sum(), usable.sum(), order, scatter,
+    )  # fmt: skip
+    return ZeroPointResult(photo_calib, used, float(scatter), int(used.sum()))
+
+
+def _order(n_star, settings):
+    """Highest total degree with enough stars for each of its terms."""
+    order = settings["max_order"]
+    while order > 0 and n_star < settings["stars_per_term"] * (order + 1) * (order + 2) / 2:
+        order -= 1
+    return order
+
+
+def _powers(order):
+    """Degrees (in v, in u) of the map's terms, those of total degree up to the order."""
+    return [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
+
+
+def _design(x, y, domain, order):
+    """Chebyshev terms at positions, shape (n, m)."""
+    u = (2 * x - domain[0] - domain[1]) / (domain[1] - domain[0])
+    v = (2 * y - domain[2] - domain[3]) / (domain[3] - domain[2])
+    u_terms, v_terms = chebyshev.chebvander(u, order), chebyshev.chebvander(v, order)
+    return np.column_stack([v_terms[:, i] * u_terms[:, j] for i, j in _powers(order)])
+
+
+def _fit_clipped(log_ratio, relative, design, usable, settings):
+    """Weighted least squares with clipping; coefficients, covariance and the stars used."""
+    used = usable.copy()
+    # A median start: the first clip must not depend on outliers.
+    values = np.zeros(design.shape[1])
+    values[0] = np.median(log_ratio[usable])
+    intrinsic = max(mad_sigma((log_ratio - values[0])[usable]), INITIAL_SCATTER / MAGNITUDES_PER_LOG)
+    for _ in range(CLIPPING_ROUNDS):
+        residual = log_ratio - design @ values
+        kept = usable & (np.abs(residual) <= settings["clip_sigma"] * np.hypot(relative, intrinsic))
+        if kept.sum() < settings["min_stars"]:
+            raise TooFewPhotometricStarsError(int(kept.sum()), len(log_ratio), settings["min_stars"])
+        error = np.hypot(relative[kept], intrinsic)
+        scaled = design[kept] / error[:, None]
+        values = np.linalg.lstsq(scaled, log_ratio[kept] / error, rcond=None)[0]
+        previous, intrinsic = (
+            intrinsic,
+            _intrinsic_scatter((log_ratio - design @ values)[kept], relative[kept]),
+        )
+        if np.array_equal(kept, used) and abs(intrinsic - previous) < 1e-6:
+            break
+        used = kept
+    return values, np.linalg.pinv(scaled.T @ scaled), used
+
+
+def _intrinsic_scatter(residual, relative):
+    """Scatter beyond the known relative errors, such that the median of the normalised residuals is right."""
+    low, high = 0.0, 2 * mad_sigma(residual) + LEAST_SCATTER
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        is_short = np.median(np.abs(residual) / np.hypot(relative, middle)) > MEDIAN_OF_NORMAL
+        low, high = (middle, high) if is_short else (low, middle)
+    return max(0.5 * (low + high), LEAST_SCATTER)
+
+
+def _zero_point_map(values, covariance, domain, order):
+    """Field polynomial of the zero point from the fit of its logarithm."""
+    if order == 0:
+        scale = np.exp(values[0])
+        return FieldPolynomial(np.array([[scale]]), domain, covariance * scale**2)
+    # exp of a low polynomial with an amplitude of a few per cent: its own degree holds it to second order.
+    nodes = np.cos(np.pi * (np.arange(2 * order + 2) + 0.5) / (2 * order + 2))
+    v, u = (grid.ravel() for grid in np.meshgrid(nodes, nodes, indexing="ij"))
+    full = chebyshev.chebvander2d(v, u, [order, order])
+    terms = full[:, [i * (order + 1) + j for i, j in _powers(order)]]
+    zero_point = np.exp(terms @ values)
+    to_field = np.linalg.pinv(full)
+    jacobian = to_field @ (terms * zero_point[:, None])
+    coefficients = (to_field @ zero_point).reshape(order + 1, order + 1)
+    return FieldPolynomial(coefficients, domain, jacobian @ covariance @ jacobian.T)

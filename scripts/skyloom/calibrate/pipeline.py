@@ -1,0 +1,179 @@
+"""Calibrate one detector of one visit: electrons in, a calibrated exposure and its table of sources out."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skyloom.algorithms.photometry import APERTURE_RADII
+from skyloom.calibrate.aperture_correction import fit_aperture_correction
+from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, search_region
+from skyloom.calibrate.detection_passes import final_pass, first_pass
+from skyloom.calibrate.flux_scale import (
+    apply_aperture_correction,
+    calibrate_fluxes,
+    scale_background,
+    scale_pixels,
+    sky_columns,
+)
+from skyloom.calibrate.photometry import PhotometricStars, fit_zero_point
+from skyloom.calibrate.psf_stars import fit_psf_to_stars
+from skyloom.calibrate.sources import is_centred_on, is_good_star, measure_sources, source_table
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+
+FWHM_PER_SIGMA = 2.3548
+
+
+def calibrate_image(exposure, references, predicted_wcs, settings, rng):
+    """Calibrated exposure and sources of one detector.
+
+    Parameters
+    ----------
+    exposure : Exposure
+        After instrument signature removal [electron], sky included.
+    references : ReferenceStars
+        Reference stars around the predicted place, in the exposure's band and at its epoch.
+    predicted_wcs : Wcs
+        From the camera and the commanded pointing.
+    settings : dict
+        Section ``calibrate`` of the configuration.
+    rng : numpy.random.Generator
+        Chooses the reserved PSF stars.
+
+    Returns
+    -------
+    calexp : Exposure
+        Background-subtracted image [nJy] with PSF, WCS, zero point, aperture correction and background.
+    sources : pyarrow.Table
+        Schema SOURCE, by falling significance.
+
+    Raises
+    ------
+    NoSkyPixelsError, NoSourcesError, TooFewPsfStarsError, PsfFitFailedError
+        If the pixels cannot be calibrated; see also `fit_astrometry` and `fit_zero_point`.
+
+    Notes
+    -----
+    Rubin's order of work (calibrateImage): background, cosmic rays, bright detections, PSF from stars, cosmic
+    rays with that PSF, background below a mask of objects, detection at the final threshold, measurement,
+    aperture correction, astrometry, photometry.
+    """
+    raw = mask_invalid_pixels(exposure.pixels)
+    first = first_pass(raw, settings)
+    stars = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
+    final = final_pass(raw, first.background, stars.fit.psf, settings)
+    columns = measure_sources(final.pixels, stars.fit.psf, final.detections, settings["measurement"])
+    inside = is_centred_on(columns, raw.image.shape)
+    detections, columns = final.detections.select(inside), {name: columns[name][inside] for name in columns}
+    columns |= stars.flags(columns["x"], columns["y"])
+    ap_corr = _aperture_correction(columns, raw.image.shape, settings["measurement"])
+    columns |= apply_aperture_correction(columns, ap_corr)
+    astrometry = _fit_astrometry(columns, references, predicted_wcs, exposure.info, settings)
+    columns |= sky_columns(columns, astrometry.wcs)
+    zero_point = _fit_zero_point(columns, references, astrometry, raw.image.shape, settings)
+    columns |= calibrate_fluxes(columns, final.background, zero_point.photo_calib)
+    columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
+    calexp = replace(
+        exposure,
+        pixels=scale_pixels(final.pixels, zero_point.photo_calib),
+        background=scale_background(final.background, zero_point.photo_calib),
+        psf=stars.fit.psf,
+        wcs=astrometry.wcs,
+        wcs_fit=astrometry.fit,
+        photo_calib=zero_point.photo_calib,
+        ap_corr=ap_corr,
+    )
+    return calexp, source_table(columns, detections, exposure.info)
+
+
+def reference_region(predicted_wcs, info, settings):
+    """Circle on the sky that holds every reference star the detector may show.
+
+    Parameters
+    ----------
+    predicted_wcs : Wcs
+        From the camera and the commanded pointing.
+    info : ExposureInfo
+        Its pointing uncertainty counts.
+    settings : dict
+        Section ``calibrate.astrometry``: the limits of the search.
+
+    Returns
+    -------
+    ra, dec, radius : float
+        Centre of the detector and radius [degree].
+    """
+    return search_region(predicted_wcs, info.pointing_uncertainty, settings)
+
+
+def mask_invalid_pixels(pixels):
+    """Pixels with NaN, infinities and variances that are not positive masked NO_DATA.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Any image.
+
+    Returns
+    -------
+    MaskedImage
+        The same object when all is finite, else a copy with the median value and variance in those pixels.
+    """
+    valid = np.isfinite(pixels.image) & np.isfinite(pixels.variance) & (pixels.variance > 0)
+    if valid.all():
+        return pixels
+    level, noise = (
+        np.median(plane[valid]) if valid.any() else 1.0 for plane in (pixels.image, pixels.variance)
+    )
+    return MaskedImage(
+        image=np.where(valid, pixels.image, level).astype(np.float32),
+        mask=np.where(valid, pixels.mask, pixels.mask | mask_planes.NO_DATA).astype(np.uint32),
+        variance=np.where(valid, pixels.variance, noise).astype(np.float32),
+    )
+
+
+def _aperture_correction(columns, shape, settings):
+    """Aperture correction from the PSF stars that are bright enough."""
+    trace = columns["ixxPSF"] + columns["iyyPSF"]
+    wanted = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
+    radius = min(APERTURE_RADII, key=lambda candidate: abs(np.log(candidate / wanted)))
+    name = f"ap{radius:02.0f}Flux"
+    bright = columns["psfFlux"] > settings["aperture_correction_signal_to_noise"] * columns["psfFluxErr"]
+    used = columns["calib_psf_candidate"] & bright & is_good_star(columns)
+    flux = columns["psfFlux"][used]
+    ratio = columns[name][used] / flux
+    ratio_err = columns[f"{name}Err"][used] / flux
+    positions = (columns["x"][used], columns["y"][used])
+    return fit_aperture_correction(positions, ratio, ratio_err, shape, settings)
+
+
+def _fit_astrometry(columns, references, predicted_wcs, info, settings):
+    """WCS from the good stars; its source indices are rows of the columns."""
+    good = is_good_star(columns)
+    good &= (
+        columns["psfFlux"] > settings["measurement"]["calibration_signal_to_noise"] * columns["psfFluxErr"]
+    )
+    rows = np.flatnonzero(good)
+    sources = SourcePositions(*(columns[name][rows] for name in ("x", "y", "xErr", "yErr", "psfFlux")))
+    result = fit_astrometry(
+        sources, references, predicted_wcs, info.pointing_uncertainty, settings["astrometry"]
+    )
+    return replace(result, source_index=rows[result.source_index])
+
+
+def _fit_zero_point(columns, references, astrometry, shape, settings):
+    """Zero point from the stars that the astrometry matched."""
+    rows, reference_rows = astrometry.source_index, astrometry.reference_index
+    measured = (columns[name][rows] for name in ("x", "y", "psfFlux", "psfFluxErr"))
+    stars = PhotometricStars(*measured, references.flux[reference_rows], references.flux_err[reference_rows])
+    return fit_zero_point(stars, shape, settings["photometry"])
+
+
+def _calibration_flags(n_source, astrometry, zero_point):
+    """Flags of the sources that calibrated position and flux."""
+    flags = {
+        name: np.zeros(n_source, dtype=bool) for name in ("calib_astrometry_used", "calib_photometry_used")
+    }
+    flags["calib_astrometry_used"][astrometry.source_index] = True
+    flags["calib_photometry_used"][astrometry.source_index[zero_point.used]] = True
+    return flags

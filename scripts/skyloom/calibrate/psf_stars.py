@@ -1,0 +1,140 @@
+"""The PSF of one detector from the stars that the first pass found."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skyloom.algorithms.footprints import grow_mask
+from skyloom.algorithms.moments import adaptive_moments
+from skyloom.algorithms.psf_model import PsfFit, PsfFitSettings, TooFewPsfStarsError, fit_psf
+from skyloom.calibrate.sources import pixel_flags
+from skyloom.calibrate.stars import StarCandidates, reserve_stars, select_stars, stellar_size
+from skyloom.core import mask_planes
+
+FWHM_PER_SIGMA = 2.3548
+# A star is clean when nothing is masked within this many sigma of the PSF.
+CLEAN_RADIUS_SIGMA = 3.0
+# Light of other sources is masked this far out, in FWHM.
+NEIGHBOUR_RADIUS_FWHM = 1.5
+# A PSF star of the fit and a source of the table are the same within this distance [pixel].
+SAME_STAR_RADIUS = 1.0
+DIRT = ("bad", "saturated", "nodata", "edge", "suspect", "crCenter", "interpolatedCenter")
+
+
+@dataclass(frozen=True, slots=True)
+class PsfStars:
+    """A fitted PSF with its stars.
+
+    Attributes
+    ----------
+    fit : PsfFit
+        The model and the stars given to it.
+    reserved : ndarray, shape (n,), bool
+        Stars of `fit` that were kept out.
+    """
+
+    fit: PsfFit
+    reserved: np.ndarray
+
+    def flags(self, x, y):
+        """Flags of the sources that are PSF stars.
+
+        Parameters
+        ----------
+        x, y : ndarray, shape (m,), float64
+            Positions of the sources [pixel].
+
+        Returns
+        -------
+        dict of str to ndarray of bool, shape (m,)
+            ``calib_psf_candidate``, ``calib_psf_used``, ``calib_psf_reserved``.
+        """
+        from scipy.spatial import cKDTree
+
+        known = np.isfinite(self.fit.x) & np.isfinite(self.fit.y)
+        distance, index = cKDTree(np.column_stack([x, y])).query(
+            np.column_stack([self.fit.x, self.fit.y])[known]
+        )
+        is_same = distance < SAME_STAR_RADIUS
+        flags = {}
+        for name, values in (
+            ("candidate", np.ones(known.sum(), dtype=bool)),
+            ("used", self.fit.used[known]),
+            ("reserved", self.reserved[known]),
+        ):
+            flag = np.zeros(len(x), dtype=bool)
+            flag[index[is_same & values]] = True
+            flags[f"calib_psf_{name}"] = flag
+        return flags
+
+
+def fit_psf_to_stars(pixels, detections, settings, rng):
+    """PSF from the stars among the detections.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background-subtracted pixels [electron].
+    detections : Detections
+        All bright detections.
+    settings : dict
+        Section ``calibrate.psf``.
+    rng : numpy.random.Generator
+        Chooses the reserved stars.
+
+    Returns
+    -------
+    PsfStars
+        The PSF and its stars.
+
+    Raises
+    ------
+    TooFewPsfStarsError, PsfFitFailedError
+        If no PSF can be had.
+    """
+    candidates = _measured(pixels, detections, settings["initial_fwhm"] / FWHM_PER_SIGMA)
+    sigma = stellar_size(candidates, settings["min_signal_to_noise"])
+    if not np.isfinite(sigma):
+        raise TooFewPsfStarsError(0, settings["min_stars"])
+    candidates = _measured(pixels, detections, sigma)
+    chosen = select_stars(candidates, pixels.image.shape, settings)
+    if chosen.sum() < settings["min_stars"]:
+        raise TooFewPsfStarsError(int(chosen.sum()), settings["min_stars"])
+    reserved = reserve_stars(chosen, settings["reserved_fraction"], 2 * settings["min_stars"], rng)[chosen]
+    stars = (candidates.x[chosen], candidates.y[chosen], reserved)
+    masked = _others_masked(pixels, candidates, ~chosen, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
+    return PsfStars(fit_psf(masked, stars, sigma, _fit_settings(sigma, settings)), reserved)
+
+
+def _measured(pixels, detections, sigma):
+    """First measurements of the detections, for the choice of stars."""
+    moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
+    flags = pixel_flags(pixels.mask, detections.x, detections.y, CLEAN_RADIUS_SIGMA * sigma)
+    is_dirty = np.logical_or.reduce([flags[f"pixelFlags_{name}"] for name in DIRT])
+    return StarCandidates(detections.x, detections.y, detections.significance, moments.sigma, ~is_dirty)
+
+
+def _fit_settings(sigma, settings):
+    """Settings of the fit; the image's side is a number of FWHM, odd, within limits."""
+    half = int(np.ceil(settings["size_fwhm"] * FWHM_PER_SIGMA * sigma / 2))
+    return PsfFitSettings(
+        size=2 * int(np.clip(half, settings["min_size"] // 2, settings["max_size"] // 2)) + 1,
+        max_order=settings["max_order"],
+        model_floor=settings["model_floor"],
+        variation=settings["variation"],
+        outlier_sigma=settings["outlier_sigma"],
+        min_stars=settings["min_stars"],
+    )
+
+
+def _others_masked(pixels, candidates, is_other, radius):
+    """Pixels with a disc around every other source masked SUSPECT."""
+    ny, nx = pixels.image.shape
+    centres = np.zeros((ny, nx), dtype=bool)
+    column = np.clip(np.rint(candidates.x[is_other]).astype(np.int64), 0, nx - 1)
+    row = np.clip(np.rint(candidates.y[is_other]).astype(np.int64), 0, ny - 1)
+    centres[row, column] = True
+    discs = grow_mask(centres, radius)
+    return replace(
+        pixels, mask=np.where(discs, pixels.mask | mask_planes.SUSPECT, pixels.mask).astype(np.uint32)
+    )

@@ -1,0 +1,209 @@
+"""Measure the sources of one detector: positions, fluxes, shapes and flags, and make their table."""
+
+import numpy as np
+
+from skyloom.algorithms.extendedness import classify_by_size
+from skyloom.algorithms.mask_flags import bits_in_boxes
+from skyloom.algorithms.moments import adaptive_moments, kernel_moments
+from skyloom.algorithms.photometry import (
+    APERTURE_RADII,
+    FitSettings,
+    aperture_photometry,
+    psf_photometry,
+)
+from skyloom.core import mask_planes
+from skyloom.core.ids import source_ids
+from skyloom.core.schemas import SOURCE
+
+# The half-width of the box whose pixels make a source's flags, in sigma of the PSF, and that of its centre in
+# pixels.
+FLAG_BOX_SIGMA = 2.0
+CENTRE_BOX = 1
+FLAG_PLANES = {
+    "bad": "BAD",
+    "cr": "CR",
+    "interpolated": "INTRP",
+    "nodata": "NO_DATA",
+    "saturated": "SAT",
+    "suspect": "SUSPECT",
+}
+CENTRE_FLAGS = ("cr", "interpolated", "saturated", "suspect")
+
+
+def measure_sources(masked_image, psf, detections, settings):
+    """Measurements of all detections of one image.
+
+    Parameters
+    ----------
+    masked_image : MaskedImage
+        Background-subtracted pixels [electron].
+    psf : PixelPsf
+        The image's PSF.
+    detections : Detections
+        What was found, brightest first.
+    settings : dict
+        Section ``calibrate.measurement``.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        Columns of the schema SOURCE that need no calibration; fluxes in electron and without aperture
+        correction.
+    """
+    fit = psf_photometry(masked_image, psf, detections.x, detections.y, FitSettings(photon_variance=1.0))
+    failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
+    x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
+    kernels = psf.kernels_at(x, y)
+    psf_shape = kernel_moments(kernels)
+    sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
+    shape = adaptive_moments(masked_image.image, x, y, sigma)
+    columns = {
+        "x": x,
+        "y": y,
+        "xErr": np.where(failed, np.nan, fit.x_err),
+        "yErr": np.where(failed, np.nan, fit.y_err),
+        "xyCov": np.where(failed, np.nan, fit.xy_covariance),
+        "centroid_flag": failed,
+        "psfFlux": fit.flux,
+        "psfFluxErr": fit.flux_err,
+        "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2)),
+        "psfFlux_chi2": fit.chi2,
+        "psfFlux_npix": fit.n_pixel,
+        "psfFlux_flag": ~np.isfinite(fit.flux) | (fit.usable_fraction < settings["min_usable_fraction"]),
+        "detectionSignificance": detections.significance,
+    }
+    columns |= {name: getattr(shape, name) for name in ("ixx", "iyy", "ixy")}
+    columns |= {f"{name}PSF": getattr(psf_shape, name) for name in ("ixx", "iyy", "ixy")}
+    with np.errstate(invalid="ignore"):
+        signal_to_noise = fit.flux / fit.flux_err
+    classes = classify_by_size(
+        shape, psf_shape, signal_to_noise, settings["extended_size_excess"], settings["extended_sigma"]
+    )
+    columns |= {
+        "extendedness": classes.extended,
+        "extendedness_flag": np.isnan(classes.extended),
+        "sizeExtendedness": classes.size,
+    }
+    columns |= _aperture_columns(masked_image, x, y)
+    columns |= pixel_flags(masked_image.mask, x, y, FLAG_BOX_SIGMA * sigma)
+    return columns
+
+
+def is_centred_on(columns, shape):
+    """Sources whose centre lies on the image: the others are the wings of something beyond its edge.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Measured columns.
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+
+    Returns
+    -------
+    ndarray, shape (n,), bool
+        True where the fitted position is at least half a pixel inside the outermost pixels' centres.
+    """
+    ny, nx = shape
+    x, y = columns["x"], columns["y"]
+    return (x > 0.5) & (y > 0.5) & (x < nx - 1.5) & (y < ny - 1.5)
+
+
+def is_good_star(columns):
+    """Sources that may calibrate positions and fluxes.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Measured columns.
+
+    Returns
+    -------
+    ndarray, shape (n,), bool
+        Point-like, fitted, and without a saturated, bad, missing or cut pixel.
+    """
+    spoilt = np.logical_or.reduce(
+        [
+            columns[f"pixelFlags_{name}"]
+            for name in ("bad", "edge", "nodata", "saturated", "suspectCenter", "crCenter")
+        ]
+    )
+    fitted = ~columns["centroid_flag"] & ~columns["psfFlux_flag"] & (columns["psfFlux"] > 0)
+    return fitted & ~spoilt & ~(columns["extendedness"] > 0.5)
+
+
+def source_table(columns, detections, info):
+    """Table of sources from calibrated columns.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Measured and calibrated columns.
+    detections : Detections
+        The detections in the same order: they tell which sources share a footprint.
+    info : ExposureInfo
+        Visit, detector and band.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema SOURCE.
+    """
+    n = len(detections)
+    identifiers = source_ids(info.visit, info.detector, n)
+    _, first, member, count = np.unique(
+        detections.footprint, return_index=True, return_inverse=True, return_counts=True
+    )
+    brightest = first[member]
+    is_brightest = brightest == np.arange(n)
+    return SOURCE.table(
+        columns
+        | {
+            "sourceId": identifiers,
+            "visit": np.full(n, info.visit, dtype=np.int64),
+            "detector": np.full(n, info.detector, dtype=np.int32),
+            "band": np.full(n, info.band, dtype=object),
+            "parentSourceId": np.where(is_brightest, 0, identifiers[brightest]),
+            "deblend_nChild": np.where(is_brightest, count[member] - 1, 0).astype(np.int32),
+        }
+    )
+
+
+def pixel_flags(mask, x, y, radius):
+    """Flags that tell which mask bits lie below the sources.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (ny, nx), uint32
+        Mask planes.
+    x, y : ndarray, shape (n,), float64
+        Positions [pixel].
+    radius : float
+        Half-width of the box that a source covers [pixel].
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (n,)
+        ``pixelFlags_{bad,cr,edge,interpolated,nodata,saturated,suspect}`` and the ``...Center`` ones of 3x3
+        pixels.
+    """
+    half = max(int(np.ceil(radius)), CENTRE_BOX)
+    bits, is_cut = bits_in_boxes(mask, x, y, half)
+    centre_bits, _ = bits_in_boxes(mask, x, y, CENTRE_BOX)
+    flags = {
+        f"pixelFlags_{name}": (bits & mask_planes.bits(plane)) != 0 for name, plane in FLAG_PLANES.items()
+    }
+    for name in CENTRE_FLAGS:
+        flags[f"pixelFlags_{name}Center"] = (centre_bits & mask_planes.bits(FLAG_PLANES[name])) != 0
+    flags["pixelFlags_edge"] = is_cut | ((bits & mask_planes.bits("EDGE", "SENSOR_EDGE")) != 0)
+    return flags
+
+
+def _aperture_columns(masked_image, x, y):
+    """Aperture fluxes under their schema names."""
+    flux, flux_err = aperture_photometry(masked_image, x, y)
+    columns = {}
+    for i, radius in enumerate(APERTURE_RADII):
+        name = f"ap{radius:02.0f}Flux"
+        columns |= {name: flux[:, i], f"{name}Err": flux_err[:, i], f"{name}_flag": ~np.isfinite(flux[:, i])}
+    return columns

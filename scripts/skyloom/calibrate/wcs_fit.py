@@ -1,0 +1,216 @@
+"""Fits the polynomial from pixels to the tangent plane to matched stars: order chosen, outliers clipped."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyloom.algorithms.matching import match_nearest
+from skyloom.algorithms.plane_polynomial import fit_plane_polynomial
+from skyloom.algorithms.robust import mad_sigma
+from skyloom.core.errors import DataError
+
+ARCSEC = 3600.0
+CLIPPING_ROUNDS = 10
+# Stars for each coefficient of a coordinate before an order is tried.
+STARS_PER_TERM = 2
+# Median of a Rayleigh distribution over its sigma.
+RAYLEIGH_MEDIAN = 1.1774100225154747
+# A pair is refused when its flux ratio is off by so many magnitudes and so many sigma.
+FLUX_RATIO_LIMIT = 1.0
+FLUX_RATIO_SIGMA = 5.0
+
+
+class AstrometryFitError(DataError):
+    """The matched stars do not fix a WCS.
+
+    Parameters
+    ----------
+    n_matched, n_needed : int
+        Stars left after clipping, and how many are needed.
+    rms_pixel, max_rms_pixel : float
+        Scatter of the fit and the largest that is accepted; NaN when there was no fit.
+    """
+
+    def __init__(self, n_matched, n_needed, rms_pixel, max_rms_pixel):
+        super().__init__(
+            f"WCS fit of {n_matched} stars (need {n_needed}) has a scatter of {rms_pixel:.2f} pixel (at most "
+            f"{max_rms_pixel:.2f}): look at the image quality (trailing, focus) and at the reference errors"
+        )
+        self.n_matched, self.n_needed = n_matched, n_needed
+        self.rms_pixel, self.max_rms_pixel = rms_pixel, max_rms_pixel
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedStars:
+    """Pairs of a source and a reference.
+
+    Attributes
+    ----------
+    dx, dy : ndarray, shape (n,), float64
+        Pixel offsets of the sources from the detector's centre.
+    xi, eta : ndarray, shape (n,), float64
+        Tangent-plane places of the references [degree].
+    error : ndarray, shape (n,), float64
+        Expected error of one coordinate [degree].
+    index, reference_index : ndarray, shape (n,), int64
+        Rows in the star field.
+    """
+
+    dx: np.ndarray
+    dy: np.ndarray
+    xi: np.ndarray
+    eta: np.ndarray
+    error: np.ndarray
+    index: np.ndarray
+    reference_index: np.ndarray
+
+    def __len__(self):
+        """Return the number of pairs."""
+        return len(self.dx)
+
+    def select(self, chosen):
+        """Return some of the pairs (MatchedStars) by a bool or int index."""
+        return MatchedStars(*(getattr(self, name)[chosen] for name in self.__slots__))
+
+    def is_same(self, other):
+        """Return whether these are the same pairs as the other ones (bool)."""
+        return np.array_equal(self.index, other.index) and np.array_equal(
+            self.reference_index, other.reference_index
+        )
+
+    def residuals(self, polynomial):
+        """Return reference - fit, East and North (each ndarray, shape (n,), arcsec)."""
+        xi, eta = polynomial.evaluate(self.dx, self.dy)
+        return (self.xi - xi) * ARCSEC, (self.eta - eta) * ARCSEC
+
+
+def match_stars(field, place, plane, radius_arcsec, settings):
+    """Pairs of sources and references that are each other's nearest and have the common flux ratio.
+
+    Parameters
+    ----------
+    field : StarField
+        Sources and references.
+    place : tuple of ndarray, shape (n,)
+        Where the present solution puts the sources (xi, eta) [degree].
+    plane : tuple of ndarray, shape (m,)
+        Where the references are (xi, eta) [degree].
+    radius_arcsec : float
+        Largest distance.
+    settings : dict
+        Section ``calibrate.astrometry``.
+
+    Returns
+    -------
+    MatchedStars
+        The pairs with their expected errors: centroid, reference and systematic floor in quadrature.
+    """
+    index, reference_index, _ = match_nearest(*place, *plane, radius_arcsec / ARCSEC)
+    kept = _has_common_flux_ratio(field.flux[index], field.references.flux[reference_index])
+    index, reference_index = index[kept], reference_index[kept]
+    references = field.references.select(reference_index)
+    variance = (
+        (field.error[index] * field.scale) ** 2
+        + (references.ra_err**2 + references.dec_err**2) / 2
+        + settings["floor_arcsec"] ** 2
+    )
+    return MatchedStars(
+        dx=field.dx[index],
+        dy=field.dy[index],
+        xi=plane[0][reference_index],
+        eta=plane[1][reference_index],
+        error=np.sqrt(variance) / ARCSEC,
+        index=index,
+        reference_index=reference_index,
+    )
+
+
+def _has_common_flux_ratio(flux, reference_flux):
+    """True unless a pair's flux ratio is far from the median: chance pairs, variables, saturated stars."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = 2.5 * np.log10(flux / reference_flux)
+    known = np.isfinite(difference)
+    if not known.any():
+        return np.ones(len(flux), dtype=bool)
+    off = np.abs(difference - np.median(difference[known]))
+    limit = max(FLUX_RATIO_SIGMA * mad_sigma(difference[known]), FLUX_RATIO_LIMIT)
+    return ~known | (off <= limit)
+
+
+def fit_clipped(pairs, max_order, half_size, settings):
+    """Polynomial of the pairs, outliers clipped; the order is chosen anew in each round.
+
+    Parameters
+    ----------
+    pairs : MatchedStars
+        The pairs.
+    max_order : int
+        Highest order that may be chosen.
+    half_size : float
+        Half the detector's longer side [pixel].
+    settings : dict
+        Section ``calibrate.astrometry``.
+
+    Returns
+    -------
+    polynomial : PlanePolynomial
+        The fit.
+    used : ndarray, shape (n,), bool
+        Pairs that were not clipped.
+
+    Raises
+    ------
+    AstrometryFitError
+        If fewer than ``min_matched`` pairs are left.
+    """
+    used = np.ones(len(pairs), dtype=bool)
+    for _ in range(CLIPPING_ROUNDS):
+        if used.sum() < settings["min_matched"]:
+            raise AstrometryFitError(
+                int(used.sum()), settings["min_matched"], float("nan"), settings["max_rms_pixel"]
+            )
+        fitted = used
+        polynomial = fit_best_order(pairs.select(fitted), max_order, half_size)
+        distance = np.hypot(*pairs.residuals(polynomial)) / ARCSEC / pairs.error
+        scatter = max(np.median(distance[fitted]) / RAYLEIGH_MEDIAN, 1.0)
+        used = distance <= settings["clip_sigma"] * scatter
+        if np.array_equal(used, fitted):
+            break
+    return polynomial, fitted
+
+
+def fit_best_order(pairs, max_order, half_size):
+    """Polynomial of least AICc among the orders that the number of stars allows.
+
+    Parameters
+    ----------
+    pairs : MatchedStars
+        Pairs without outliers.
+    max_order : int
+        Highest order tried; 1 is always tried.
+    half_size : float
+        Half the detector's longer side [pixel].
+
+    Returns
+    -------
+    PlanePolynomial
+        The fit.
+
+    Notes
+    -----
+    Hurvich & Tsai (1989), with chi2 in place of -2 log L. Errors that are too small would always ask for the
+    highest order, so chi2 is divided by the highest order's chi2 per degree of freedom where that is above 1.
+    """
+    n_value = 2 * len(pairs)
+    fits = [
+        fit_plane_polynomial((pairs.dx, pairs.dy), (pairs.xi, pairs.eta), pairs.error, order, half_size)
+        for order in range(1, max_order + 1)
+        if order == 1 or len(pairs) >= STARS_PER_TERM * (order + 1) * (order + 2) / 2
+    ]
+    inflation = max(fits[-1].chi2 / max(n_value - fits[-1].coefficients.size, 1), 1.0)
+
+    def criterion(fit):
+        n = fit.coefficients.size
+        return fit.chi2 / inflation + 2 * n + 2 * n * (n + 1) / max(n_value - n - 1, 1)
+
+    return min(fits, key=criterion)

@@ -1,0 +1,78 @@
+"""Single visits against truth: completeness, purity, astrometry, zero point (issue 2, bar 2)."""
+
+import numpy as np
+import pytest
+from bars import Bars
+from single_visit import compare, run_visit
+
+from skyloom.core.tables import column
+
+
+def check_visit(visit, bars):
+    """Hold a visit's detectors, pooled where the bar is about a fraction, against the bars."""
+    parts = [compare(visit, detector) for detector in visit.sources]
+    pooled = {name: np.concatenate([getattr(p, name) for p in parts]) for name in parts[0].__slots__}
+    bars.note("stars of S/N > 10", len(pooled["found"]))
+    bars.check("stars of S/N > 10 found", pooled["found"].mean(), low=0.95)
+    bars.check("sources of S/N > 10 that are true", pooled["pure"].mean(), low=0.98)
+    for axis in ("ra", "dec"):
+        residual = np.median(np.abs(pooled[f"residual_{axis}"]))
+        bars.check(f"median residual of S/N > 50 in {axis} [mas]", residual, high=10.0)
+        bars.note(
+            f"rms error of the WCS alone in {axis} [mas]", np.sqrt(np.mean(pooled[f"wcs_error_{axis}"] ** 2))
+        )
+    for detector, part in zip(visit.sources, parts, strict=True):
+        error = abs(np.median(part.flux_ratio) - 1)
+        bars.check(f"zero point of detector {detector}, relative error", error, high=0.01)
+
+
+@pytest.fixture(scope="module")
+def visit(tmp_path_factory):
+    """A visit of two detectors of 1024 x 1024 pixels."""
+    return run_visit(tmp_path_factory.mktemp("visit"), seed=1, side=1024)
+
+
+@pytest.mark.slow
+def test_a_visit_reaches_the_bars(visit):
+    bars = Bars("two detectors of 1024 x 1024, seed 1")
+    check_visit(visit, bars)
+    bars.judge()
+
+
+@pytest.mark.slow
+def test_the_summary_predicts_what_truth_shows(visit):
+    for row, detector in enumerate(visit.sources):
+        part = compare(visit, detector)
+        predicted = column(visit.summary, "wcsCornerError")[row] * 1e3
+        worst = max(np.abs(part.wcs_error_ra).max(), np.abs(part.wcs_error_dec).max())
+        assert worst < 5 * predicted
+        zero_point_error = column(visit.summary, "zeroPointErr")[row] / 1.0857
+        noise = np.hypot(zero_point_error, np.std(part.flux_ratio) / np.sqrt(len(part.flux_ratio)))
+        assert abs(np.median(part.flux_ratio) - 1) < 5 * noise
+
+
+@pytest.mark.slow
+def test_pulls_of_the_positions_of_bright_stars_are_near_one(visit):
+    parts = [compare(visit, detector) for detector in visit.sources]
+    for axis in ("ra", "dec"):
+        pull = np.concatenate([getattr(p, f"pull_{axis}") for p in parts])
+        n = len(pull)
+        assert 1.4826 * np.median(np.abs(pull)) == pytest.approx(1.0, abs=0.15 + 4 * 1.17 / np.sqrt(n))
+
+
+@pytest.mark.slow
+def test_without_distortion_terms_the_astrometric_bar_is_missed(visit):
+    linear = visit.run.calibrate(max_order=1)
+
+    parts = [compare(linear, detector) for detector in linear.sources]
+
+    residual = np.concatenate([np.hypot(p.residual_ra, p.residual_dec) for p in parts])
+    assert np.median(residual) > 10.0
+
+
+@pytest.mark.bars
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_three_seeds_reach_the_bars_on_full_size_detectors(tmp_path, seed):
+    bars = Bars(f"two detectors of 2048 x 2048, seed {seed}")
+    check_visit(run_visit(tmp_path, seed=seed, side=2048), bars)
+    bars.judge()

@@ -1,0 +1,152 @@
+"""Tests of skyloom.calibrate.detection_passes, companions and psf_stars."""
+
+import numpy as np
+import pytest
+
+from skyloom.algorithms.detection import DetectionSettings, detect
+from skyloom.algorithms.psf_model import TooFewPsfStarsError
+from skyloom.calibrate.companions import add_companions
+from skyloom.calibrate.detection_passes import (
+    NoSourcesError,
+    final_pass,
+    first_pass,
+    one_peak_per_saturated_region,
+    without_border_peaks,
+)
+from skyloom.calibrate.psf_stars import fit_psf_to_stars
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+from skyloom.core.psf import PixelPsf, gaussian_kernel
+
+FWHM, HALF = 3.5, 13
+SIGMA = 1.67  # adaptive moments of a Moffat profile of this FWHM
+
+
+def psf_of(stars, shape):
+    profile = stars.moffat(0, 0, FWHM, HALF)
+    domain = (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
+    return PixelPsf((profile / profile.sum())[None].astype(np.float32), 0, domain)
+
+
+def field(stars, seed, x, y, flux, fwhm=FWHM, shape=(160, 160)):
+    rng = np.random.default_rng(seed)
+    return stars.without_sky(stars.observed(stars.light(shape, x, y, flux, fwhm, half=25), rng))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_companion_in_the_light_of_a_bright_star_is_found_after_subtraction(seed, stars):
+    x, y = np.r_[80.2, 87.0, 40.0], np.r_[80.0, 81.0, 120.0]
+    pixels = field(stars, seed, x, y, np.r_[1e5, 4e3, 3e4])
+    psf = psf_of(stars, pixels.shape)
+    settings = DetectionSettings()
+
+    first = detect(pixels, psf, 5.0, settings=settings)
+    all_found = add_companions(pixels, psf, first, SIGMA, (5.0, settings))
+
+    assert len(first) == 2
+    assert len(all_found) == 3
+    assert np.hypot(all_found.x - 87.0, all_found.y - 81.0).min() < 1.5
+    assert np.all(np.diff(all_found.significance) <= 0)
+    companion = np.hypot(all_found.x - 87.0, all_found.y - 81.0).argmin()
+    assert all_found.footprint[companion] == all_found.footprint[0]
+    assert all_found.n_peak.tolist().count(2) == 2
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_stars_and_galaxies_alone_get_no_companions(seed, stars):
+    x, y = np.r_[40.0, 120.3, 80.0], np.r_[40.0, 40.0, 120.0]
+    pixels = field(stars, seed, x, y, np.r_[2e5, 2e4, 5e4], np.r_[FWHM, FWHM, 1.8 * FWHM])
+    psf = psf_of(stars, pixels.shape)
+    settings = DetectionSettings()
+    first = detect(pixels, psf, 5.0, settings=settings)
+
+    assert len(add_companions(pixels, psf, first, SIGMA, (5.0, settings))) == len(first) == 3
+
+
+def test_a_source_that_only_the_residual_shows_gets_a_footprint_of_its_own(stars):
+    pixels = field(stars, 4, [80.0, 30.0], [80.0, 30.0], [5e4, 3e3])
+    psf = psf_of(stars, pixels.shape)
+    settings = DetectionSettings()
+    first = detect(pixels, psf, 5.0, settings=settings)
+    bright_alone = first.select(np.array([True, False]))
+    bright_alone.labels[bright_alone.labels == 2] = 0
+
+    found = add_companions(pixels, psf, bright_alone, SIGMA, (5.0, settings))
+
+    assert len(found) == 2
+    assert found.footprint.tolist() == [0, 1]
+    assert found.labels[30, 30] == 2
+
+
+def test_a_saturated_star_is_one_source(stars):
+    pixels = field(stars, 5, [80.0], [80.0], [3e5])
+    pixels.mask[78:83, 60:100] = mask_planes.SAT
+    pixels.image[78:83, 60:100] = 3e4
+    pixels.image[80, [65, 80, 95]] = 9e4
+    psf = psf_of(stars, pixels.shape)
+
+    many = detect(pixels, psf, 5.0, settings=DetectionSettings(min_prominence=1.0, relative_prominence=0.0))
+    one = one_peak_per_saturated_region(many, pixels.mask)
+
+    assert len(many) > 1
+    assert len(one) == 1
+    assert one.n_peak.tolist() == [1]
+    unsaturated = np.zeros_like(pixels.mask)
+    assert one_peak_per_saturated_region(many, unsaturated) is many
+
+
+def test_peaks_on_the_border_are_left_out():
+    image = np.zeros((40, 40), np.float32)
+    image[0, 20] = image[20, 20] = 500
+    pixels = MaskedImage(image, np.zeros((40, 40), np.uint32), np.ones((40, 40), np.float32))
+    found = detect(pixels, gaussian_kernel(1.5, 9), 5.0)
+
+    assert len(found) == 2
+    assert without_border_peaks(found).y == pytest.approx([20.0], abs=0.1)
+
+
+def test_both_passes_find_the_stars_and_the_sky(stars, settings):
+    rng = np.random.default_rng(6)
+    x, y = rng.uniform(10, 246, (2, 25))
+    light = stars.light((256, 256), x, y, np.full(25, 2e4), FWHM, half=25)
+    raw = stars.observed(light, rng)
+
+    first = first_pass(raw, settings)
+    final = final_pass(raw, first.background, psf_of(stars, raw.shape), settings)
+
+    assert len(final.detections) >= len(first.detections) >= 20
+    assert final.background.image().mean() == pytest.approx(300, abs=1.5)
+    assert (final.pixels.mask[np.rint(y).astype(int), np.rint(x).astype(int)] & mask_planes.DETECTED).all()
+
+
+def test_empty_sky_is_refused_with_its_noise(stars, settings):
+    raw = stars.observed(np.zeros((128, 128)), np.random.default_rng(7))
+
+    with pytest.raises(NoSourcesError, match="pixel noise 18.0 electron") as caught:
+        first_pass(raw, settings)
+
+    assert caught.value.threshold == 10
+
+
+def test_psf_stars_are_flagged_in_the_table(stars, settings):
+    rng = np.random.default_rng(8)
+    x, y = (grid.ravel() * 40.0 + 25 for grid in np.meshgrid(np.arange(6), np.arange(6)))
+    raw = stars.observed(stars.light((256, 256), x, y, np.full(36, 5e4), FWHM, half=18), rng)
+    first = first_pass(raw, settings)
+
+    psf_stars = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
+    flags = psf_stars.flags(np.r_[x, 5.0], np.r_[y, 5.0])
+
+    assert flags["calib_psf_candidate"][:36].sum() > 25
+    assert not flags["calib_psf_candidate"][36]
+    assert flags["calib_psf_reserved"].sum() >= 2
+    assert not (flags["calib_psf_reserved"] & flags["calib_psf_used"]).any()
+
+
+def test_detections_without_a_shape_make_no_psf(stars, settings):
+    pixels = field(stars, 9, [80.0], [80.0], [5e4])
+    detections = detect(pixels, psf_of(stars, pixels.shape), 5.0)
+    pixels.mask[:] = mask_planes.BAD
+
+    with pytest.raises(TooFewPsfStarsError, match="0 stars"):
+        fit_psf_to_stars(pixels, detections, settings["psf"], np.random.default_rng(1))

@@ -1,0 +1,156 @@
+"""Tests of skyloom.calibrate.sources and flux_scale."""
+
+import numpy as np
+import pytest
+
+from skyloom.algorithms.detection import Detections
+from skyloom.calibrate.flux_scale import (
+    apply_aperture_correction,
+    calibrate_fluxes,
+    scale_background,
+    scale_pixels,
+    sky_columns,
+)
+from skyloom.calibrate.sources import (
+    is_centred_on,
+    is_good_star,
+    measure_sources,
+    pixel_flags,
+    source_table,
+)
+from skyloom.core import mask_planes
+from skyloom.core.ids import source_ids
+from skyloom.core.images import Background, ExposureInfo, MaskedImage
+from skyloom.core.photo_calib import constant_field
+from skyloom.core.psf import PixelPsf
+from skyloom.core.schemas import SOURCE
+from skyloom.core.tables import column
+from skyloom.core.wcs import Wcs
+
+FWHM, HALF = 3.5, 13
+
+
+def detections_at(x, y, footprint):
+    footprint = np.asarray(footprint, dtype=np.int32)
+    n_peak = np.bincount(footprint)[footprint].astype(np.int32)
+    labels = np.zeros((200, 200), dtype=np.int32)
+    significance = np.linspace(100, 50, len(x))
+    return Detections(np.asarray(x, float), np.asarray(y, float), significance, footprint, n_peak, labels)
+
+
+@pytest.fixture(scope="module")
+def measured(stars, settings):
+    rng = np.random.default_rng(1)
+    x, y, flux = np.r_[40.2, 120.0, 150.6, 60.0], np.r_[50.0, 60.3, 150.0, 140.0], np.r_[3e4, 5e3, 8e4, 3e4]
+    light = stars.light((200, 200), x, y, flux, np.r_[FWHM, FWHM, FWHM, 1.6 * FWHM], half=25)
+    pixels = stars.without_sky(stars.observed(light, rng))
+    pixels.mask[150, 150] = mask_planes.SAT
+    profile = stars.moffat(0, 0, FWHM, HALF)
+    psf = PixelPsf((profile / profile.sum())[None].astype(np.float32), 0, (0, 199, 0, 199))
+    detections = detections_at(x, y, [0, 1, 2, 2])
+    return measure_sources(pixels, psf, detections, settings["measurement"]), detections, flux
+
+
+def test_fluxes_positions_and_classes_of_stars_and_a_galaxy(measured):
+    columns, _, flux = measured
+
+    point = [0, 1]
+    assert np.all(
+        np.abs(columns["psfFlux"] - 0.99 * flux)[point]
+        < 4 * columns["psfFluxErr"][point] + 0.01 * flux[point]
+    )
+    assert np.all(np.abs(columns["x"] - [40.2, 120.0, 150.6, 60.0])[point] < 5 * columns["xErr"][point])
+    assert columns["extendedness"][[0, 1, 3]].tolist() == [0, 0, 1]
+    assert columns["pixelFlags_saturatedCenter"].tolist() == [False, False, True, False]
+    assert columns["ap17Flux"][0] == pytest.approx(3e4, abs=4 * columns["ap17FluxErr"][0] + 0.003 * 3e4)
+    assert np.isnan(columns["ap50Flux"][0])
+    assert columns["ap50Flux_flag"][0]
+    assert is_good_star(columns).tolist() == [True, True, False, False]
+
+
+def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):
+    columns, detections, _ = measured
+    n = len(detections)
+    wcs = Wcs(np.r_[150.0, 60.0], np.r_[100.0, 100.0], np.array([[-5e-5, 0], [0, 5e-5]]), shape=(200, 200))
+    complete = columns | sky_columns(columns, wcs)
+    complete |= apply_aperture_correction(complete, constant_field(1.1, (200, 200), 0.01))
+    background = Background(np.full((2, 2), 300, np.float32), 128, (200, 200))
+    complete |= calibrate_fluxes(complete, background, constant_field(2.0, (200, 200)))
+    flags = ("psf_candidate", "psf_used", "psf_reserved", "astrometry_used", "photometry_used")
+    complete |= {f"calib_{name}": np.zeros(n, dtype=bool) for name in flags}
+
+    table = source_table(complete, detections, ExposureInfo(visit=7, detector=2, band="g"))
+
+    identifiers = source_ids(7, 2, n)
+    assert table.schema.equals(SOURCE.arrow_schema())
+    assert column(table, "sourceId").tolist() == identifiers.tolist()
+    assert column(table, "parentSourceId").tolist() == [0, 0, 0, identifiers[2]]
+    assert column(table, "deblend_nChild").tolist() == [0, 0, 1, 0]
+    assert column(table, "band").tolist() == ["g"] * 4
+    assert column(table, "psfFlux") == pytest.approx(2.2 * columns["psfFlux"])
+    assert column(table, "psfFlux_apCorrErr") == pytest.approx(0.01)
+    assert column(table, "ap12Flux") == pytest.approx(2 * columns["ap12Flux"])
+    assert column(table, "sky") == pytest.approx(600.0)
+
+
+def test_a_table_without_sources_has_the_schema_too():
+    columns = {c.name: np.zeros(0) for c in SOURCE.columns}
+
+    table = source_table(columns, detections_at([], [], []), ExposureInfo(visit=7, detector=2, band="g"))
+
+    assert table.num_rows == 0
+    assert table.schema.equals(SOURCE.arrow_schema())
+
+
+def test_sky_errors_turn_with_the_image_and_ignore_the_declination():
+    scale, angle = 5e-5, np.radians(30)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    wcs = Wcs(np.r_[10.0, 80.0], np.r_[50.0, 50.0], scale * rotation, shape=(100, 100))
+    covariance = np.diag([0.01**2, 0.03**2])
+
+    sky = sky_columns(
+        {"x": np.r_[50.0], "y": np.r_[50.0], "xErr": np.r_[0.01], "yErr": np.r_[0.03], "xyCov": np.r_[0.0]},
+        wcs,
+    )
+
+    expected = scale**2 * rotation @ covariance @ rotation.T
+    assert (sky["ra"][0], sky["dec"][0]) == pytest.approx((10.0, 80.0))
+    assert sky["raErr"][0] ** 2 == pytest.approx(expected[0, 0])
+    assert sky["decErr"][0] ** 2 == pytest.approx(expected[1, 1])
+    assert sky["ra_dec_Cov"][0] == pytest.approx(expected[0, 1])
+
+
+def test_pixels_and_background_are_scaled_alike():
+    pixels = MaskedImage(
+        np.ones((8, 8), np.float32), np.zeros((8, 8), np.uint32), np.ones((8, 8), np.float32)
+    )
+
+    scaled = scale_pixels(pixels, constant_field(3.0, (8, 8)))
+    background = scale_background(
+        Background(np.ones((2, 2), np.float32), 4, (8, 8)), constant_field(3.0, (8, 8))
+    )
+
+    assert scaled.image[0, 0] == 3
+    assert scaled.variance[0, 0] == 9
+    assert scaled.image.dtype == background.mesh.dtype == np.float32
+    assert background.image() == pytest.approx(3.0)
+
+
+def test_flags_tell_core_from_centre_and_edge():
+    mask = np.zeros((50, 50), dtype=np.uint32)
+    mask[20, 23] = mask_planes.CR
+    mask[30, 30] = mask_planes.bits("INTRP", "BAD")
+
+    flags = pixel_flags(mask, np.r_[20.0, 30.4, 1.0], np.r_[20.0, 30.0, 25.0], 3.0)
+
+    assert flags["pixelFlags_cr"].tolist() == [True, False, False]
+    assert flags["pixelFlags_crCenter"].tolist() == [False, False, False]
+    assert flags["pixelFlags_interpolatedCenter"].tolist() == [False, True, False]
+    assert flags["pixelFlags_bad"].tolist() == [False, True, False]
+    assert flags["pixelFlags_edge"].tolist() == [False, False, True]
+
+
+def test_sources_on_the_outermost_pixels_are_not_centred_on_the_image():
+    columns = {"x": np.r_[0.2, 10.0, 48.9], "y": np.r_[10.0, 10.0, 10.0]}
+
+    assert is_centred_on(columns, (50, 50)).tolist() == [False, True, False]
