@@ -1,0 +1,221 @@
+"""Detection of point-like and larger sources on the matched-filter significance image."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyloom.algorithms.footprints import flood_footprints, grow_mask
+from skyloom.core import mask_planes
+
+log = logging.getLogger(__name__)
+
+POLARITIES = ("positive", "negative", "both")
+# Part of the PSF squared that must fall on good pixels for a significance.
+MIN_COVERAGE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSettings:
+    """How peaks are found and told apart.
+
+    Attributes
+    ----------
+    min_prominence : float
+        Rise of a peak above its saddle to a higher one [sigma].
+    relative_prominence : float
+        The same as a fraction of the saddle's significance.
+    noise_correlation : float
+        Noise power at zero frequency over the pixel variance: 1 for white noise, more after resampling.
+    excluded : int
+        Mask bits whose pixels carry no information unless they were interpolated (INTRP); their light is not
+        used.
+    """
+
+    min_prominence: float = 3.0
+    relative_prominence: float = 0.01
+    noise_correlation: float = 1.0
+    excluded: int = int(mask_planes.bits("NO_DATA", "BAD", "CR"))
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Peaks and footprints found on one image, brightest peak first.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,), float64
+        Peaks [pixel], refined by a parabola through the significance.
+    significance : ndarray, shape (n,), float64
+        Signal to noise of a point source at the peak [sigma]; negative for negative polarity.
+    footprint : ndarray, shape (n,), int32
+        Index of the footprint that holds the peak.
+    n_peak : ndarray, shape (n,), int32
+        Number of peaks in that footprint, this one included.
+    labels : ndarray, shape (ny, nx), int32
+        0 outside footprints, else 1 + index of the footprint.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    significance: np.ndarray
+    footprint: np.ndarray
+    n_peak: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self):
+        return len(self.x)
+
+    def detected_mask(self, radius, polarity="positive"):
+        """Pixels in footprints of a polarity, grown by `radius` [pixel] (bool, shape (ny, nx))."""
+        sign = -1.0 if polarity == "negative" else 1.0
+        wanted = np.zeros(int(self.labels.max(initial=0)) + 1, dtype=bool)
+        wanted[1 + self.footprint[sign * self.significance > 0]] = True
+        return grow_mask(wanted[self.labels], radius)
+
+    def select(self, keep):
+        """Detections with the peaks where `keep` (bool or index array) holds; footprints stay."""
+        return Detections(
+            self.x[keep],
+            self.y[keep],
+            self.significance[keep],
+            self.footprint[keep],
+            self.n_peak[keep],
+            self.labels,
+        )
+
+
+def significance_image(masked_image, kernel, settings=None):
+    """Signal to noise of a point source centred on each pixel.
+
+    Parameters
+    ----------
+    masked_image : MaskedImage
+        Background-subtracted pixels.
+    kernel : ndarray, shape (k, k), float
+        PSF centred on pixel ``k // 2``; its norm does not matter.
+    settings : DetectionSettings, optional
+        Excluded mask bits and correlation of the noise.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        Significance [sigma]; 0 where most of the PSF falls on excluded pixels. A narrow defect is bridged.
+
+    Notes
+    -----
+    ``sum(P d) / sqrt(sum(P^2 V))`` over the pixels that are not excluded: the matched filter without weights
+    by pixel. Weights 1/V would favour pixels that scattered low, since V is made from the same photons: with
+    a sky of 300 electrons and a PSF of 60 pixels that loses half a sigma.
+    """
+    from scipy import fft
+
+    settings = settings or DetectionSettings()
+    good = (masked_image.mask & np.uint32(settings.excluded)) == 0
+    good |= (masked_image.mask & mask_planes.INTRP) != 0
+    good &= np.isfinite(masked_image.image) & np.isfinite(masked_image.variance)
+    shape = good.shape
+    padded = [fft.next_fast_len(n + kernel.shape[0] - 1, real=True) for n in shape]
+    first = kernel.shape[0] // 2
+
+    def correlate(pixels, stamp):
+        transform = fft.rfft2(np.where(good, pixels, 0).astype(np.float32), s=padded)
+        transform *= fft.rfft2(stamp[::-1, ::-1].astype(np.float32), s=padded)
+        return fft.irfft2(transform, s=padded)[first : first + shape[0], first : first + shape[1]]
+
+    signal = correlate(masked_image.image, kernel)
+    noise = correlate(masked_image.variance, kernel**2) * settings.noise_correlation
+    typical = float(np.median(masked_image.variance[good])) if good.any() else 1.0
+    expected = np.where(good, masked_image.variance, typical) * np.sum(kernel**2) * settings.noise_correlation
+    is_covered = noise > MIN_COVERAGE * expected
+    return np.where(is_covered, signal / np.sqrt(np.where(is_covered, noise, 1)), 0).astype(np.float32)
+
+
+def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None):
+    """Sources whose matched-filter significance exceeds a threshold.
+
+    Parameters
+    ----------
+    masked_image : MaskedImage
+        Background-subtracted pixels with their variance.
+    psf : PixelPsf, CellPsf or ndarray of shape (k, k)
+        PSF; a varying one is taken at the image's centre, which loses less than 1 % of a source's
+        significance for sizes that vary by 10 %.
+    threshold : float
+        Least significance of a peak [sigma].
+    polarity : {"positive", "negative", "both"}
+        Sign of the sources.
+    settings : DetectionSettings, optional
+        Prominence of companions, excluded mask bits, noise correlation.
+
+    Returns
+    -------
+    Detections
+        Peaks by falling absolute significance; empty when there is none.
+
+    Raises
+    ------
+    ValueError
+        If the polarity has no such name.
+    """
+    if polarity not in POLARITIES:
+        raise ValueError(f"polarity {polarity!r}: one of {', '.join(POLARITIES)} is needed")
+    settings = settings or DetectionSettings()
+    ny, nx = masked_image.image.shape
+    kernel = psf if isinstance(psf, np.ndarray) else psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
+    significance = significance_image(masked_image, kernel, settings)
+    signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[polarity]
+    parts = [find_peaks(np.float32(sign) * significance, threshold, settings) for sign in signs]
+    detections = parts[0] if len(parts) == 1 and signs[0] > 0 else _joined(parts, signs)
+    log.info("found %d peaks in %d footprints", len(detections), detections.labels.max(initial=0))
+    return detections
+
+
+def find_peaks(significance, threshold, settings):
+    """Detections on a significance image (positive side only); see `detect`."""
+    labels, peak_y, peak_x, footprint = flood_footprints(
+        significance, threshold, settings.min_prominence, settings.relative_prominence
+    )
+    shift_x, shift_y = _parabola_offset(significance, peak_y, peak_x)
+    return Detections(
+        x=peak_x + shift_x,
+        y=peak_y + shift_y,
+        significance=significance[peak_y, peak_x].astype(np.float64),
+        footprint=footprint,
+        n_peak=np.bincount(footprint, minlength=1)[footprint].astype(np.int32),
+        labels=labels,
+    )
+
+
+def _parabola_offset(significance, y, x):
+    """Offsets (dx, dy) of the maxima of parabolas through peaks and neighbours, at most half a pixel."""
+    padded = np.pad(significance, 1, mode="edge").astype(np.float64)
+    centre = padded[y + 1, x + 1]
+    offsets = []
+    for step_y, step_x in ((0, 1), (1, 0)):
+        after = padded[y + 1 + step_y, x + 1 + step_x]
+        before = padded[y + 1 - step_y, x + 1 - step_x]
+        curvature = 2 * centre - after - before
+        offsets.append(
+            np.clip(0.5 * (after - before) / np.where(curvature > 0, curvature, np.inf), -0.5, 0.5)
+        )
+    return offsets
+
+
+def _joined(parts, signs):
+    """One set of detections from both signs, footprints numbered through."""
+    labels = np.zeros_like(parts[0].labels)
+    columns = {name: [] for name in ("x", "y", "significance", "footprint", "n_peak")}
+    n_footprint = 0
+    for part, sign in zip(parts, signs, strict=True):
+        labels = np.where(part.labels > 0, part.labels + n_footprint, labels)
+        for name, values in columns.items():
+            values.append(getattr(part, name))
+        columns["significance"][-1] = sign * part.significance
+        columns["footprint"][-1] = part.footprint + np.int32(n_footprint)
+        n_footprint += int(part.labels.max(initial=0))
+    joined = {name: np.concatenate(values) for name, values in columns.items()}
+    order = np.argsort(-np.abs(joined["significance"]), kind="stable")
+    return Detections(
+        **{name: values[order] for name, values in joined.items()}, labels=labels.astype(np.int32)
+    )

@@ -1,0 +1,162 @@
+"""Adaptive second moments: the Gaussian that matches an object, by iteration."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skyloom.core.jit import kernel
+
+N_ITERATION = 60
+TOLERANCE = 1e-4
+WINDOW_SIGMA = 4.0
+MAX_CENTROID_SHIFT = 2.0
+
+
+class AdaptiveMoments(NamedTuple):
+    """Moments of n objects; every entry is NaN where the iteration did not settle.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,), float64
+        Gaussian-weighted centroid [pixel].
+    ixx, iyy, ixy : ndarray, shape (n,), float64
+        Second moments [pixel^2].
+    amplitude : ndarray, shape (n,), float64
+        Sum of the Gaussian-weighted pixels, the unit of the image.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    ixx: np.ndarray
+    iyy: np.ndarray
+    ixy: np.ndarray
+    amplitude: np.ndarray
+
+    @property
+    def sigma(self):
+        """Determinant radius (Ixx Iyy - Ixy^2)^(1/4) [pixel]."""
+        return np.maximum(self.ixx * self.iyy - self.ixy**2, 0.0) ** 0.25
+
+
+def adaptive_moments(image, x, y, sigma, max_sigma=15.0):
+    """Adaptive moments of objects on an image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx), float32
+        Background-subtracted pixels.
+    x, y : ndarray, shape (n,), float64
+        First guess of the centres [pixel].
+    sigma : float
+        First guess of the size, the PSF's for example [pixel].
+    max_sigma : float
+        Objects that grow beyond this size are given up [pixel].
+
+    Returns
+    -------
+    AdaptiveMoments
+        NaN where the moments left the positive ones, the centre moved by more than two pixels, or the window
+        lies outside the image.
+
+    Notes
+    -----
+    Bernstein & Jarvis (2002), Section 3; Hirata & Seljak (2003): M = 2 sum(w I r r) / sum(w I) with the
+    weight w = exp(-r M^-1 r / 2) and the centroid moved by 2 sum(w I r) / sum(w I), until both stand still.
+    """
+    x, y = np.atleast_1d(np.asarray(x, dtype=np.float64)), np.atleast_1d(np.asarray(y, dtype=np.float64))
+    results = np.full((6, x.size), np.nan)
+    sizes = (float(sigma), float(max_sigma))
+    _match_gaussians(np.ascontiguousarray(image, dtype=np.float32), x, y, sizes, results)
+    return AdaptiveMoments(*results)
+
+
+def kernel_moments(kernels, sigma=1.5):
+    """Adaptive moments of PSF images (see `adaptive_moments`), centred near their middle pixel.
+
+    Parameters
+    ----------
+    kernels : ndarray, shape (m, k, k), float
+        PSF images.
+    sigma : float
+        First guess of the size [pixel].
+
+    Returns
+    -------
+    AdaptiveMoments
+        x and y are offsets from the middle pixel.
+    """
+    size = kernels.shape[-1]
+    strip = np.ascontiguousarray(kernels, dtype=np.float32).reshape(-1, size)
+    results = np.full((6, len(kernels)), np.nan)
+    centre = np.full(1, float(size // 2))
+    for i in range(len(kernels)):
+        stamp = strip[i * size : (i + 1) * size]
+        _match_gaussians(stamp, centre, centre, (float(sigma), float(size)), results[:, i : i + 1])
+    moments = AdaptiveMoments(*results)
+    return moments._replace(x=moments.x - size // 2, y=moments.y - size // 2)
+
+
+@kernel
+def _match_gaussians(image, x, y, sizes, results):
+    """Iterate each object's Gaussian; columns of `results` are those of `AdaptiveMoments`.
+
+    `sizes`: first guess and largest sigma.
+    """
+    for i in range(x.size):
+        centre_x, centre_y = x[i], y[i]
+        m_xx = m_yy = sizes[0] ** 2
+        m_xy = 0.0
+        for _ in range(N_ITERATION):
+            determinant = m_xx * m_yy - m_xy**2
+            if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * sizes[1] ** 2):
+                break
+            s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), (m_xx, m_yy, m_xy))
+            if not s > 0:
+                break
+            size = m_xx + m_yy
+            change = (abs(2 * s_xx / s - m_xx) + abs(2 * s_yy / s - m_yy) + abs(2 * s_xy / s - m_xy)) / size
+            change += 2 * (abs(s_x) + abs(s_y)) / s / np.sqrt(size)
+            centre_x += 2 * s_x / s
+            centre_y += 2 * s_y / s
+            m_xx, m_yy, m_xy = 2 * s_xx / s, 2 * s_yy / s, 2 * s_xy / s
+            if abs(centre_x - x[i]) > MAX_CENTROID_SHIFT or abs(centre_y - y[i]) > MAX_CENTROID_SHIFT:
+                break
+            if change < TOLERANCE:
+                results[0, i], results[1, i] = centre_x, centre_y
+                results[2, i], results[3, i], results[4, i] = m_xx, m_yy, m_xy
+                results[5, i] = s
+                break
+
+
+@kernel
+def _weighted_sums(image, centre, moments):
+    """Sums of w, w x, w y, w x^2, w y^2, w xy with w the image times the Gaussian of these moments."""
+    ny, nx = image.shape
+    m_xx, m_yy, m_xy = moments
+    determinant = m_xx * m_yy - m_xy**2
+    a, b, c = m_yy / determinant, -m_xy / determinant, m_xx / determinant
+    reach_x, reach_y = WINDOW_SIGMA * np.sqrt(m_xx), WINDOW_SIGMA * np.sqrt(m_yy)
+    columns = (max(int(np.ceil(centre[0] - reach_x)), 0), min(int(np.floor(centre[0] + reach_x)), nx - 1))
+    rows = (max(int(np.ceil(centre[1] - reach_y)), 0), min(int(np.floor(centre[1] + reach_y)), ny - 1))
+    s = s_x = s_y = s_xx = s_yy = s_xy = 0.0
+    for row in range(rows[0], rows[1] + 1):
+        dy = row - centre[1]
+        for column in range(columns[0], columns[1] + 1):
+            dx = column - centre[0]
+            exponent = a * dx * dx + 2 * b * dx * dy + c * dy * dy
+            if exponent > WINDOW_SIGMA**2:
+                continue
+            weighted = np.exp(-0.5 * exponent) * image[row, column]
+            s += weighted
+            s_x += weighted * dx
+            s_y += weighted * dy
+            s_xx += weighted * dx * dx
+            s_yy += weighted * dy * dy
+            s_xy += weighted * dx * dy
+    return s, s_x, s_y, s_xx, s_yy, s_xy
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    adaptive_moments(np.zeros((8, 8), dtype=np.float32), np.array([4.0]), np.array([4.0]), 1.5)
+    kernel_moments(np.zeros((2, 8, 8)))

@@ -1,0 +1,192 @@
+"""Tests of skyloom.algorithms.photometry."""
+
+import numpy as np
+import pytest
+
+from skyloom.algorithms.photometry import (
+    FitSettings,
+    aperture_photometry,
+    compile_kernels,
+    point_source_image,
+    psf_photometry,
+)
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+from skyloom.core.psf import PixelPsf, gaussian_kernel
+
+HALF, FWHM, SKY, READ_NOISE = 15, 3.5, 300.0, 5.0
+VARIANCE = SKY + READ_NOISE**2
+IN_ELECTRONS = FitSettings(photon_variance=1.0)
+
+
+def grid(n, step, rng):
+    x, y = (values.ravel() * step + step / 2 for values in np.meshgrid(np.arange(n), np.arange(n)))
+    return x + rng.uniform(-0.5, 0.5, n * n), y + rng.uniform(-0.5, 0.5, n * n)
+
+
+def true_psf(stars):
+    profile = stars.moffat(0, 0, FWHM, HALF)
+    return profile / profile.sum(), profile.sum()
+
+
+def cramer_rao(kernel, flux):
+    """Smallest possible errors of flux and x of a star with its own photon noise."""
+    variance = VARIANCE + flux * kernel
+    slope = np.gradient(kernel, axis=1)
+    return np.sum(kernel**2 / variance) ** -0.5, np.sum((flux * slope) ** 2 / variance) ** -0.5
+
+
+@pytest.mark.parametrize("flux", [1500.0, 1e4, 6e4])
+def test_flux_and_position_of_stars_reach_the_cramer_rao_limit_with_right_errors(flux, stars):
+    rng = np.random.default_rng(int(flux))
+    n = 16
+    x, y = grid(n, 34, rng)
+    light = stars.light((n * 34, n * 34), x, y, np.full(n * n, flux), FWHM, half=HALF)
+    pixels = stars.without_sky(stars.observed(light, rng, SKY, READ_NOISE), SKY)
+    kernel, total = true_psf(stars)
+
+    start = rng.normal(0, 0.2, (2, n * n))
+    fit = psf_photometry(pixels, np.repeat(kernel[None], n * n, 0), x + start[0], y + start[1], IN_ELECTRONS)
+
+    flux_limit, x_limit = cramer_rao(kernel, flux * total)
+    spread = 4 / np.sqrt(2 * n * n)
+    assert fit.flux.std() / flux_limit == pytest.approx(1.0, abs=spread + 0.03)
+    assert (fit.x - x).std() / x_limit == pytest.approx(1.0, abs=spread + 0.1)
+    assert ((fit.flux - flux * total) / fit.flux_err).std() == pytest.approx(1.0, abs=spread + 0.02)
+    assert ((fit.y - y) / fit.y_err).std() == pytest.approx(1.0, abs=spread + 0.05)
+    # A free position raises a flux by sigma^2 / F; the truncated Lanczos kernel errs by 1e-3 at most.
+    excess = flux_limit**2 / flux
+    assert fit.flux.mean() - flux * total - excess == pytest.approx(0, abs=4 * flux_limit / n + 1e-3 * flux)
+    assert fit.chi2.mean() / fit.n_pixel.mean() == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_forced_fluxes_of_empty_sky_are_unbiased_with_right_errors(seed):
+    rng = np.random.default_rng(seed)
+    shape = (320, 320)
+    pixels = MaskedImage(
+        rng.normal(0, 3.0, shape).astype(np.float32),
+        np.zeros(shape, dtype=np.uint32),
+        np.full(shape, 9.0, dtype=np.float32),
+    )
+    x, y = grid(16, 20, rng)
+    psf = PixelPsf(gaussian_kernel(1.5, 15)[None].astype(np.float32), 0, (0, 319, 0, 319))
+
+    fit = psf_photometry(pixels, psf, x, y, FitSettings(fit_position=False))
+
+    pull = fit.flux / fit.flux_err
+    assert pull.std() == pytest.approx(1.0, abs=4 / np.sqrt(2 * 256))
+    assert pull.mean() == pytest.approx(0.0, abs=4 / 16)
+    assert np.array_equal(fit.x, x)
+    assert np.isnan(fit.x_err).all()
+    correlated = psf_photometry(pixels, psf, x, y, FitSettings(fit_position=False, noise_correlation=4.0))
+    assert correlated.flux_err == pytest.approx(2 * fit.flux_err)
+
+
+def test_close_neighbours_do_not_take_each_others_light(stars):
+    x, y, flux = np.r_[30.2, 36.1], np.r_[30.0, 31.3], np.r_[1e5, 2e4]
+    light = stars.light((64, 64), x, y, flux, FWHM, half=HALF)
+    pixels = MaskedImage(
+        light.astype(np.float32), np.zeros(light.shape, np.uint32), np.full(light.shape, 300, np.float32)
+    )
+    kernel, total = true_psf(stars)
+
+    fit = psf_photometry(
+        pixels, np.repeat(kernel[None], 2, 0), x, y, FitSettings(photon_variance=1, n_sweep=12)
+    )
+
+    # Lanczos-5 moves this PSF with errors of 1e-3 of the brighter star.
+    assert fit.flux == pytest.approx(flux * total, abs=1.5e-3 * flux.max())
+    assert fit.x == pytest.approx(x, abs=1e-2)
+
+
+def test_masked_pixels_have_no_weight(stars):
+    light = stars.light((50, 50), [25.3], [24.8], [2e4], FWHM, half=HALF)
+    pixels = MaskedImage(
+        light.astype(np.float32), np.zeros(light.shape, np.uint32), np.full(light.shape, 300, np.float32)
+    )
+    pixels.image[24, 26] = 1e6
+    pixels.mask[24, 26] = mask_planes.CR
+    pixels.image[28, 28] = np.nan
+    kernel, total = true_psf(stars)
+
+    fit = psf_photometry(pixels, kernel[None], [25.0], [25.0], IN_ELECTRONS)
+
+    assert fit.flux == pytest.approx([2e4 * total], rel=2e-3)
+    assert 0.8 < fit.usable_fraction[0] < 1
+
+
+@pytest.mark.kernels
+def test_a_source_without_usable_pixels_is_nan_and_harms_no_other():
+    image = 1000 * np.pad(gaussian_kernel(1.5, 15), ((8, 8), (8, 8))).astype(np.float32)
+    pixels = MaskedImage(image, np.zeros((31, 31), np.uint32), np.ones((31, 31), np.float32))
+    pixels.mask[:, 24:] = mask_planes.SAT
+    kernels = np.repeat(gaussian_kernel(1.5, 9)[None], 4, 0)
+
+    fit = psf_photometry(pixels, kernels, [15.0, 29.0, -40.0, np.nan], [15.0, 15.0, 15.0, 15.0], IN_ELECTRONS)
+
+    assert fit.flux[0] == pytest.approx(1000, rel=0.02)
+    assert np.isnan(fit.flux[1:]).all()
+    assert fit.select([0]).x == pytest.approx([15.0], abs=1e-3)
+
+
+@pytest.mark.kernels
+def test_a_point_source_image_is_the_psf_moved_and_scaled():
+    kernel = gaussian_kernel(1.5, 15)
+
+    image = point_source_image(
+        (32, 32), np.repeat(kernel[None], 3, 0), [10.0, 20.4, np.nan], [12, 9, 3], [3, 5, 1]
+    )
+
+    assert image.sum() == pytest.approx(8.0, rel=1e-3)
+    assert image[12, 10] == pytest.approx(3 * kernel.max(), rel=1e-3)
+    rows, columns = np.mgrid[:32, :32]
+    right = image[:, 16:]
+    assert np.sum(right * columns[:, 16:]) / right.sum() == pytest.approx(20.4, abs=0.02)
+
+
+@pytest.mark.kernels
+def test_apertures_of_a_flat_image_hold_their_areas():
+    pixels = MaskedImage(
+        np.full((32, 32), 2.0, np.float32), np.zeros((32, 32), np.uint32), np.full((32, 32), 0.25, np.float32)
+    )
+
+    flux, flux_err = aperture_photometry(pixels, [15.3, 3.0, np.nan], [15.8, 16.0, 3.0], (1.0, 3.0, 9.0))
+
+    area = np.pi * np.array([1.0, 9.0, 81.0])
+    assert flux[0] == pytest.approx(2 * area, rel=1e-6)
+    assert flux_err[0] == pytest.approx(0.5 * np.sqrt(area), rel=2e-3)
+    assert flux[1, :2] == pytest.approx(2 * area[:2], rel=2e-3)
+    assert np.isnan(flux[1, 2])
+    assert np.isnan(flux[2]).all()
+
+
+def test_apertures_agree_with_sep():
+    sep = pytest.importorskip("sep")
+    rng = np.random.default_rng(1)
+    image = rng.normal(10, 3, (200, 200)).astype(np.float32)
+    pixels = MaskedImage(image, np.zeros(image.shape, np.uint32), np.ones_like(image))
+    x, y = rng.uniform(60, 140, (2, 20))
+
+    flux, _ = aperture_photometry(pixels, x, y, (3.0, 12.0, 50.0))
+
+    for i, radius in enumerate((3.0, 12.0, 50.0)):
+        expected, _, _ = sep.sum_circle(image, x, y, radius, subpix=0)
+        assert flux[:, i] == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_aperture_over_a_pixel_without_data_has_no_flux():
+    pixels = MaskedImage(
+        np.ones((40, 40), np.float32), np.zeros((40, 40), np.uint32), np.ones((40, 40), np.float32)
+    )
+    pixels.mask[20, 26] = mask_planes.NO_DATA
+
+    flux, flux_err = aperture_photometry(pixels, [20.0], [20.0], (3.0, 9.0))
+
+    assert flux[0, 0] == pytest.approx(9 * np.pi, rel=2e-3)
+    assert np.isnan(flux[0, 1])
+    assert flux_err[0, 1] > 0
+
+
+def test_kernels_compile():
+    compile_kernels()

@@ -1,0 +1,112 @@
+"""The last words of a run: the failed job with its command, bad exposures by reason."""
+
+import json
+
+import pytest
+
+from skyloom.io.provenance import Provenance
+from skyloom.io.tables import write_table
+from skyloom.workflow import failures
+from skyloom.workflow.failures import failure_report, forget_failures, read_failures, rerun_command, survival_report
+from skyloom.workflow.survival import COUNTS_KEY, TooFewSurvivorsError, check_survival, collect_failures
+
+RECORD = {
+    "rule": "warp_visit",
+    "wildcards": {"visit": "11", "band": "r"},
+    "input": [f"results/calexp/11/{n}.fits" for n in range(9)],
+    "output": ["results/warp/r/1/0_0/11.fits"],
+    "log": "results/logs/warp/r/1/0_0/11.log",
+    "exception": "KeyError: 'fwhm'",
+    "where": "scripts/warp_visit.py:9 in main",
+}
+
+
+def test_the_report_has_all_that_is_needed_to_go_on():
+    text = failure_report([RECORD], ["a b.yaml"], ["visit=3"])
+    for part in ("warp_visit", "visit=11, band=r", "and 6 more", "KeyError: 'fwhm'", RECORD["log"], RECORD["where"]):
+        assert part in text
+    assert "snakemake --cores 1 --configfile 'a b.yaml' --config visit=3 -- results/warp/r/1/0_0/11.fits" in text
+
+
+@pytest.mark.parametrize("n", [1, 3, 50])
+def test_the_report_fits_on_the_last_screen_however_many_jobs_failed(n):
+    long = {**RECORD, "exception": "ValueError: " + "x\n" * 500}
+    text = failure_report([long] * n)
+    assert len(text.splitlines()) <= 18
+    assert f"{n} failed job(s)" in text
+
+
+def test_a_job_without_a_record_is_told_from_the_log(tmp_path):
+    log = tmp_path / "snakemake.log"
+    log.write_text(
+        "Error in rule warp_visit:\n    output: results/w.fits\nCommand 'python x' died with <Signals.SIGKILL: 9>.\nother\n",
+        encoding="utf-8",
+    )
+    text = failure_report([], snakemake_log=str(log))
+    assert "Error in rule warp_visit" in text
+    assert "died with <Signals.SIGKILL: 9>" in text
+    assert "other" not in text
+
+
+def test_records_are_read_oldest_first_and_forgotten(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_failures() == []
+    failures.FAILURE_FOLDER.mkdir(parents=True)
+    (failures.FAILURE_FOLDER / "a.json").write_text(json.dumps(RECORD), encoding="utf-8")
+    assert read_failures() == [RECORD]
+    forget_failures()
+    assert read_failures() == []
+
+
+def test_a_rerun_command_without_options_is_short():
+    assert rerun_command("results/a.fits") == "snakemake --cores 1 -- results/a.fits"
+
+
+def row(visit, detector, status="OK", reason="", message=""):
+    """Row of a visit summary."""
+    return {"visit": visit, "detector": detector, "status": status, "reason": reason, "message": message}
+
+
+SUMMARIES = [row(1, 0), row(1, 1, "FAILED", "TooFewStars", "2 stars"), row(2, 0), row(2, 1)]
+STATUSES = {
+    (1, 0): ("OK", "", ""),
+    (1, 1): ("FAILED", "TooFewStars", "2 stars"),
+    (2, 1): ("FAILED", "NoTemplate", "no template"),
+}
+
+
+def test_a_detector_counts_once_at_the_step_that_lost_it():
+    table, survived, total = collect_failures(SUMMARIES, STATUSES)
+    assert (survived, total) == (2, 4)
+    assert table.column("step").to_pylist() == ["calibrate_image", "subtract_template"]
+    assert table.column("reason").to_pylist() == ["TooFewStars", "NoTemplate"]
+
+
+def test_a_survey_without_failures_has_an_empty_table():
+    table, survived, total = collect_failures([row(1, 0)], {})
+    assert (table.num_rows, survived, total) == (0, 1, 1)
+
+
+def test_too_few_survivors_are_an_error_with_the_reasons():
+    table, survived, total = collect_failures(SUMMARIES, STATUSES)
+    check_survival(table, survived, total, 0.5)
+    with pytest.raises(TooFewSurvivorsError, match=r"2 of 4 detectors survived, needs a fraction of 0.6.*NoTemplate 1, TooFewStars 1"):
+        check_survival(table, survived, total, 0.6)
+
+
+def test_the_report_of_survivors_groups_by_step_and_reason(tmp_path):
+    table, survived, total = collect_failures(SUMMARIES, STATUSES)
+    path = tmp_path / "failures.parquet"
+    counts = json.dumps({"survived": survived, "total": total})
+    write_table(path, table, Provenance(rule="check_survival"), metadata={COUNTS_KEY: counts})
+    lines = survival_report(path).splitlines()
+    assert lines[0] == "skyloom: 2 of 4 detectors survived; bad ones by reason:"
+    assert lines[2].split()[:3] == ["calibrate_image", "TooFewStars", "1"]
+    assert survival_report(tmp_path / "missing.parquet") == ""
+
+
+def test_the_report_of_a_flawless_survey_is_one_line(tmp_path):
+    table, _, _ = collect_failures([row(1, 0)], {})
+    counts = json.dumps({"survived": 1, "total": 1})
+    write_table(tmp_path / "f.parquet", table, Provenance(rule="check_survival"), metadata={COUNTS_KEY: counts})
+    assert survival_report(tmp_path / "f.parquet") == "skyloom: 1 of 1 detectors survived; no bad exposure"

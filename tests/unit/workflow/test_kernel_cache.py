@@ -1,0 +1,75 @@
+"""The folder of compiled kernels: its name, its filling, and what happens when it is gone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from skyloom.workflow import kernel_cache
+from skyloom.workflow.kernel_cache import fill_kernel_cache, kernel_cache_folder, refill_kernel_cache, write_marker
+from skyloom.workflow.memory import NEEDS, memory_mb
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Folder that the jobs would look into; there are no kernels to compile."""
+    monkeypatch.setenv(kernel_cache.VARIABLE, str(tmp_path / "cache" / "abc"))
+    monkeypatch.setattr(kernel_cache.Fingerprints, "kernel_modules", lambda self: [])
+    monkeypatch.setattr(kernel_cache.Fingerprints, "kernels", lambda self: "abc")
+    return tmp_path / "cache" / "abc"
+
+
+def test_the_name_holds_what_decides_the_machine_code(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = kernel_cache_folder("abc")
+    assert folder.parent == tmp_path / "skyloom"
+    assert folder.name.startswith("abc-")
+    assert folder == kernel_cache_folder("abc") != kernel_cache_folder("abd")
+
+
+def test_filling_leaves_the_whole_folder_and_nothing_beside_it(folder):
+    assert fill_kernel_cache() == "abc"
+    assert [path.name for path in folder.parent.iterdir()] == ["abc"]
+
+
+def test_a_folder_that_is_there_is_left_alone(folder, monkeypatch):
+    folder.mkdir(parents=True)
+    (folder / "kernel").write_text("code", encoding="utf-8")
+    monkeypatch.setattr(kernel_cache.Fingerprints, "kernel_modules", lambda self: ["no.such.module"])
+    fill_kernel_cache()
+    assert (folder / "kernel").read_text(encoding="utf-8") == "code"
+
+
+def test_a_run_that_was_faster_wins(folder, monkeypatch):
+    def other_run_finishes(self):
+        folder.mkdir()
+        (folder / "kernel").write_text("code", encoding="utf-8")
+        return []
+
+    monkeypatch.setattr(kernel_cache.Fingerprints, "kernel_modules", other_run_finishes)
+    fill_kernel_cache()
+    assert [path.name for path in folder.parent.iterdir()] == ["abc"]
+    assert (folder / "kernel").is_file()
+
+
+def test_kernels_are_refilled_only_when_the_rule_has_run_and_the_folder_is_gone(folder, monkeypatch, tmp_path):
+    commands = []
+    monkeypatch.setattr(kernel_cache.subprocess, "run", lambda command, **_: commands.append(command))
+    marker = tmp_path / "kernels.done"
+    assert not refill_kernel_cache(marker)
+    write_marker(marker, "old")
+    assert refill_kernel_cache(marker)
+    folder.mkdir(parents=True)
+    assert not refill_kernel_cache(marker)
+    assert len(commands) == 1
+
+
+def test_memory_grows_with_detector_and_patch():
+    for stage in NEEDS:
+        assert memory_mb(stage, 0, 0) <= memory_mb(stage, 16_000_000, 16_000_000) < 8000
+    assert memory_mb("coadd", 0, 16_000_000) > memory_mb("coadd", 0, 1_000_000)
+
+
+def test_the_scripts_folder_is_that_of_the_library():
+    assert (kernel_cache.SCRIPTS / "skyloom" / "workflow").is_dir()
+    assert os.path.samefile(kernel_cache.SCRIPTS, Path(kernel_cache.__file__).parents[2])

@@ -1,0 +1,199 @@
+"""The survey's tables and the questions of the rules, on the tiny survey, without Snakemake."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from skyloom.workflow.config import InvalidConfigurationError
+from skyloom.workflow.start import Skyloom
+from skyloom.workflow.survey import load_survey, locate, template_exists
+from skyloom.workflow.targets import UnknownDataIdError
+
+HOME = Path(__file__).resolve().parents[3]
+TINY = HOME / "tests" / "workflow" / "tiny"
+
+
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    """The tiny survey's configuration, to change, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    configuration = yaml.safe_load((TINY / "survey.yaml").read_text(encoding="utf-8"))
+    for key in ("camera", "visits", "calibration_frames"):
+        configuration[key] = str(TINY / Path(configuration[key]).name)
+    return configuration
+
+
+def load(given, **changes):
+    """What the rules would see of the survey."""
+    merged = {**given, **changes}
+    return Skyloom(load_survey(merged, [("tiny.yaml", merged)], HOME), HOME)
+
+
+def wildcards(**values):
+    """Wildcards of a job, text as Snakemake gives it."""
+    return SimpleNamespace(**{name: str(value) for name, value in values.items()})
+
+
+def problems(given, **changes):
+    """Text of all problems of a changed configuration."""
+    with pytest.raises(InvalidConfigurationError) as caught:
+        load(given, **changes)
+    return str(caught.value)
+
+
+def test_inputs_of_a_detector(given):
+    targets = load(given).targets
+    job = wildcards(visit=21, detector=1)
+    assert targets.raw_of(job) == "results/raw/21/1.fits"
+    assert targets.calib_of("flat")(job) == "results/calib/e1/flat/r/1.fits"
+    assert targets.calib_of("defects")(job) == "results/calib/e1/defects/none/1.fits"
+    assert targets.calib_of("fringe")(job) == []
+    assert targets.visit_calib_of(job) == []
+    assert targets.visit_row(job)["use"] == "science"
+    assert targets.reference == "results/refcat/reference.parquet"
+
+
+def test_a_template_is_made_of_template_visits_and_a_deep_coadd_of_all(given):
+    targets = load(given).targets
+    patch = {"band": "r", "tract": 1, "patch": "0_0"}
+    deep = targets.warps_of_coadd(wildcards(kind="deep", **patch))
+    template = targets.warps_of_coadd(wildcards(kind="good_seeing", **patch))
+    assert [Path(path).stem for path in deep] == ["11", "12", "21"]
+    assert [Path(path).stem for path in template] == ["11", "12"]
+
+
+def test_differences_are_of_science_visits_against_templates_that_exist(given):
+    targets = load(given).targets
+    assert targets.science_pairs() == [(21, 0), (21, 1)]
+    found = targets.templates_of(wildcards(visit=21, detector=0))
+    assert all(path.startswith("results/coadd/good_seeing/r/") for path in found)
+    assert found
+
+
+def test_the_prompt_flow_takes_only_templates_that_are_there(given, tmp_path):
+    path = tmp_path / "release" / "coadd" / "good_seeing" / "r" / "1" / "0_0.fits"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert template_exists("release", "r", 1, "0_0")
+    skyloom = load(given, template={"root": "release"}, visit=21)
+    found = {p for d in (0, 1) for p in skyloom.targets.finished_templates_of(wildcards(visit=21, detector=d))}
+    assert found == {"release/coadd/good_seeing/r/1/0_0.fits"}
+    assert skyloom.ap_products(wildcards())[-1] == "results/report/failures_ap_21.parquet"
+
+
+@pytest.mark.parametrize(
+    ("ask", "values"),
+    [
+        ("raw_of", {"visit": 99, "detector": 0}),
+        ("raw_of", {"visit": 11, "detector": 7}),
+        ("calexps_of_warp", {"visit": 11, "band": "g", "tract": 1, "patch": "0_0"}),
+        ("calexps_of_warp", {"visit": 11, "band": "r", "tract": 1, "patch": "5_5"}),
+        ("warps_of_coadd", {"kind": "dcr1", "band": "r", "tract": 1, "patch": "0_0"}),
+        ("warps_of_coadd", {"kind": "deep", "band": "r", "tract": 9, "patch": "0_0"}),
+        ("coadds_of_objects", {"tract": 9, "patch": "0_0"}),
+        ("dia_sources_of_tract", {"tract": 9}),
+    ],
+)
+def test_what_the_survey_does_not_have_is_refused_with_what_it_has(given, ask, values):
+    with pytest.raises(UnknownDataIdError, match="is not part of the survey, which has"):
+        getattr(load(given).targets, ask)(wildcards(**values))
+
+
+def test_frames_of_an_unknown_epoch_are_refused(given):
+    targets = load(given).targets
+    job = wildcards(epoch="e1", detector=0)
+    assert targets.calib_frames_of("dark")(job) == [f"results/raw_calib/{n}/0.fits" for n in (4, 5, 6)]
+    assert [row["frame"] for row in targets.frame_rows_of("dark")(job)] == [4, 5, 6]
+    assert targets.epoch_calib("bias")(job) == "results/calib/e1/bias/none/0.fits"
+    assert targets.epoch_camera(0)(job) == str(TINY / "camera.yaml")
+    with pytest.raises(UnknownDataIdError, match="dark of epoch e7"):
+        targets.calib_frames_of("dark")(wildcards(epoch="e7", detector=0))
+
+
+def test_a_camera_without_calibration_frames_finds_its_defects_in_science_frames(given):
+    targets = load(given, calibration_frames=None).targets
+    assert targets.calib_of("bias")(wildcards(visit=11, detector=0)) == []
+    path = targets.calib_of("defects")(wildcards(visit=11, detector=0))
+    assert path == "results/calib/science-tinycam/defects/none/0.fits"
+    frames = targets.science_raws_of(wildcards(epoch="science-tinycam", detector=0))
+    assert frames == [f"results/raw/{visit}/0.fits" for visit in (11, 12, 21)]
+    assert targets.epoch_calib("bias")(wildcards(epoch="science-tinycam", detector=0)) == []
+    assert len(targets.all_calibs()) == 2
+
+
+def test_lists_of_whole_targets(given):
+    skyloom = load(given)
+    targets = skyloom.targets
+    assert targets.objects() == ["results/object/1/0_0.parquet", "results/object/2/0_0.parquet"]
+    assert targets.dia_objects() == ["results/dia_object/1.parquet", "results/dia_object/2.parquet"]
+    assert len(targets.deep_coadds()) == 2
+    assert targets.diffs() == ["results/diff/21/0.fits", "results/diff/21/1.fits"]
+    assert len(targets.catalogues("src")) == 6
+    assert targets.bands_of_patch(wildcards(tract=1, patch="0_0")) == ["r"]
+    assert list(skyloom.simulated_nights()) == ["n1", "n2"]
+    assert skyloom.raws_of([21]) == ["results/raw/21/0.fits", "results/raw/21/1.fits"]
+    assert len(skyloom.all_frame_raws()) == 18
+    assert skyloom.truth_object() == ["results/truth/object.parquet"]
+    assert skyloom.memory_of("calibrate")(None, attempt=2) == 2 * skyloom.memory_of("calibrate")(None, attempt=1)
+
+
+def test_a_real_survey_has_no_truth_and_no_nights_to_simulate(given, tmp_path):
+    given.pop("simulate")
+    (tmp_path / "ref.parquet").touch()
+    skyloom = load(given, reference={"path": "ref.parquet"}, missing_raw="skip")
+    assert skyloom.simulated_nights() == {}
+    assert skyloom.truth_object() == []
+    assert skyloom.truth_sources_of([11]) == []
+    assert skyloom.targets.catalogues("src") == []
+
+
+def test_overlaps_are_kept_by_content(given, tmp_path):
+    first = load(given).survey.patches
+    (cache,) = (tmp_path / ".snakemake" / "skyloom" / "overlaps").iterdir()
+    lists = json.loads(cache.read_text(encoding="utf-8"))
+    cache.write_text(json.dumps([[] for _ in lists]), encoding="utf-8")
+    assert set(load(given).survey.patches.values()) == {()}
+    moved = {**given["sky_map"], "patch_border": 30}
+    assert load(given, sky_map=moved).survey.patches.keys() == first.keys()
+    assert any(load(given, sky_map=moved).survey.patches.values())
+
+
+def test_problems_between_sections_are_told_together(given):
+    text = problems(
+        given,
+        visit=99,
+        template={"root": "results"},
+        exclude=[{"visit": 5, "reason": "a test"}],
+        bands=["r", "q"],
+        sky_map={**given["sky_map"], "tracts": []},
+    )
+    for part in (
+        "visit: is 99",
+        "template.root: is the output root",
+        "exclude.0: visit 5 is not in the table",
+        "bands: 'q' has no filter",
+        "sky_map.tracts: is empty with kind grid",
+    ):
+        assert part in text
+
+
+def test_a_template_root_that_is_not_there_is_told(given):
+    assert "template.root: nowhere holds no folder coadd" in problems(given, template={"root": "nowhere"})
+
+
+def test_a_real_survey_needs_a_reference_catalogue(given):
+    given.pop("simulate")
+    assert "reference.path: is not given" in problems(given)
+
+
+def test_a_simulated_survey_has_one_camera(given):
+    cameras = {"a": given["camera"], "b": given["camera"]}
+    assert "cameras: are 2 in a simulated survey" in problems(given, cameras=cameras)
+
+
+def test_files_that_come_with_the_project_are_found_from_any_folder(given):
+    assert locate("config/cameras/simcam.yaml", HOME) == str(HOME / "config" / "cameras" / "simcam.yaml")
+    assert locate("nowhere.yaml", HOME) == "nowhere.yaml"

@@ -1,0 +1,125 @@
+"""Tables of visits and calibration frames: what is taken, and each thing that is refused."""
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from skyloom.workflow.visits import (
+    FRAME_COLUMNS,
+    VISIT_COLUMNS,
+    raw_path,
+    read_table_of,
+    reference_problems,
+)
+
+HEADER = "visit,exposure_name,night,mjd,band,exposure_time,ra,dec,rotation,pointing_uncertainty,airmass,camera,raw,use"
+GOOD = "11,e1,n1,61354.2,r,30,150.0,2.2,0,5,1.1,cam,raw/{visit}/{detector}.fits,science"
+
+
+def read(tmp_path, *lines, header=HEADER):
+    """Rows and problems of a CSV table."""
+    path = tmp_path / "visits.csv"
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    rows, problems = read_table_of(path, VISIT_COLUMNS, "visit")
+    return rows, [str(problem) for problem in problems]
+
+
+def test_a_good_row_is_converted(tmp_path):
+    rows, problems = read(tmp_path, GOOD)
+    assert problems == []
+    assert rows[11]["mjd"] == 61354.2
+    assert rows[11]["night"] == "n1"
+    assert raw_path(rows[11], 3) == "raw/11/3.fits"
+
+
+def test_empty_cells_and_missing_columns_take_defaults_where_there_are_any(tmp_path):
+    header = HEADER.replace(",airmass", "").replace(",use", "")
+    rows, problems = read(tmp_path, "11,,n1,61354.2,r,30,150,2.2,,,cam,raw/{detector}.fits", header=header)
+    assert problems == []
+    assert rows[11]["use"] == "both"
+    assert rows[11]["rotation"] == 0.0
+    assert rows[11]["pointing_uncertainty"] == 60.0
+
+
+def test_a_parquet_table_reads_like_the_csv(tmp_path):
+    values = dict(zip(HEADER.split(","), GOOD.split(","), strict=True))
+    typed = {k: [VISIT_COLUMNS[k].type(v)] for k, v in values.items()}
+    parquet.write_table(pa.table(typed), tmp_path / "visits.parquet")
+    from_parquet, problems = read_table_of(tmp_path / "visits.parquet", VISIT_COLUMNS, "visit")
+    assert problems == []
+    assert from_parquet == read(tmp_path, GOOD)[0]
+
+
+def test_a_duplicate_visit_is_named_with_both_lines(tmp_path):
+    rows, problems = read(tmp_path, GOOD, GOOD)
+    assert list(rows) == [11]
+    assert "line 3: visit 11 stands already in line 2" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("visit", "-1"),
+        ("visit", "2147483648"),
+        ("visit", "1.5"),
+        ("night", "../n"),
+        ("mjd", "nan"),
+        ("mjd", "61354x"),
+        ("exposure_time", "0"),
+        ("ra", "361"),
+        ("dec", "-91"),
+        ("airmass", "0.5"),
+        ("use", "sometimes"),
+        ("camera", "a/b"),
+        ("raw", ""),
+    ],
+)
+def test_a_bad_cell_is_named_with_line_and_column(tmp_path, column, value):
+    cells = dict(zip(HEADER.split(","), GOOD.split(","), strict=True)) | {column: value}
+    rows, problems = read(tmp_path, ",".join(cells.values()))
+    assert rows == {}
+    assert len(problems) == 1
+    assert f"line 2, {column}" in problems[0]
+    assert "allowed:" in problems[0]
+
+
+def test_missing_and_unknown_columns_are_named(tmp_path):
+    header = HEADER.replace("band", "bnd")
+    _, problems = read(tmp_path, GOOD, header=header)
+    assert any("band: column is missing" in problem for problem in problems)
+    assert any("bnd: is no column" in problem and problem.endswith("nearest: band") for problem in problems)
+
+
+def test_an_empty_table_is_refused(tmp_path):
+    _, problems = read(tmp_path)
+    assert any("has no row" in problem for problem in problems)
+
+
+def test_unknown_bands_cameras_and_raw_fields_are_named(tmp_path):
+    rows, _ = read(tmp_path, GOOD.replace(",r,", ",q,").replace("{visit}", "{vist}"))
+    problems = [str(p) for p in reference_problems("visits.csv", rows, {"cam2": None}, ["g", "r"])]
+    assert "visit 11, band: is 'q'; allowed: g, r" in problems[0]
+    assert "visit 11, camera: is 'cam'; allowed: cam2; nearest: cam2" in problems[1]
+    assert "visit 11, raw: names 'vist'" in problems[2]
+
+
+def test_a_raw_pattern_cannot_reach_into_objects(tmp_path):
+    rows, _ = read(tmp_path, GOOD.replace("{visit}", "{visit.__class__}"))
+    assert reference_problems("visits.csv", rows, {"cam": None}, ["r"])
+
+
+def test_calibration_frames_need_a_band_for_flats_only(tmp_path):
+    path = tmp_path / "frames.csv"
+    header = ",".join(FRAME_COLUMNS)
+    lines = [
+        "1,bias,,0,61353,e1,61350,61400,cam,raw_calib/{frame}/{detector}.fits",
+        "2,flat,q,5,61353,e1,61350,61400,cam,raw_calib/{frame}/{detector}.fits",
+        "3,fringe,r,5,61353,e1,61350,61400,cam,raw_calib/{frame}/{detector}.fits",
+    ]
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    rows, problems = read_table_of(path, FRAME_COLUMNS, "frame")
+    assert list(rows) == [1, 2]
+    assert "line 4, kind: is 'fringe'; allowed: bias, dark, flat" in str(problems[0])
+    found = [str(p) for p in reference_problems("frames.csv", rows, {"cam": None}, ["r"])]
+    assert len(found) == 1
+    assert "frame 2, band: is 'q'" in found[0]
