@@ -23,6 +23,7 @@ AB_OF_NJY = 31.4
 DEPTH_SNR = 5.0
 REFERENCE_PIXELS = 2048 * 2048
 FEWEST_STARS_ZERO_POINT = 5
+TRIPLET_SNR = 10.0
 REPEAT_SNR = 50.0
 REPEAT_RADIUS_ARCSEC = 2.0
 
@@ -77,7 +78,7 @@ class CoaddsPart:
 
 @dataclass(frozen=True, slots=True)
 class DifferencesPart:
-    """What the differences gave: metrics, and the triplets of the brightest sources."""
+    """What the differences gave: metrics, and triplets from bright to faint."""
 
     measurements: list
     triplets: list = field(default_factory=list)
@@ -292,7 +293,7 @@ def _tract_origin(coadd):
 
 
 def gather_differences(run, summary, bands, settings):
-    """Metrics of the differences and the triplets of the brightest DIA sources.
+    """Metrics of the differences, and triplets of DIA sources from the brightest to the faintest.
 
     Parameters
     ----------
@@ -311,7 +312,7 @@ def gather_differences(run, summary, bands, settings):
         Metrics and triplets; at most `n_image` differences of a band are looked at.
     """
     known = _bands_and_shapes(summary)
-    ratios, comparisons, brightest = defaultdict(list), defaultdict(list), []
+    ratios, comparisons, candidates = defaultdict(list), defaultdict(list), []
     for visit, detector in run.detectors("dia_sources"):
         band = known[visit, detector][0]
         dia_sources = run.table("dia_sources", visit, detector)
@@ -321,14 +322,15 @@ def gather_differences(run, summary, bands, settings):
         ratios[band].append(noise_ratio(difference.exposure.pixels)[0])
         if run.has_truth:
             comparisons[band].append(_compare(run, visit, detector, difference, dia_sources))
-        brightest += [(snr, visit, detector, x, y) for snr, x, y in _brightest(dia_sources, settings["n_triplet"])]
+        candidates += [(snr, visit, detector, x, y) for snr, x, y in _significant(dia_sources)]
     measurements = []
     for band in bands:
         measurements.append(Measurement("diff_noise_ratio", band, _median(ratios[band]), len(ratios[band])))
     if run.has_truth:
         measurements += _pooled_differences([c for band in bands for c in comparisons[band]])
-    brightest.sort(reverse=True)
-    return DifferencesPart(measurements, [_triplet(run, *b) for b in brightest[: settings["n_triplet"]]])
+    candidates.sort(reverse=True)
+    chosen = np.unique(np.linspace(0, len(candidates) - 1, min(settings["n_triplet"], len(candidates))).astype(int))
+    return DifferencesPart(measurements, [_triplet(run, *candidates[i]) for i in chosen])
 
 
 def _compare(run, visit, detector, difference, dia_sources):
@@ -352,16 +354,14 @@ def _pooled_differences(comparisons):
     false = n_false * REFERENCE_PIXELS / n_pixel if n_pixel else np.nan
     return [
         Measurement("transient_completeness", "all", found, n_transient),
-        Measurement("false_dia_sources", "all", false, n_false),
+        Measurement("false_dia_sources", "all", false, len(comparisons)),
     ]
 
 
-def _brightest(dia_sources, n):
-    """S/N and position of the most significant positive DIA sources of a detector."""
-    snr = column(dia_sources, "snr")
-    order = np.argsort(-snr, kind="stable")[:n]
-    x, y = column(dia_sources, "x"), column(dia_sources, "y")
-    return [(float(snr[i]), float(x[i]), float(y[i])) for i in order if snr[i] > 0]
+def _significant(dia_sources):
+    """S/N and position of the DIA sources of S/N above 10."""
+    values = zip(*(column(dia_sources, name).tolist() for name in ("snr", "x", "y")), strict=True)
+    return [(snr, x, y) for snr, x, y in values if snr > TRIPLET_SNR]
 
 
 def _triplet(run, snr, visit, detector, x, y):

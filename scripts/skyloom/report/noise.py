@@ -12,8 +12,6 @@ NOT_BLANK = mask_planes.bits(
     "INTRP",
     "CR",
     "EDGE",
-    "DETECTED",
-    "DETECTED_NEGATIVE",
     "NO_DATA",
     "CLIPPED",
     "REJECTED",
@@ -21,6 +19,8 @@ NOT_BLANK = mask_planes.bits(
     "SAT_TEMPLATE",
     "HIGH_VARIANCE",
 )
+OBJECT_SIGMA = 3.0
+SMOOTHING_PIXEL = 5
 GROW_PIXEL = 8
 
 
@@ -30,20 +30,28 @@ def noise_ratio(pixels):
     Parameters
     ----------
     pixels : MaskedImage
-        An image with DETECTED set on its sources.
+        A background-subtracted image.
 
     Returns
     -------
     ratio : float
         1 when the variance plane is right; NaN without blank pixels.
     n_pixel : int
-        Blank pixels.
+        Blank pixels: not masked, and away from whatever stands out of the noise in a smoothed image.
     """
-    detected = pixels.is_masked(mask_planes.DETECTED | mask_planes.DETECTED_NEGATIVE)
-    near = ndimage.binary_dilation(detected, iterations=GROW_PIXEL) if detected.any() else detected
-    blank = ~near & ~pixels.is_masked(NOT_BLANK) & (pixels.variance > 0) & np.isfinite(pixels.image)
-    n_pixel = int(blank.sum())
-    if n_pixel == 0:
+    valid = ~pixels.is_masked(NOT_BLANK) & (pixels.variance > 0) & np.isfinite(pixels.image)
+    if not valid.any():
         return np.nan, 0
-    scaled = pixels.image[blank] / np.sqrt(pixels.variance[blank])
-    return float(mad_sigma(scaled)), n_pixel
+    scaled = np.zeros(pixels.shape, dtype=np.float32)
+    scaled[valid] = pixels.image[valid] / np.sqrt(pixels.variance[valid])
+    blank = valid & ~_objects(scaled, valid)
+    n_pixel = int(blank.sum())
+    return (float(mad_sigma(scaled[blank])), n_pixel) if n_pixel else (np.nan, 0)
+
+
+def _objects(scaled, valid):
+    """Pixels near something that stands out of the noise after smoothing, whatever the noise's correlation."""
+    smooth = ndimage.uniform_filter(scaled, SMOOTHING_PIXEL)
+    typical = smooth[valid]
+    excess = np.abs(smooth - np.median(typical)) > OBJECT_SIGMA * mad_sigma(typical)
+    return ndimage.binary_dilation(excess & valid, iterations=GROW_PIXEL)

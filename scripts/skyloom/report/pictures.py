@@ -13,6 +13,7 @@ CUTOUT_HALF = 20
 LARGEST_SIDE = 1600
 COLOUR_SOFTENING = 8.0
 RASTER_DPI = 100
+MAP_CELLS = 12
 # Matplotlib's version would otherwise make equal pictures differ.
 NO_METADATA = {"Software": None}
 STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
@@ -85,6 +86,7 @@ def colour_picture(planes, noises):
     -----
     The asinh stretch of Lupton et al. (2004).
     """
+    planes = _crop_to_common(planes)
     step = max(1, int(np.ceil(max(planes[0].shape) / LARGEST_SIDE)))
     scaled = [
         np.nan_to_num(plane[::step, ::step] / noise) for plane, noise in zip(planes, noises, strict=True)
@@ -96,6 +98,15 @@ def colour_picture(planes, noises):
         axes.imshow(rgb)
         axes.set_axis_off()
         return _png(figure)
+
+
+def _crop_to_common(planes):
+    """Cut to the smallest rectangle that holds all pixels that every plane has; whole planes without such a pixel."""
+    common = np.isfinite(np.sum(planes, axis=0))
+    if not common.any():
+        return planes
+    rows, columns = (np.flatnonzero(common.any(axis=axis)) for axis in (1, 0))
+    return [plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] for plane in planes]
 
 
 def triplet_picture(triplets):
@@ -126,7 +137,7 @@ def triplet_picture(triplets):
 
 
 def residual_picture(x, y, residual_x, residual_y, basis):
-    """Arrows of astrometric residuals over the detector.
+    """Map of astrometric residuals over the detector.
 
     Parameters
     ----------
@@ -140,27 +151,38 @@ def residual_picture(x, y, residual_x, residual_y, basis):
     Returns
     -------
     bytes
-        PNG: arrows, and the two histograms.
+        PNG: an arrow for the median of the stars in each cell, and the two histograms.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 5), dpi=RASTER_DPI, layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        typical = float(np.median(np.hypot(residual_x, residual_y))) if len(x) else 1.0
-        extent = max(np.ptp(x), np.ptp(y), 1.0) if len(x) else 1.0
-        scale = max(typical, 1e-3) * 25 / extent
-        arrows = left.quiver(
-            x, y, residual_x, residual_y, angles="xy", scale_units="xy", scale=scale, width=0.002
-        )
+        cells = _cell_medians(x, y, residual_x, residual_y)
+        typical = max(float(np.median(np.hypot(cells[2], cells[3]))), 1e-3)
+        side = max(np.ptp(x), np.ptp(y), 1.0) / MAP_CELLS
+        arrows = left.quiver(*cells, angles="xy", scale_units="xy", scale=2 * typical / side, width=0.003)
         left.quiverkey(arrows, 0.85, 1.03, 2 * typical, f"{2 * typical:.1f} mas", labelpos="E")
-        left.set(xlabel="x [pixel]", ylabel="y [pixel]", aspect="equal", title=f"source minus {basis}")
-        limit = 6 * max(typical, 1e-3)
+        left.set(xlabel="x [pixel]", ylabel="y [pixel]", aspect="equal")
+        left.set_title(f"source minus {basis}, median of each cell", loc="left")
+        limit = 6 * max(float(np.median(np.hypot(residual_x, residual_y))), 1e-3)
         bins = np.linspace(-limit, limit, 41)
         for values, name in ((residual_x, "East"), (residual_y, "North")):
-            label = f"{name}: median {np.median(values):+.1f} mas" if len(values) else name
+            spread = np.median(np.abs(values))
+            label = f"{name}: median {np.median(values):+.1f}, median distance {spread:.1f} mas"
             right.hist(np.clip(values, -limit, limit), bins, histtype="step", label=label)
-        right.set(xlabel="residual [mas]", ylabel="stars")
+        right.set(xlabel="residual [mas]", ylabel="stars", ylim=(0, 1.25 * right.get_ylim()[1]))
         right.legend(frameon=False)
         return _png(figure)
+
+
+def _cell_medians(x, y, residual_x, residual_y):
+    """Centre of each cell that has a star, and the medians of its residuals."""
+    side = max(np.ptp(x), np.ptp(y), 1.0) * (1 + 1e-9) / MAP_CELLS
+    cell_x, cell_y = ((v - v.min()) // side for v in (x, y))
+    rows = []
+    for cell in np.unique(cell_x + MAP_CELLS * cell_y):
+        chosen = cell_x + MAP_CELLS * cell_y == cell
+        rows.append([np.median(v[chosen]) for v in (x, y, residual_x, residual_y)])
+    return np.array(rows).T
 
 
 def empty_picture(message):
