@@ -10,6 +10,7 @@ N_ITERATION = 60
 TOLERANCE = 1e-4
 WINDOW_SIGMA = 4.0
 MAX_CENTROID_SHIFT = 2.0
+MIN_WEIGHT_VARIANCE = 0.5
 
 
 class AdaptiveMoments(NamedTuple):
@@ -62,6 +63,8 @@ def adaptive_moments(image, x, y, sigma, max_sigma=15.0):
     -----
     Bernstein & Jarvis (2002), Section 3; Hirata & Seljak (2003): M = 2 sum(w I r r) / sum(w I) with the
     weight w = exp(-r M^-1 r / 2) and the centroid moved by 2 sum(w I r) / sum(w I), until both stand still.
+    A weight narrower than a pixel would shrink to the brightest pixel of an undersampled star: it stays at a least
+    width, and M is that of the Gaussian with these weighted moments.
     """
     x, y = np.atleast_1d(np.asarray(x, dtype=np.float64)), np.atleast_1d(np.asarray(y, dtype=np.float64))
     results = np.full((6, x.size), np.nan)
@@ -110,15 +113,16 @@ def _match_gaussians(image, x, y, sizes, results):
             determinant = m_xx * m_yy - m_xy**2
             if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * sizes[1] ** 2):
                 break
-            s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), (m_xx, m_yy, m_xy))
+            weight = _not_narrower(m_xx, m_yy, m_xy)
+            s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), weight)
             if not s > 0:
                 break
-            size = m_xx + m_yy
-            change = (abs(2 * s_xx / s - m_xx) + abs(2 * s_yy / s - m_yy) + abs(2 * s_xy / s - m_xy)) / size
-            change += 2 * (abs(s_x) + abs(s_y)) / s / np.sqrt(size)
+            n_xx, n_yy, n_xy = _moments_below(weight, (s_xx / s, s_yy / s, s_xy / s), weight[0] > m_xx)
+            change = (abs(n_xx - m_xx) + abs(n_yy - m_yy) + abs(n_xy - m_xy)) / (m_xx + m_yy)
+            change += 2 * (abs(s_x) + abs(s_y)) / s / np.sqrt(m_xx + m_yy)
             centre_x += 2 * s_x / s
             centre_y += 2 * s_y / s
-            m_xx, m_yy, m_xy = 2 * s_xx / s, 2 * s_yy / s, 2 * s_xy / s
+            m_xx, m_yy, m_xy = n_xx, n_yy, n_xy
             if abs(centre_x - x[i]) > MAX_CENTROID_SHIFT or abs(centre_y - y[i]) > MAX_CENTROID_SHIFT:
                 break
             if change < TOLERANCE:
@@ -126,6 +130,34 @@ def _match_gaussians(image, x, y, sizes, results):
                 results[2, i], results[3, i], results[4, i] = m_xx, m_yy, m_xy
                 results[5, i] = s
                 break
+
+
+@kernel
+def _not_narrower(m_xx, m_yy, m_xy):
+    """Moments widened in all directions until the narrowest has the least variance of a weight."""
+    narrowest = 0.5 * (m_xx + m_yy) - np.sqrt(0.25 * (m_xx - m_yy) ** 2 + m_xy**2)
+    widening = max(MIN_WEIGHT_VARIANCE - narrowest, 0.0)
+    return m_xx + widening, m_yy + widening, m_xy
+
+
+@kernel
+def _moments_below(weight, weighted, is_widened):
+    """Moments of the Gaussian that has these weighted moments below this weight; twice them when both match.
+
+    Without a positive Gaussian the moments are 0, at which the iteration ends.
+    """
+    c_xx, c_yy, c_xy = weighted
+    if not is_widened:
+        return 2 * c_xx, 2 * c_yy, 2 * c_xy
+    w_xx, w_yy, w_xy = weight
+    c_det, w_det = c_xx * c_yy - c_xy**2, w_xx * w_yy - w_xy**2
+    if not c_det > 0:
+        return 0.0, 0.0, 0.0
+    i_xx, i_yy, i_xy = c_yy / c_det - w_yy / w_det, c_xx / c_det - w_xx / w_det, -c_xy / c_det + w_xy / w_det
+    i_det = i_xx * i_yy - i_xy**2
+    if not i_det > 0:
+        return 0.0, 0.0, 0.0
+    return i_yy / i_det, i_xx / i_det, -i_xy / i_det
 
 
 @kernel

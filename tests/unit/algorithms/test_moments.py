@@ -80,3 +80,20 @@ def test_a_position_far_from_the_object_or_off_the_image_has_no_moments():
 
 def test_kernels_compile():
     compile_kernels()
+
+
+@pytest.mark.parametrize("sigma", [0.6, 0.7, 0.8])
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+def test_an_undersampled_star_has_moments(sigma, offset):
+    fine = (np.arange(15 * 20) + 0.5) / 20 - 7.5 - offset
+    profile = np.exp(-0.5 * (fine / sigma) ** 2).reshape(15, 20).sum(axis=1)
+    star = np.outer(profile, profile)
+    moments = kernel_moments((star / star.sum())[None])
+    # The sums over so few pixels are off by the square of the sampling, up to 15 % at 0.6 pixel.
+    assert moments.sigma[0] == pytest.approx(np.sqrt(sigma**2 + 1 / 12), rel=0.16)
+
+
+def test_a_single_pixel_has_no_moments():
+    star = np.zeros((1, 15, 15))
+    star[0, 7, 7] = 1
+    assert np.isnan(kernel_moments(star).ixx).all()
