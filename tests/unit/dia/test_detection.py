@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skyloom.core.psf import gaussian_kernel
-from skyloom.dia.detection import find_candidates, matched_template, score_image, static_errors
+from skyloom.dia.detection import find_candidates, matched_template, score_images, static_errors
 
 PSF = gaussian_kernel(1.9, 25)
 
@@ -15,7 +15,8 @@ def test_the_score_of_white_noise_has_unit_variance(make_pair):
     none = static_errors(
         np.zeros(pixels.shape, np.float32), PSF, np.zeros(pixels.shape, bool), errors_of(0, 0, 0)
     )
-    score = score_image(pixels, PSF, none)
+    score, significance = score_images(pixels, PSF, none)
+    np.testing.assert_array_equal(score, significance)
     # 40,000 pixels hold about 900 independent ones.
     assert score.std() == pytest.approx(1.0, abs=0.1)
 
@@ -50,7 +51,8 @@ def test_peaks_of_one_source_are_one_and_lobes_are_paired():
         return height * np.exp(-0.5 * ((x - px) ** 2 + (y - py) ** 2) / sigma**2)
 
     score = bump(30, 30, 20) - bump(36, 30, 12) + bump(70, 70, -9) + bump(70, 20, 4)
-    candidates = find_candidates(score.astype(np.float32), 5.0, 1.9)
+    score = score.astype(np.float32)
+    candidates = find_candidates(score, score, 5.0, 1.9)
 
     assert len(candidates.x) == 2
     np.testing.assert_allclose(candidates.x, [29.6, 70], atol=0.7)
@@ -60,8 +62,19 @@ def test_peaks_of_one_source_are_one_and_lobes_are_paired():
     assert np.isnan(candidates.lobe_x[1])
 
 
+def test_peaks_are_placed_where_the_light_is_not_where_the_errors_end():
+    y, x = np.mgrid[:60, :60].astype(float)
+    significance = (40 * np.exp(-0.5 * ((x - 30) ** 2 + (y - 30) ** 2) / 2.7**2)).astype(np.float32)
+    # Static errors leave a third of the score on the right of column 28.
+    score = np.where(x > 28, significance / 3, significance).astype(np.float32)
+    candidates = find_candidates(score, significance, 5.0, 1.9)
+    assert len(candidates.x) == 1
+    assert candidates.x[0] == pytest.approx(30, abs=0.6)
+
+
 def test_a_score_without_peaks_gives_no_candidates():
-    candidates = find_candidates(np.zeros((30, 30), np.float32), 5.0, 1.9)
+    nothing = np.zeros((30, 30), np.float32)
+    candidates = find_candidates(nothing, nothing, 5.0, 1.9)
     assert len(candidates.x) == len(candidates.lobe_x) == 0
 
 

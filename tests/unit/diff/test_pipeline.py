@@ -138,6 +138,21 @@ def test_masks_of_both_images_reach_the_difference(make_scene, settings):
     assert np.abs(around).max() < 6
 
 
+@pytest.mark.parametrize(("science", "template"), SEEINGS[:2])
+def test_a_hot_column_does_not_spread_whichever_image_is_convolved(make_scene, settings, science, template):
+    scene = make_scene(11, science=science, template=template)
+    mask, image = scene.science.pixels.mask.copy(), scene.science.pixels.image.copy()
+    mask[:, 150] = mask_planes.BAD
+    image[:, 150] += 1e5
+    pixels = replace(scene.science.pixels, image=image, mask=mask)
+    scene = replace(scene, science=replace(scene.science, pixels=pixels))
+    normal = blank_pixels(scene, difference_of(scene, settings))
+    beside = normal[:, [146, 147, 148, 149, 151, 152, 153, 154]]
+    # About 200 blank pixels a column.
+    assert np.abs(np.nanmean(beside, axis=0)).max() < 0.4
+    assert np.nanstd(beside) == pytest.approx(1.0, abs=0.1)
+
+
 def test_a_field_without_stars_is_refused(make_scene, settings):
     scene = make_scene(9, n_star=1)
     with pytest.raises(InsufficientKernelStampsError, match="needs 3") as caught:

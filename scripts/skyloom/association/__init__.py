@@ -1,0 +1,1 @@
+"""DIA sources of many visits joined to DIA objects."""

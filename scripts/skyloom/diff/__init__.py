@@ -1,0 +1,1 @@
+"""Image differencing: template, matching kernel, decorrelated difference."""

@@ -1,0 +1,131 @@
+"""Whitening of a difference, tile by tile, and the PSF that it leaves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyloom.algorithms.convolution import convolve_tiles, tile_centres
+from skyloom.core.psf import CellPsf
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseModel:
+    """White-equivalent noise of the two images of a pair and how correlated each is.
+
+    Attributes
+    ----------
+    target_power, reference_power : ndarray, shape (ny, nx), float32
+        Noise power at zero frequency of each pixel [nJy^2]; NaN without data.
+    target_correlation, reference_correlation : float
+        Noise power at zero frequency over the pixel variance.
+    n_target_resampling, n_reference_resampling : int
+        Number of interpolations that each image went through.
+    """
+
+    target_power: np.ndarray
+    reference_power: np.ndarray
+    target_correlation: float
+    reference_correlation: float
+    n_target_resampling: int
+    n_reference_resampling: int
+
+
+def decorrelation_kernels(matching, powers, shapes, half, floor):
+    """Kernels that make the noise of ``target - matching * reference`` white.
+
+    Parameters
+    ----------
+    matching : ndarray, shape (m, k, k), float64
+        Matching kernel of each tile; k odd.
+    powers : tuple of ndarray, shape (m,), float64
+        Noise power at zero frequency of target and reference [nJy^2].
+    shapes : tuple of ndarray, shape (l, l), float64
+        Their power spectra on an fft2 grid, 1 at frequency zero; l at least k and ``2 half + 1``.
+    half : int
+        Half-width of the returned kernels [pixel].
+    floor : float
+        Least power of a frequency that is amplified, as a fraction of the power at frequency zero.
+
+    Returns
+    -------
+    ndarray, shape (m, 2 half + 1, 2 half + 1), float64
+        Centred kernels of sum 1, so that fluxes do not change.
+
+    Notes
+    -----
+    The whitening filter of Kaiser (2004) and Reiss & Lupton (2016, DMTN-021, equation 2), with the template's
+    own correlation in it: ``D(f)^2 = (T + K(0)^2 R) / (T St(f) + |K(f)|^2 R Sr(f))``. The power of the
+    kernel's transform is taken, because an off-centre kernel has a complex one. The result is white of
+    variance ``T + K(0)^2 R``.
+    """
+    length = shapes[0].shape[0]
+    kernel_power = np.abs(np.fft.fft2(matching, s=(length, length))) ** 2
+    target, reference = (power[:, None, None] for power in powers)
+    total = target + kernel_power[:, :1, :1] * reference
+    spectrum = target * shapes[0] + kernel_power * reference * shapes[1]
+    transfer = np.sqrt(total / np.maximum(spectrum, floor * total))
+    kernels = np.fft.fftshift(np.fft.ifft2(transfer).real, axes=(1, 2))
+    middle = length // 2
+    kernels = kernels[:, middle - half : middle + half + 1, middle - half : middle + half + 1]
+    return kernels / kernels.sum(axis=(1, 2), keepdims=True)
+
+
+def difference_psf(psf, kernels, filters, shape, tile):
+    """PSF of the decorrelated difference in cells.
+
+    Parameters
+    ----------
+    psf : PixelPsf or CellPsf
+        PSF that both images have after matching, before `kernels`.
+    kernels : ndarray, shape (m, k, k), float64, or None
+        Matching kernels of the tiles when `psf` is the PSF before matching; None when it is the matched one.
+    filters : ndarray, shape (m, d, d), float64
+        Decorrelation kernels of the tiles.
+    shape : tuple of int
+        Shape (ny, nx) of the difference.
+    tile : int
+        Side of a tile [pixel].
+
+    Returns
+    -------
+    CellPsf
+        One image of sum 1 a tile.
+    """
+    x, y = tile_centres(shape, tile)
+    ny, nx = shape
+    images = psf.kernels_at(np.minimum(x, nx - 1).ravel(), np.minimum(y, ny - 1).ravel())
+    factors = [filters]
+    size = psf.size
+    if kernels is not None:
+        factors.append(kernels)
+        size += 2 * (kernels.shape[-1] // 4)
+    full = psf.size + sum(factor.shape[-1] - 1 for factor in factors)
+    transform = np.fft.rfft2(images, s=(full, full))
+    for factor in factors:
+        transform *= np.fft.rfft2(factor, s=(full, full))
+    cut = (full - size) // 2
+    images = np.fft.irfft2(transform, s=(full, full))[:, cut : cut + size, cut : cut + size]
+    images /= images.sum(axis=(1, 2), keepdims=True)
+    return CellPsf(images.reshape(*x.shape, size, size).astype(np.float32), tile)
+
+
+def whiten(difference, good, filters, tile):
+    """Apply the decorrelation kernels.
+
+    Parameters
+    ----------
+    difference : ndarray, shape (ny, nx), float32
+        Difference [nJy].
+    good : ndarray, shape (ny, nx), bool
+        Other pixels count as zero, so that their values do not spread.
+    filters : ndarray, shape (ty, tx, d, d), float64
+        Decorrelation kernels.
+    tile : int
+        Side of a tile [pixel].
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        White difference.
+    """
+    return convolve_tiles(np.where(good, difference, np.float32(0)), filters, tile)

@@ -1,0 +1,35 @@
+"""Rule subtract_template: calexp + template coadds -> difference image and DIA sources."""
+
+import logging
+
+from skyloom.core.errors import UpstreamFailure
+from skyloom.core.schemas import DIA_SOURCE
+from skyloom.core.tables import column
+from skyloom.dia.pipeline import detect_dia_sources
+from skyloom.diff.pipeline import build_template, subtract
+from skyloom.io.exposures import read_exposure, write_difference
+from skyloom.io.tables import write_table
+from skyloom.workflow import run_job
+
+log = logging.getLogger(__name__)
+
+
+def main(job):
+    science = read_exposure(job.input.calexp)
+    coadds = []
+    for path in job.input.template:
+        try:
+            coadds.append(read_exposure(path))
+        except UpstreamFailure as failure:
+            log.warning("skipped %s", failure)
+    template = build_template(coadds, science, job.params.settings["diff"])
+    difference = subtract(science, template, job.params.settings["diff"])
+    sources = detect_dia_sources(difference, science, job.params.settings["dia"])
+    in_template = any(science.info.visit in column(coadd.inputs, "visit") for coadd in coadds)
+    cards = {"INTEMPL": (in_template, "this visit is part of its own template")}
+    write_difference(job.output.difference, difference, job.provenance, cards)
+    write_table(job.output.dia_source, sources, job.provenance)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake, schemas={"dia_source": DIA_SOURCE})
