@@ -9,7 +9,6 @@ The job needs
 """
 
 from skyloom.io.cameras import read_camera
-
 from skyloom.io.raws import write_raw
 from skyloom.io.tables import read_table, write_table
 from skyloom.simulate.bad_frames import TRUNCATED, bad_kind, spoil_planes, truncate_file

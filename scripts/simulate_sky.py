@@ -8,7 +8,6 @@ The job needs
 """
 
 from skyloom.io.cameras import read_camera
-
 from skyloom.io.raws import write_raw
 from skyloom.io.tables import write_table
 from skyloom.simulate.catalog import object_columns, reference_columns, to_table

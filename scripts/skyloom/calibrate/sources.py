@@ -4,7 +4,7 @@ import numpy as np
 
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import bits_in_boxes
-from skyloom.algorithms.moments import adaptive_moments, kernel_moments
+from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
 from skyloom.algorithms.photometry import (
     APERTURE_RADII,
     FitSettings,
@@ -77,7 +77,8 @@ def measure_sources(masked_image, psf, detections, settings):
     with np.errstate(invalid="ignore"):
         signal_to_noise = fit.flux / fit.flux_err
     classes = classify_by_size(
-        shape, psf_shape, signal_to_noise, settings["extended_size_excess"], settings["extended_sigma"]
+        *(shape, star_moments(kernels, x, y), signal_to_noise),
+        *(settings["extended_size_excess"], settings["extended_sigma"]),
     )
     columns |= {
         "extendedness": classes.extended,

@@ -18,7 +18,10 @@ COADD_INPUT = TableSchema(
         Column("psfSigma", "float64", "pixel", "PSF size (determinant radius), median over the cells."),
         Column("skyNoise", "float64", "nJy", "Root of the warp's clipped mean variance."),
         Column(
-            "zeroOffset", "float64", "nJy", "Median of warp minus coadd on shared blank sky; told, not subtracted."
+            "zeroOffset",
+            "float64",
+            "nJy",
+            "Median of warp minus coadd on shared blank sky; told, not subtracted.",
         ),
         Column(
             "noiseCorrelation", "float64", "", "Noise power at zero frequency over the mean pixel variance."
@@ -35,7 +38,9 @@ def _source_columns():
     apertures = []
     for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70"):
         apertures += [
-            Column(f"ap{radius}Flux", "float64", "nJy", f"Flux within {int(radius)} pixels; NaN over an edge."),
+            Column(
+                f"ap{radius}Flux", "float64", "nJy", f"Flux within {int(radius)} pixels; NaN over an edge."
+            ),
             Column(f"ap{radius}FluxErr", "float64", "nJy", f"Error of ap{radius}Flux."),
             Column(f"ap{radius}Flux_flag", "bool", "", f"True where ap{radius}Flux could not be measured."),
         ]
@@ -66,7 +71,9 @@ def _source_columns():
         Column("visit", "int64", "", "Visit."),
         Column("detector", "int32", "", "Detector."),
         Column("band", "string", "", "Band."),
-        Column("parentSourceId", "int64", "", "Brightest source of the same footprint; 0 for that one itself."),
+        Column(
+            "parentSourceId", "int64", "", "Brightest source of the same footprint; 0 for that one itself."
+        ),
         Column("deblend_nChild", "int32", "", "Other sources in the footprint; 0 for all but the brightest."),
         Column("ra", "float64", "deg", "Right ascension (ICRS)."),
         Column("dec", "float64", "deg", "Declination (ICRS)."),
@@ -109,7 +116,9 @@ SOURCE = TableSchema("source", _source_columns())
 def _object_band_columns(band):
     """Columns of one band of the object table."""
     shapes = [
-        Column(f"{band}_{name}{suffix}", "float32", "pixel**2", f"Adaptive moment {name[1:]}{of}, {band} band.")
+        Column(
+            f"{band}_{name}{suffix}", "float32", "pixel**2", f"Adaptive moment {name[1:]}{of}, {band} band."
+        )
         for suffix, of in (("", ""), ("PSF", " of the PSF"))
         for name in ("ixx", "iyy", "ixy")
     ]
@@ -117,7 +126,9 @@ def _object_band_columns(band):
         column
         for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70")
         for column in (
-            Column(f"{band}_ap{radius}Flux", "float32", "nJy", f"Flux within {int(radius)} pixels, {band} band."),
+            Column(
+                f"{band}_ap{radius}Flux", "float32", "nJy", f"Flux within {int(radius)} pixels, {band} band."
+            ),
             Column(f"{band}_ap{radius}FluxErr", "float32", "nJy", f"Error of {band}_ap{radius}Flux."),
             Column(f"{band}_ap{radius}Flux_flag", "bool", "", "True where the aperture is not all on data."),
         )
@@ -139,14 +150,25 @@ def _object_band_columns(band):
         column
         for name, text in planes.items()
         for column in (
-            Column(f"{band}_pixelFlags_{name}", "bool", "", f"{text} within 2 sigma of the PSF, {band} band."),
-            Column(f"{band}_pixelFlags_{name}Center", "bool", "", f"{text} in the central 3x3 pixels, {band} band."),
+            Column(
+                f"{band}_pixelFlags_{name}", "bool", "", f"{text} within 2 sigma of the PSF, {band} band."
+            ),
+            Column(
+                f"{band}_pixelFlags_{name}Center",
+                "bool",
+                "",
+                f"{text} in the central 3x3 pixels, {band} band.",
+            ),
         )
         if not column.name.endswith("Center") or name in with_centre
     ]
     return (
-        Column(f"{band}_psfFlux", "float32", "nJy", f"PSF flux at the object's position, corrected, {band} band."),
-        Column(f"{band}_psfFluxErr", "float32", "nJy", f"Error of {band}_psfFlux with the noise's correlation."),
+        Column(
+            f"{band}_psfFlux", "float32", "nJy", f"PSF flux at the object's position, corrected, {band} band."
+        ),
+        Column(
+            f"{band}_psfFluxErr", "float32", "nJy", f"Error of {band}_psfFlux with the noise's correlation."
+        ),
         Column(f"{band}_psfFlux_flag", "bool", "", "True where too few pixels below the PSF are usable."),
         Column(f"{band}_psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
         *apertures,
@@ -181,7 +203,9 @@ def object_schema(bands):
             Column("patchName", "string", "", "The patch as x_y, the form of file names."),
             Column("coord_ra", "float64", "deg", "Right ascension (ICRS)."),
             Column("coord_dec", "float64", "deg", "Declination (ICRS)."),
-            Column("coord_raErr", "float32", "deg", "Error of coord_ra times cos(dec), from the centroid alone."),
+            Column(
+                "coord_raErr", "float32", "deg", "Error of coord_ra times cos(dec), from the centroid alone."
+            ),
             Column("coord_decErr", "float32", "deg", "Error of coord_dec, from the centroid alone."),
             Column("coord_ra_dec_Cov", "float32", "deg**2", "Covariance of both."),
             Column("x", "float64", "pixel", "Column in the patch, PSF fit in refBand."),
@@ -195,11 +219,15 @@ def object_schema(bands):
             Column("shape_xx", "float32", "pixel**2", "Adaptive moment xx in refBand."),
             Column("shape_yy", "float32", "pixel**2", "Adaptive moment yy in refBand."),
             Column("shape_xy", "float32", "pixel**2", "Adaptive moment xy in refBand."),
-            Column("footprintArea", "int32", "pixel", "Pixels of the footprint in the band that found it first."),
+            Column(
+                "footprintArea", "int32", "pixel", "Pixels of the footprint in the band that found it first."
+            ),
             Column("deblend_nPeaks", "int32", "", "Peaks in that footprint."),
             Column("detect_fromBlend", "bool", "", "The footprint has more than one peak."),
             Column("detect_isIsolated", "bool", "", "The footprint has one peak."),
-            Column("detect_isPrimary", "bool", "", "In the inner region of patch and tract: true in this table."),
+            Column(
+                "detect_isPrimary", "bool", "", "In the inner region of patch and tract: true in this table."
+            ),
             *(column for band in bands for column in _object_band_columns(band)),
         ),
     )
@@ -304,9 +332,16 @@ DIA_SOURCE = TableSchema(
         Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
         Column("centroid_flag", "bool", "", "True where the position is that of the peak."),
         Column("isNegative", "bool", "", "The source is fainter than in the template."),
-        Column("snr", "float32", "", "Signal to noise of the detection, static sources counted in the noise."),
+        Column(
+            "snr", "float32", "", "Signal to noise of the detection, static sources counted in the noise."
+        ),
         Column("psfFlux", "float32", "nJy", "PSF flux on the difference."),
-        Column("psfFluxErr", "float32", "nJy", "Its error, that of imperfect matching of static sources included."),
+        Column(
+            "psfFluxErr",
+            "float32",
+            "nJy",
+            "Its error, that of imperfect matching of static sources included.",
+        ),
         Column("psfChi2", "float32", "", "Chi-squared of the PSF fit within three PSF sizes."),
         Column("psfNdata", "int32", "", "Pixels in psfChi2."),
         Column("psfFlux_flag", "bool", "", "The fit failed."),
@@ -316,7 +351,9 @@ DIA_SOURCE = TableSchema(
         Column("scienceFlux", "float32", "nJy", "Forced PSF flux on the science image."),
         Column("scienceFluxErr", "float32", "nJy", "Its error."),
         Column("templateFlux", "float32", "nJy", "Forced PSF flux on the matched template."),
-        Column("templateFluxErr", "float32", "nJy", "Its error: the template's part of the difference's noise."),
+        Column(
+            "templateFluxErr", "float32", "nJy", "Its error: the template's part of the difference's noise."
+        ),
         Column("ixx", "float32", "arcsec**2", "Adaptive moment along x; NaN where the iteration failed."),
         Column("iyy", "float32", "arcsec**2", "Adaptive moment along y."),
         Column("ixy", "float32", "arcsec**2", "Mixed adaptive moment."),
@@ -332,11 +369,16 @@ DIA_SOURCE = TableSchema(
         Column("dipoleFluxDiff", "float32", "nJy", "Difference of the lobes' absolute fluxes."),
         Column("dipoleFluxDiffErr", "float32", "nJy", "Its error."),
         Column("dipoleLength", "float32", "arcsec", "Separation of the lobes."),
-        Column("dipoleAngle", "float32", "deg", "Position angle, East of North, from negative to positive lobe."),
+        Column(
+            "dipoleAngle", "float32", "deg", "Position angle, East of North, from negative to positive lobe."
+        ),
         Column("dipoleChi2", "float32", "", "Chi-squared of the dipole fit."),
         Column("dipoleNdata", "int32", "", "Pixels in dipoleChi2."),
         Column("reliability", "float32", "", "Probability of being astrophysical; NaN: no model was run."),
-        *(Column(f"pixelFlags_{name}", "bool", "", f"Below the source is {what}.") for name, what in _DIA_FLAGS.items()),
+        *(
+            Column(f"pixelFlags_{name}", "bool", "", f"Below the source is {what}.")
+            for name, what in _DIA_FLAGS.items()
+        ),
     ),
 )
 
@@ -387,13 +429,25 @@ def dia_object_schema(bands):
 def _dia_object_band_columns(band):
     """Columns of one band of a DIA object."""
     return (
-        Column(f"{band}_psfFluxMean", "float32", "nJy", f"Weighted mean of psfFlux; NaN without a source in {band}."),
+        Column(
+            f"{band}_psfFluxMean",
+            "float32",
+            "nJy",
+            f"Weighted mean of psfFlux; NaN without a source in {band}.",
+        ),
         Column(f"{band}_psfFluxMeanErr", "float32", "nJy", f"Error of {band}_psfFluxMean."),
-        Column(f"{band}_psfFluxSigma", "float32", "nJy", "Standard deviation of psfFlux; NaN below two sources."),
+        Column(
+            f"{band}_psfFluxSigma", "float32", "nJy", "Standard deviation of psfFlux; NaN below two sources."
+        ),
         Column(f"{band}_psfFluxNdata", "int32", "", f"Number of sources in {band}."),
         Column(f"{band}_psfFluxMin", "float32", "nJy", "Least psfFlux."),
         Column(f"{band}_psfFluxMax", "float32", "nJy", "Largest psfFlux."),
         Column(f"{band}_psfFluxErrMean", "float32", "nJy", "Mean of psfFluxErr."),
-        Column(f"{band}_scienceFluxMean", "float32", "nJy", f"Weighted mean of scienceFlux; NaN without one in {band}."),
+        Column(
+            f"{band}_scienceFluxMean",
+            "float32",
+            "nJy",
+            "Weighted mean of scienceFlux; NaN without one.",
+        ),
         Column(f"{band}_scienceFluxMeanErr", "float32", "nJy", f"Error of {band}_scienceFluxMean."),
     )

@@ -3,7 +3,6 @@
 Nothing but NumPy is imported, because Snakemake asks these questions whenever it builds its graph.
 """
 
-
 from dataclasses import dataclass
 
 import numpy as np

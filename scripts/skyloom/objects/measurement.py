@@ -4,7 +4,7 @@ import numpy as np
 
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import bits_in_boxes
-from skyloom.algorithms.moments import AdaptiveMoments, adaptive_moments, kernel_moments
+from skyloom.algorithms.moments import AdaptiveMoments, adaptive_moments, kernel_moments, star_moments
 from skyloom.algorithms.photometry import APERTURE_RADII, aperture_photometry
 from skyloom.core import mask_planes
 from skyloom.objects.positions import psf_fit
@@ -56,8 +56,9 @@ def measure_band(coadd, x, y, settings):
     with np.errstate(invalid="ignore", divide="ignore"):
         snr = fit["flux"] / fit["flux_err"]
         area = 1 / np.sum(kernels**2, axis=(1, 2))
+    star_shape = _scatter(star_moments(kernels[known], x[known], y[known]), known)
     classes = classify_by_size(
-        shape, psf_shape, snr, settings["extended_size_excess"], settings["extended_sigma"]
+        shape, star_shape, snr, settings["extended_size_excess"], settings["extended_sigma"]
     )
     columns = {
         "psfFlux": fit["flux"] * ap_corr,

@@ -322,14 +322,16 @@ def gather_differences(run, summary, bands, settings):
         ratios[band].append(noise_ratio(difference.exposure.pixels)[0])
         if run.has_truth:
             comparisons[band].append(_compare(run, visit, detector, difference, dia_sources))
-        candidates += [(snr, visit, detector, x, y) for snr, x, y in _significant(dia_sources)]
+        candidates += [(snr, visit, detector, (x, y)) for snr, x, y in _significant(dia_sources)]
     measurements = []
     for band in bands:
         measurements.append(Measurement("diff_noise_ratio", band, _median(ratios[band]), len(ratios[band])))
     if run.has_truth:
         measurements += _pooled_differences([c for band in bands for c in comparisons[band]])
     candidates.sort(reverse=True)
-    chosen = np.unique(np.linspace(0, len(candidates) - 1, min(settings["n_triplet"], len(candidates))).astype(int))
+    chosen = np.unique(
+        np.linspace(0, len(candidates) - 1, min(settings["n_triplet"], len(candidates))).astype(int)
+    )
     return DifferencesPart(measurements, [_triplet(run, *candidates[i]) for i in chosen])
 
 
@@ -364,15 +366,15 @@ def _significant(dia_sources):
     return [(snr, x, y) for snr, x, y in values if snr > TRIPLET_SNR]
 
 
-def _triplet(run, snr, visit, detector, x, y):
+def _triplet(run, snr, visit, detector, position):
     """Cut-outs of one DIA source."""
     difference = run.difference(visit, detector)
     pixels = difference.exposure.pixels
     noise = float(np.sqrt(_median(pixels.variance[pixels.variance > 0])))
     return Triplet(
         f"visit {visit} detector {detector}, S/N {snr:.0f}",
-        cutout(run.calexp(visit, detector).pixels.image, x, y),
-        cutout(difference.template, x, y),
-        cutout(pixels.image, x, y),
+        cutout(run.calexp(visit, detector).pixels.image, *position),
+        cutout(difference.template, *position),
+        cutout(pixels.image, *position),
         noise,
     )

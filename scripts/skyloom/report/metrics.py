@@ -53,7 +53,9 @@ DEFINITIONS = {
     "n_failed": Definition("", *ANY, "products", "Detectors that could not be calibrated."),
     "seeing": Definition("arcsec", *ANY, "products", "Median FWHM of the PSF."),
     "depth": Definition("mag", *ANY, "products", "Median 5-sigma AB depth of a point source in one visit."),
-    "coadd_depth": Definition("mag", *ANY, "products", "Median 5-sigma AB depth of a point source in the deep coadds."),
+    "coadd_depth": Definition(
+        "mag", *ANY, "products", "Median 5-sigma AB depth of a point source in the deep coadds."
+    ),
     "coadd_noise_ratio": Definition(
         "", 0.95, 1.05, "products", "Pixel noise of blank sky in the deep coadds over the propagated one."
     ),
@@ -64,19 +66,35 @@ DEFINITIONS = {
         "", 0.95, np.inf, "truth", "Fraction of the stars of S/N above 10 that are in src."
     ),
     "source_purity": Definition(
-        "", 0.98, np.inf, "truth", "Fraction of the sources of S/N above 10 that are a true star, galaxy or transient."
+        "",
+        0.98,
+        np.inf,
+        "truth",
+        "Fraction of the sources of S/N above 10 that are a true star, galaxy or transient.",
     ),
     "astrometric_residual_ra": Definition(
-        "mas", -np.inf, 10.0, "truth", "Median distance in right ascension of stars of S/N above 50 from truth."
+        "mas",
+        -np.inf,
+        10.0,
+        "truth",
+        "Median distance in right ascension of stars of S/N above 50 from truth.",
     ),
     "astrometric_residual_dec": Definition(
         "mas", -np.inf, 10.0, "truth", "Median distance in declination of stars of S/N above 50 from truth."
     ),
     "photometric_scatter": Definition(
-        "mmag", -np.inf, 20.0, "truth", "Robust scatter of the PSF fluxes of stars of S/N above 100 about truth."
+        "mmag",
+        -np.inf,
+        20.0,
+        "truth",
+        "Robust scatter of the PSF fluxes of stars of S/N above 100 about truth.",
     ),
     "zero_point_error": Definition(
-        "", -np.inf, 0.01, "truth", "Largest relative error of a detector's zero point (its stars of S/N above 50)."
+        "",
+        -np.inf,
+        0.01,
+        "truth",
+        "Largest relative error of a detector's zero point (its stars of S/N above 50).",
     ),
     "transient_completeness": Definition(
         "", 0.9, np.inf, "truth", "Fraction of the transients of S/N above 10 that are in dia_source."

@@ -63,7 +63,9 @@ def cutout(image, x, y, half=CUTOUT_HALF):
     rows = slice(max(y0, 0), min(y0 + side, image.shape[0]))
     columns = slice(max(x0, 0), min(x0 + side, image.shape[1]))
     if rows.start < rows.stop and columns.start < columns.stop:
-        square[rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0] = image[rows, columns]
+        square[rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0] = image[
+            rows, columns
+        ]
     return square
 
 

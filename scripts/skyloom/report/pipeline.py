@@ -68,7 +68,9 @@ def _draw_residuals(sources):
     """Map of the astrometric residuals."""
     if len(sources.x) == 0:
         return pictures.empty_picture("no star to compare")
-    return pictures.residual_picture(sources.x, sources.y, sources.residual_ra, sources.residual_dec, sources.basis)
+    return pictures.residual_picture(
+        sources.x, sources.y, sources.residual_ra, sources.residual_dec, sources.basis
+    )
 
 
 def failure_lines(summary):

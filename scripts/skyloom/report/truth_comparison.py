@@ -101,7 +101,9 @@ def compare_sources(src, truth, shape):
 
     star = np.flatnonzero(is_star)[of_source >= 0]
     source = of_source[of_source >= 0]
-    bright = (true["flux"][star] > ASTROMETRY_SNR * noise) & ~column(src, "pixelFlags_saturatedCenter")[source]
+    bright = (true["flux"][star] > ASTROMETRY_SNR * noise) & ~column(src, "pixelFlags_saturatedCenter")[
+        source
+    ]
     star, source = star[bright], source[bright]
     offset_ra = (column(src, "ra")[source] - true["ra"][star] + 180.0) % 360.0 - 180.0
     return SourceComparison(

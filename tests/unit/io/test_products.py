@@ -246,7 +246,9 @@ def test_a_person_opens_any_product_by_its_path(tmp_path):
     exposure = make_exposure()
     kernel = MatchingKernel(np.ones((1, 3, 3)), 0, (0, 70, 0, 60), np.ones((1, 1)), "template")
     write_exposure(tmp_path / "a.fits", exposure, PROVENANCE)
-    write_difference(tmp_path / "d.fits", DifferenceImage(exposure, exposure.pixels.image, kernel), PROVENANCE)
+    write_difference(
+        tmp_path / "d.fits", DifferenceImage(exposure, exposure.pixels.image, kernel), PROVENANCE
+    )
     write_table(tmp_path / "t.parquet", make_table(), PROVENANCE)
     assert_same(exposure, skyloom.open_product(tmp_path / "a.fits"))
     assert skyloom.open_product(tmp_path / "d.fits").kernel.background is None

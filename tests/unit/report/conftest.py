@@ -36,7 +36,9 @@ def make_truth(rng, n_star=40, n_transient=3):
     x, y = 20.0 + 24 * (place % 7) + rng.uniform(0, 1, n), 20.0 + 24 * (place // 7) + rng.uniform(0, 1, n)
     flux = np.concatenate([np.geomspace(8, 800, n_star), np.full(n_transient, 30.0)])
     kind = ["star"] * n_star + ["transient"] * n_transient
-    return TRUTH.table({"kind": kind, "x": x, "y": y, "ra": 10 + x * 5e-5, "dec": 20 + y * 5e-5, "flux": flux})
+    return TRUTH.table(
+        {"kind": kind, "x": x, "y": y, "ra": 10 + x * 5e-5, "dec": 20 + y * 5e-5, "flux": flux}
+    )
 
 
 def make_sources(truth, offset_mas=2.0, ratio=1.004):

@@ -60,7 +60,9 @@ def test_a_wrong_variance_shows_in_the_noise_ratio(metrics):
 
 def test_every_metric_says_whether_it_is_within_its_bounds(run):
     table, pictures = report(run, BANDS, SETTINGS)
-    ok = dict(zip(zip(column(table, "name"), column(table, "band"), strict=True), column(table, "ok"), strict=True))
+    ok = dict(
+        zip(zip(column(table, "name"), column(table, "band"), strict=True), column(table, "ok"), strict=True)
+    )
     assert ok["coadd_noise_ratio", "r"]
     assert not ok["coadd_noise_ratio", "g"]
     assert not ok["seeing", "g"]

@@ -5,7 +5,14 @@ from skyloom.workflow.calib_epochs import CalibEpochs
 
 def frame(kind, epoch, start, end, band="none", camera="cam"):
     """Row of a calibration frame."""
-    return {"kind": kind, "epoch": epoch, "band": band, "camera": camera, "valid_from": start, "valid_until": end}
+    return {
+        "kind": kind,
+        "epoch": epoch,
+        "band": band,
+        "camera": camera,
+        "valid_from": start,
+        "valid_until": end,
+    }
 
 
 def visit(mjd, band="r", camera="cam"):
@@ -19,7 +26,9 @@ def epochs_of(*frames, defects_from_science=True):
 
 
 def test_a_visit_takes_the_epoch_that_is_valid_at_its_time():
-    epochs = epochs_of(frame("bias", "e1", 0, 10), frame("bias", "e2", 10, 20), frame("flat", "e1", 0, 20, "r"))
+    epochs = epochs_of(
+        frame("bias", "e1", 0, 10), frame("bias", "e2", 10, 20), frame("flat", "e1", 0, 20, "r")
+    )
     assert epochs.of_visit(visit(9.99))["bias"] == ("e1", "none")
     assert epochs.of_visit(visit(10))["bias"] == ("e2", "none")
     assert epochs.of_visit(visit(10))["flat"] == ("e1", "r")
@@ -45,5 +54,7 @@ def test_epochs_that_are_valid_at_once_are_refused():
 
 
 def test_an_epoch_that_two_cameras_share_is_refused():
-    problems = epochs_of(frame("bias", "e1", 0, 11), frame("bias", "e1", 0, 11, camera="other")).problems("frames.csv")
+    problems = epochs_of(frame("bias", "e1", 0, 11), frame("bias", "e1", 0, 11, camera="other")).problems(
+        "frames.csv"
+    )
     assert "belongs to cameras cam and other" in str(problems[0])

@@ -7,7 +7,13 @@ import pytest
 from skyloom.io.provenance import Provenance
 from skyloom.io.tables import write_table
 from skyloom.workflow import failures
-from skyloom.workflow.failures import failure_report, forget_failures, read_failures, rerun_command, survival_report
+from skyloom.workflow.failures import (
+    failure_report,
+    forget_failures,
+    read_failures,
+    rerun_command,
+    survival_report,
+)
 from skyloom.workflow.survival import COUNTS_KEY, TooFewSurvivorsError, check_survival, collect_failures
 
 RECORD = {
@@ -23,9 +29,18 @@ RECORD = {
 
 def test_the_report_has_all_that_is_needed_to_go_on():
     text = failure_report([RECORD], ["a b.yaml"], ["visit=3"])
-    for part in ("warp_visit", "visit=11, band=r", "and 6 more", "KeyError: 'fwhm'", RECORD["log"], RECORD["where"]):
+    for part in (
+        "warp_visit",
+        "visit=11, band=r",
+        "and 6 more",
+        "KeyError: 'fwhm'",
+        RECORD["log"],
+        RECORD["where"],
+    ):
         assert part in text
-    assert "snakemake --cores 1 --configfile 'a b.yaml' --config visit=3 -- results/warp/r/1/0_0/11.fits" in text
+    assert (
+        "snakemake --cores 1 --configfile 'a b.yaml' --config visit=3 -- results/warp/r/1/0_0/11.fits" in text
+    )
 
 
 @pytest.mark.parametrize("n", [1, 3, 50])
@@ -39,7 +54,8 @@ def test_the_report_fits_on_the_last_screen_however_many_jobs_failed(n):
 def test_a_job_without_a_record_is_told_from_the_log(tmp_path):
     log = tmp_path / "snakemake.log"
     log.write_text(
-        "Error in rule warp_visit:\n    output: results/w.fits\nCommand 'python x' died with <Signals.SIGKILL: 9>.\nother\n",
+        "Error in rule warp_visit:\n    output: results/w.fits\n"
+        "Command 'python x' died with <Signals.SIGKILL: 9>.\nother\n",
         encoding="utf-8",
     )
     text = failure_report([], snakemake_log=str(log))
@@ -90,7 +106,10 @@ def test_a_survey_without_failures_has_an_empty_table():
 def test_too_few_survivors_are_an_error_with_the_reasons():
     table, survived, total = collect_failures(SUMMARIES, STATUSES)
     check_survival(table, survived, total, 0.5)
-    with pytest.raises(TooFewSurvivorsError, match=r"2 of 4 detectors survived, needs a fraction of 0.6.*NoTemplate 1, TooFewStars 1"):
+    with pytest.raises(
+        TooFewSurvivorsError,
+        match=r"2 of 4 detectors survived, needs a fraction of 0.6.*NoTemplate 1, TooFewStars 1",
+    ):
         check_survival(table, survived, total, 0.6)
 
 
@@ -108,5 +127,7 @@ def test_the_report_of_survivors_groups_by_step_and_reason(tmp_path):
 def test_the_report_of_a_flawless_survey_is_one_line(tmp_path):
     table, _, _ = collect_failures([row(1, 0)], {})
     counts = json.dumps({"survived": 1, "total": 1})
-    write_table(tmp_path / "f.parquet", table, Provenance(rule="check_survival"), metadata={COUNTS_KEY: counts})
+    write_table(
+        tmp_path / "f.parquet", table, Provenance(rule="check_survival"), metadata={COUNTS_KEY: counts}
+    )
     assert survival_report(tmp_path / "f.parquet") == "skyloom: 1 of 1 detectors survived; no bad exposure"

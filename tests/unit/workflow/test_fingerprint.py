@@ -8,11 +8,17 @@ FILES = {
     "warp.py": '"""Warp."""\nfrom skyloom.stage.pipeline import run\nfrom skyloom.io import read\n\nrun(read)\n',
     "skyloom/__init__.py": '"""Top."""\n',
     "skyloom/stage/__init__.py": "",
-    "skyloom/stage/pipeline.py": '"""Doc."""\nfrom skyloom.core import numbers as n\n\n\ndef run(x):\n    """Run."""\n    return x + n.ONE\n',
+    "skyloom/stage/pipeline.py": (
+        '"""Doc."""\nfrom skyloom.core import numbers as n\n\n\n'
+        'def run(x):\n    """Run."""\n    return x + n.ONE\n'
+    ),
     "skyloom/core/__init__.py": "",
     "skyloom/core/numbers.py": "ONE = 1\n",
     "skyloom/core/unused.py": "TWO = 2\n",
-    "skyloom/io/__init__.py": 'from skyloom.io.reading import read\nfrom skyloom.io.writing import write\n\n__all__ = ["read", "write"]\n',
+    "skyloom/io/__init__.py": (
+        "from skyloom.io.reading import read\nfrom skyloom.io.writing import write\n\n"
+        '__all__ = ["read", "write"]\n'
+    ),
     "skyloom/io/reading.py": "def read():\n    from .lazy import table\n    return table\n",
     "skyloom/io/lazy.py": "table = 1\n",
     "skyloom/io/writing.py": "def write():\n    return 2\n",

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from skyloom.workflow import kernel_cache
-from skyloom.workflow.kernel_cache import fill_kernel_cache, kernel_cache_folder, refill_kernel_cache, write_marker
+from skyloom.workflow.kernel_cache import (
+    fill_kernel_cache,
+    kernel_cache_folder,
+    refill_kernel_cache,
+    write_marker,
+)
 from skyloom.workflow.memory import NEEDS, memory_mb
 
 
@@ -52,7 +57,9 @@ def test_a_run_that_was_faster_wins(folder, monkeypatch):
     assert (folder / "kernel").is_file()
 
 
-def test_kernels_are_refilled_only_when_the_rule_has_run_and_the_folder_is_gone(folder, monkeypatch, tmp_path):
+def test_kernels_are_refilled_only_when_the_rule_has_run_and_the_folder_is_gone(
+    folder, monkeypatch, tmp_path
+):
     commands = []
     monkeypatch.setattr(kernel_cache.subprocess, "run", lambda command, **_: commands.append(command))
     marker = tmp_path / "kernels.done"

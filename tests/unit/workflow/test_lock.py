@@ -13,7 +13,13 @@ import pytest
 from skyloom.workflow.lock import LOCK_FILE, RunIsAliveError, is_only_looking, take_lock
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
-HOLDER = "import time\nfrom skyloom.workflow.lock import take_lock\nd = take_lock()\nprint('held', flush=True)\ntime.sleep(60)\n"
+HOLDER = """
+import time
+from skyloom.workflow.lock import take_lock
+descriptor = take_lock()
+print("held", flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -27,7 +33,10 @@ def folder(tmp_path, monkeypatch):
 def holder(folder):
     """Another process that holds the lock of the folder."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER], env={**os.environ, "PYTHONPATH": str(SCRIPTS)}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "held\n"
     yield process
@@ -37,7 +46,9 @@ def holder(folder):
 
 
 def test_a_second_run_is_refused_with_process_and_host(holder):
-    with pytest.raises(RunIsAliveError, match=f"process {holder.pid} on host {socket.gethostname()}") as caught:
+    with pytest.raises(
+        RunIsAliveError, match=f"process {holder.pid} on host {socket.gethostname()}"
+    ) as caught:
         take_lock()
     assert caught.value.owner["pid"] == holder.pid
 
@@ -71,14 +82,36 @@ def test_children_do_not_inherit_the_lock(folder):
 
 @pytest.mark.parametrize(
     "line",
-    ["drp -n", "drp -np", "-nk drp", "--dry-run", "--dryrun drp", "--lint", "--unlock", "--summary", "--dag", "--report r.html", "-S", "--list-rules"],
+    [
+        "drp -n",
+        "drp -np",
+        "-nk drp",
+        "--dry-run",
+        "--dryrun drp",
+        "--lint",
+        "--unlock",
+        "--summary",
+        "--dag",
+        "--report r.html",
+        "-S",
+        "--list-rules",
+    ],
 )
 def test_looking_needs_no_lock(line):
     assert is_only_looking(line.split())
 
 
 @pytest.mark.parametrize(
-    "line", ["drp", "drp -c1", "--cores 2 -k drp", "-p drp", "--configfile n", "--report r.html --report-after-run", "-Rnight"]
+    "line",
+    [
+        "drp",
+        "drp -c1",
+        "--cores 2 -k drp",
+        "-p drp",
+        "--configfile n",
+        "--report r.html --report-after-run",
+        "-Rnight",
+    ],
 )
 def test_running_needs_the_lock(line):
     assert not is_only_looking(line.split())

@@ -20,6 +20,9 @@ TINY = HOME / "tests" / "workflow" / "tiny"
 def given(tmp_path, monkeypatch):
     """The tiny survey's configuration, to change, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "skyloom.workflow.start.Fingerprints", lambda scripts: SimpleNamespace(kernels=lambda: "abc")
+    )
     configuration = yaml.safe_load((TINY / "survey.yaml").read_text(encoding="utf-8"))
     for key in ("camera", "visits", "calibration_frames"):
         configuration[key] = str(TINY / Path(configuration[key]).name)
@@ -79,7 +82,9 @@ def test_the_prompt_flow_takes_only_templates_that_are_there(given, tmp_path):
     path.touch()
     assert template_exists("release", "r", 1, "0_0")
     skyloom = load(given, template={"root": "release"}, visit=21)
-    found = {p for d in (0, 1) for p in skyloom.targets.finished_templates_of(wildcards(visit=21, detector=d))}
+    found = {
+        p for d in (0, 1) for p in skyloom.targets.finished_templates_of(wildcards(visit=21, detector=d))
+    }
     assert found == {"release/coadd/good_seeing/r/1/0_0.fits"}
     assert skyloom.ap_products(wildcards())[-1] == "results/report/failures_ap_21.parquet"
 
@@ -137,7 +142,9 @@ def test_lists_of_whole_targets(given):
     assert skyloom.raws_of([21]) == ["results/raw/21/0.fits", "results/raw/21/1.fits"]
     assert len(skyloom.all_frame_raws()) == 18
     assert skyloom.truth_object() == ["results/truth/object.parquet"]
-    assert skyloom.memory_of("calibrate")(None, attempt=2) == 2 * skyloom.memory_of("calibrate")(None, attempt=1)
+    assert skyloom.memory_of("calibrate")(None, attempt=2) == 2 * skyloom.memory_of("calibrate")(
+        None, attempt=1
+    )
 
 
 def test_a_real_survey_has_no_truth_and_no_nights_to_simulate(given, tmp_path):

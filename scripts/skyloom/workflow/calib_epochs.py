@@ -1,0 +1,130 @@
+"""Which calibration a visit takes: the epoch that is valid at its time, by kind, band and camera."""
+
+from skyloom.workflow.config import Problem
+from skyloom.workflow.paths import NO_BAND
+
+SCIENCE_EPOCH = "science"
+
+
+class CalibEpochs:
+    """Epochs of all kinds of calibration.
+
+    Parameters
+    ----------
+    frames : dict of int to dict
+        Rows of the table of calibration frames.
+    defects_from_science : bool
+        Whether cameras without dark frames get their defects from their science frames, as one epoch.
+    """
+
+    def __init__(self, frames, *, defects_from_science):
+        self._frames_of = {}
+        self._validity = {}
+        self._kinds_of = {}
+        self._defects_from_science = defects_from_science
+        for frame, row in frames.items():
+            band = row["band"] if row["kind"] == "flat" else NO_BAND
+            self._frames_of.setdefault((row["epoch"], row["kind"], band), []).append(frame)
+            epochs = self._validity.setdefault((row["camera"], row["kind"], band), {})
+            epochs[row["epoch"]] = (row["valid_from"], row["valid_until"])
+            self._kinds_of.setdefault(row["camera"], set()).add(row["kind"])
+        self._camera_of = {row["epoch"]: row["camera"] for row in frames.values()}
+
+    def problems(self, file):
+        """Find epochs that two cameras share, or that are valid at once.
+
+        Parameters
+        ----------
+        file : str
+            Name of the table.
+
+        Returns
+        -------
+        list of Problem
+            All of them.
+        """
+        problems, cameras = [], {}
+        for (camera, kind, band), epochs in self._validity.items():
+            ordered = sorted((start, end, epoch) for epoch, (start, end) in epochs.items())
+            for (_, end, epoch), (next_start, _, next_epoch) in zip(ordered, ordered[1:], strict=False):
+                if next_start < end:
+                    found = f"epochs {epoch} and {next_epoch} of {kind} (band {band}) are both valid from {next_start}"
+                    problems.append(Problem(file, f"epoch {next_epoch}", found, f"valid_from >= {end}"))
+            for epoch in epochs:
+                other = cameras.setdefault(epoch, camera)
+                if other != camera:
+                    found = f"belongs to cameras {other} and {camera}"
+                    problems.append(Problem(file, f"epoch {epoch}", found, "one camera an epoch"))
+        return problems
+
+    def frames(self, epoch, kind, band):
+        """Return the frames of one combined calibration (list of int; empty when there are none)."""
+        return self._frames_of.get((epoch, kind, band), [])
+
+    def camera(self, epoch):
+        """Return the name of the camera that an epoch belongs to (str)."""
+        return self._camera_of[epoch]
+
+    def combinations(self):
+        """Return every (epoch, kind, band) that has frames (list of tuple)."""
+        return sorted(self._frames_of)
+
+    def of_visit(self, row):
+        """Find the calibrations of one visit.
+
+        Parameters
+        ----------
+        row : dict
+            The visit.
+
+        Returns
+        -------
+        dict of str to (str, str)
+            (epoch, band of the path) by kind: those that the camera has frames of and that are valid then, and
+            defects, which come with the dark or else from science frames.
+        """
+        found = {}
+        for kind in self._kinds_of.get(row["camera"], ()):
+            band = row["band"] if kind == "flat" else NO_BAND
+            epoch = self._valid_epoch((row["camera"], kind, band), row["mjd"])
+            if epoch is not None:
+                found[kind] = (epoch, band)
+        if "dark" in found:
+            found["defects"] = found["dark"]
+        elif self._defects_from_science and "dark" not in self._kinds_of.get(row["camera"], ()):
+            found["defects"] = (f"{SCIENCE_EPOCH}-{row['camera']}", NO_BAND)
+        return found
+
+    def _valid_epoch(self, key, mjd):
+        """Epoch of a camera, kind and band that is valid at a time, None when there is none."""
+        epochs = self._validity.get(key, {})
+        return next((epoch for epoch, (start, end) in epochs.items() if start <= mjd < end), None)
+
+    def visit_problems(self, file, visits):
+        """Find visits for which no calibration of a kind that their camera has is valid.
+
+        Parameters
+        ----------
+        file : str
+            Name of the table of calibration frames.
+        visits : dict of int to dict
+            Rows of the visit table.
+
+        Returns
+        -------
+        list of Problem
+            One for each camera, kind and band, with the first visit concerned.
+        """
+        problems = {}
+        for visit, row in visits.items():
+            found = self.of_visit(row)
+            for kind in sorted(self._kinds_of.get(row["camera"], ())):
+                band = row["band"] if kind == "flat" else NO_BAND
+                key = (row["camera"], kind, band)
+                if kind in found or key in problems:
+                    continue
+                text = f"visit {visit} at mjd {row['mjd']:.5f} finds no {kind} of camera {row['camera']} (band {band})"
+                problems[key] = Problem(
+                    file, "valid_from, valid_until", text, f"{kind} frames valid then, or none at all"
+                )
+        return list(problems.values())

@@ -1,0 +1,225 @@
+"""What the Snakefile asks for first and last: check, lock, environment, tables for the rules, closing words."""
+
+import gc
+import inspect
+import sys
+from pathlib import Path
+
+from skyloom.core.errors import ConfigError
+from skyloom.workflow.config import COMMAND_LINE, load_yaml
+from skyloom.workflow.environment import set_environment
+from skyloom.workflow.failures import failure_report, forget_failures, read_failures, survival_report
+from skyloom.workflow.fingerprint import Fingerprints
+from skyloom.workflow.kernel_cache import refill_kernel_cache
+from skyloom.workflow.lock import is_only_looking, take_lock
+from skyloom.workflow.memory import memory_mb
+from skyloom.workflow.paths import product_path
+from skyloom.workflow.survey import load_survey
+from skyloom.workflow.targets import Targets
+
+NEVER = "(?!)"
+# Objects between two passes of the garbage collector: the graph grows by millions that all stay.
+GC_THRESHOLD = 200_000
+
+
+class Skyloom:
+    """The survey of one Snakemake process, as the rules files see it.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey.
+    home : Path
+        Folder of the Snakefile.
+    configfiles, config_arguments : list of str
+        What the command line gave, for the command of a failed job.
+    """
+
+    def __init__(self, survey, home, configfiles=(), config_arguments=()):
+        self.survey = survey
+        self.home = home
+        self.configfiles, self.config_arguments = list(configfiles), list(config_arguments)
+        settings = survey.settings
+        self.is_simulated = settings.get("simulate") is not None
+        self.targets = Targets(survey)
+        self.has_finished_template = settings["template"]["root"] is not None
+        self.fingerprints = Fingerprints(home / "scripts")
+        self.kernel_fingerprint = self.fingerprints.kernels()
+        self.frame_epochs = "|".join(sorted({row["epoch"] for row in survey.frames.values()})) or NEVER
+        self.science_epochs = "|".join(f"science-{name}" for name in survey.cameras)
+        self._pixels = max(
+            d.shape[0] * d.shape[1]
+            for _, camera, _ in survey.cameras.values()
+            for d in camera.detectors.values()
+        )
+
+    def settings_of(self, sections):
+        """Return some sections of the settings (dict); the reference catalogue's path is an input, no setting."""
+        chosen = {section: self.survey.settings[section] for section in sections}
+        if "reference" in chosen:
+            chosen["reference"] = {key: value for key, value in chosen["reference"].items() if key != "path"}
+        return chosen
+
+    def memory_of(self, stage):
+        """Return the resource function of a stage's memory [MB], which grows with each attempt."""
+        sky_map = self.survey.settings["sky_map"]
+        base = memory_mb(stage, self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2)
+
+        def memory(wildcards, attempt):  # noqa: ARG001 (Snakemake's signature)
+            return base * attempt
+
+        memory.__signature__ = inspect.signature(memory)
+        return memory
+
+    def ap_products(self, wildcards):
+        """Return what target ap makes (list of str).
+
+        Raises
+        ------
+        ConfigError
+            When the visit or the template's root is not given.
+        """
+        visit = self.survey.settings["visit"]
+        if visit is None:
+            raise ConfigError("target ap needs a visit: snakemake ap --config visit=N")
+        if not self.has_finished_template:
+            raise ConfigError("target ap needs template.root, the output root of a finished data release")
+        root = self.survey.root
+        detectors = self.survey.detectors.get(visit, ())
+        sources = [product_path(root, "ap_dia_source", visit=visit, detector=d) for d in detectors]
+        return [*sources, product_path(root, "ap_failures", visit=visit)]
+
+    def simulated_nights(self):
+        """Return the visits of each night of a simulated survey (dict of str to list of int)."""
+        nights = {}
+        if self.is_simulated:
+            for visit, row in self.survey.visits.items():
+                nights.setdefault(row["night"], []).append(visit)
+        return nights
+
+    def visit_rows(self, visits):
+        """Return rows of the visit table (list of dict)."""
+        return [self.survey.visits[visit] for visit in visits]
+
+    def raws_of(self, visits):
+        """Return the raw files of simulated visits, each detector in turn, excluded ones too (list of str)."""
+        detectors = sorted(self.simulated_camera[1].detectors)
+        return [self.survey.raw_file(visit, detector) for visit in visits for detector in detectors]
+
+    def truth_sources_of(self, visits):
+        """Return the truth tables of some visits; none when the survey is not simulated (list of str)."""
+        if not self.is_simulated:
+            return []
+        return [product_path(self.survey.root, "truth_source", visit=visit) for visit in visits]
+
+    def truth_object(self):
+        """Return the truth table of objects, none when the survey is not simulated (list of str)."""
+        return [product_path(self.survey.root, "truth_object")] if self.is_simulated else []
+
+    def all_frame_raws(self):
+        """Return the raw files of all simulated calibration frames, each detector in turn (list of str)."""
+        detectors = sorted(self.simulated_camera[1].detectors)
+        return [
+            self.survey.frame_file(frame, detector) for frame in self.survey.frames for detector in detectors
+        ]
+
+    @property
+    def simulated_camera(self):
+        """The one camera of a simulated survey: path, Camera and content hash (tuple)."""
+        return next(iter(self.survey.cameras.values()))
+
+    def finish_parsing(self):
+        """Keep what was parsed, and spare the graph's building the garbage collector's passes over it."""
+        self.fingerprints.save()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
+
+
+def start(workflow, config):
+    """Check everything, become the folder's one run if jobs will run, and set the jobs' environment.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+        The workflow that is being parsed.
+    config : dict
+        Its configuration; filled with all defaults in place, so that jobs see the whole.
+
+    Returns
+    -------
+    Skyloom
+        What the rules need.
+
+    Raises
+    ------
+    SystemExit
+        After every problem of the configuration, or the owner of the lock, was printed: neither needs a traceback.
+    """
+    home = Path(workflow.basedir)
+    is_head = workflow.exec_mode == type(workflow.exec_mode).DEFAULT
+    runs_jobs = not workflow.output_settings.dryrun and not is_only_looking(sys.argv[1:])
+    try:
+        survey = load_survey(config, _files(workflow), home, check_files=is_head)
+        if is_head and runs_jobs:
+            workflow.skyloom_lock = take_lock()
+            forget_failures()
+        arguments = list(workflow.config_settings.config_args or [])
+        skyloom = Skyloom(
+            survey, home, [str(path) for path in workflow.overwrite_configfiles or []], arguments
+        )
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)
+    config.update(survey.settings)
+    set_environment(home, skyloom.kernel_fingerprint)
+    if runs_jobs:
+        refill_kernel_cache(product_path(survey.root, "kernels"))
+    return skyloom
+
+
+def _files(workflow):
+    """Name and content of each configuration file in the order of merging, the command line last."""
+    names = []
+    for path in [*workflow.configfiles, *(workflow.overwrite_configfiles or [])]:
+        name = str(path)
+        relative = Path(name).resolve()
+        short = str(relative.relative_to(Path.cwd())) if relative.is_relative_to(Path.cwd()) else name
+        if short not in names:
+            names.append(short)
+    files = [(name, load_yaml(name)) for name in names]
+    given = dict(workflow.config_settings.config or {})
+    return [*files, (COMMAND_LINE, given)]
+
+
+def end_of_flow(skyloom):
+    """Print the failures of the flows that ended, by reason.
+
+    Parameters
+    ----------
+    skyloom : Skyloom
+        The survey.
+    """
+    for text in _survival_reports(skyloom):
+        sys.stderr.write(text + "\n")
+
+
+def _survival_reports(skyloom):
+    """Reports of the flows that have ended."""
+    root, visit = skyloom.survey.root, skyloom.survey.settings["visit"]
+    flow = "drp_failures" if visit is None else "ap_failures"
+    return [text for text in [survival_report(product_path(root, flow, visit=visit))] if text]
+
+
+def report_failures(skyloom, snakemake_log):
+    """Print what a failed run's user needs to go on, within the last lines.
+
+    Parameters
+    ----------
+    skyloom : Skyloom
+        The survey.
+    snakemake_log : sequence of str
+        Snakemake's own log files.
+    """
+    log = str(snakemake_log[0]) if snakemake_log else ""
+    text = failure_report(read_failures(), skyloom.configfiles, skyloom.config_arguments, log)
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,349 @@
+"""Input and parameter functions of the rules: each answers from a table that was built once."""
+
+import inspect
+
+from skyloom.core.errors import ConfigError
+from skyloom.workflow.paths import product_path
+from skyloom.workflow.survey import template_exists
+
+TEMPLATE_KIND = "good_seeing"
+DEEP_KIND = "deep"
+IS_TEMPLATE = ("template", "both")
+IS_SCIENCE = ("science", "both")
+
+
+# Methods that rules name as input or parameter functions.
+ASKED_BY_SNAKEMAKE = (
+    "visit_row", "camera_of", "camera_content_of", "raw_of", "science_raws_of", "visit_calib_of", "calexps_of_warp",
+    "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of", "finished_templates_of",
+    "dia_sources_of_tract", "ap_pairs", "ap_dia_sources",
+)  # fmt: skip
+
+
+def function_of_wildcards(function):
+    """Return a plain function of the wildcards that carries its signature.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a job's wildcards.
+
+    Returns
+    -------
+    function
+        The same; Snakemake asks for the signature of each function at each job, which costs a fifth of the
+        time of a graph of 10,000 jobs when Python has to work it out.
+    """
+
+    def ask(wildcards):
+        return function(wildcards)
+
+    ask.__signature__ = inspect.signature(ask)
+    return ask
+
+
+class UnknownDataIdError(ConfigError):
+    """A target names something that the survey does not have.
+
+    Parameters
+    ----------
+    what : str
+        What was asked for.
+    known : str
+        What there is.
+    """
+
+    def __init__(self, what, known):
+        super().__init__(f"{what} is not part of the survey, which has {known}")
+        self.what, self.known = what, known
+
+
+class Targets:
+    """Everything that rules ask of a survey.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey.
+    """
+
+    def __init__(self, survey):
+        self.survey = survey
+        self.root = survey.root
+        self.epochs = survey.epochs
+        self.calibs = {visit: self.epochs.of_visit(survey.visits[visit]) for visit in survey.detectors}
+        self._index_patches()
+        for name in ASKED_BY_SNAKEMAKE:
+            setattr(self, name, function_of_wildcards(getattr(self, name)))
+        simulated = survey.settings.get("simulate") is not None
+        given = survey.settings["reference"]["path"]
+        self.reference = product_path(self.root, "reference") if given is None and simulated else given
+
+    def _index_patches(self):
+        """Build the tables from patches back to visits and detectors."""
+        survey = self.survey
+        self.warp_detectors, self.patch_visits, self.tract_sources = {}, {}, {}
+        for (visit, detector), patches in survey.patches.items():
+            row = survey.visits[visit]
+            for tract, patch in patches:
+                detectors = self.warp_detectors.setdefault((visit, tract, patch), [])
+                if not detectors:
+                    self.patch_visits.setdefault((row["band"], tract, patch), []).append(visit)
+                detectors.append(detector)
+            if row["use"] in IS_SCIENCE:
+                for tract in sorted({tract for tract, _ in patches}):
+                    self.tract_sources.setdefault(tract, []).append((visit, detector))
+        self.template_patches = {
+            key
+            for key, visits in self.patch_visits.items()
+            if any(survey.visits[visit]["use"] in IS_TEMPLATE for visit in visits)
+        }
+        self.object_patches = sorted({(tract, patch) for _, tract, patch in self.patch_visits})
+
+    def path(self, name, **data_id):
+        """Return the path of one product (str)."""
+        return product_path(self.root, name, **data_id)
+
+    def visit_row(self, wildcards):
+        """Return the visit table's row of a job (dict)."""
+        visit = int(wildcards.visit)
+        if visit not in self.survey.visits:
+            visits = list(self.survey.visits)
+            raise UnknownDataIdError(
+                f"visit {visit}", f"{len(visits)} visits, {min(visits)} to {max(visits)}"
+            )
+        return self.survey.visits[visit]
+
+    def camera_of(self, wildcards):
+        """Return the path of the camera file of a job's visit (str)."""
+        return self.survey.cameras[self.visit_row(wildcards)["camera"]][0]
+
+    def camera_content_of(self, wildcards):
+        """Return the hash of the content of the camera file of a job's visit (str)."""
+        return self.survey.cameras[self.visit_row(wildcards)["camera"]][2]
+
+    def raw_of(self, wildcards):
+        """Return the raw file of a visit and detector (str)."""
+        row = self.visit_row(wildcards)
+        pair = (row["visit"], int(wildcards.detector))
+        if pair not in self.survey.raws:
+            kept = self.survey.detectors.get(row["visit"], ())
+            raise UnknownDataIdError(
+                f"detector {pair[1]} of visit {pair[0]}", f"detectors {list(kept)} of it"
+            )
+        return self.survey.raws[pair]
+
+    def calib_of(self, kind):
+        """Return the input function of one kind of calibration; it gives no file when the camera has none."""
+
+        def calib(wildcards):
+            found = self.calibs.get(self.visit_row(wildcards)["visit"], {}).get(kind)
+            if found is None:
+                return []
+            epoch, band = found
+            return self.path("calib", epoch=epoch, kind=kind, band=band, detector=wildcards.detector)
+
+        return function_of_wildcards(calib)
+
+    def calib_frames_of(self, kind):
+        """Return the input function of the raw frames of one combined calibration."""
+
+        def frames(wildcards):
+            band = getattr(wildcards, "band", "none")
+            members = self.epochs.frames(wildcards.epoch, kind, band)
+            if not members:
+                known = [epoch for epoch, k, b in self.epochs.combinations() if (k, b) == (kind, band)]
+                raise UnknownDataIdError(f"{kind} of epoch {wildcards.epoch}, band {band}", f"epochs {known}")
+            return [self.survey.frame_file(frame, int(wildcards.detector)) for frame in members]
+
+        return function_of_wildcards(frames)
+
+    def frame_rows_of(self, kind):
+        """Return the parameter function of the table rows of a combined calibration's frames."""
+
+        def rows(wildcards):
+            members = self.epochs.frames(wildcards.epoch, kind, getattr(wildcards, "band", "none"))
+            return [self.survey.frames[frame] for frame in members]
+
+        return function_of_wildcards(rows)
+
+    def epoch_calib(self, kind):
+        """Return the input function of a calibration of the same epoch and detector, none when it has no frames."""
+
+        def calib(wildcards):
+            if not self.epochs.frames(wildcards.epoch, kind, "none"):
+                return []
+            return self.path(
+                "calib", epoch=wildcards.epoch, kind=kind, band="none", detector=wildcards.detector
+            )
+
+        return function_of_wildcards(calib)
+
+    def epoch_camera(self, index):
+        """Return the parameter function of the camera of an epoch: its file (index 0) or content hash (index 2)."""
+
+        def camera(wildcards):
+            return self.survey.cameras[self._camera_name(wildcards.epoch)][index]
+
+        return function_of_wildcards(camera)
+
+    def _camera_name(self, epoch):
+        """Camera of an epoch, also of those made from science frames."""
+        by_science = {f"science-{name}": name for name in self.survey.cameras}
+        if epoch in by_science:
+            return by_science[epoch]
+        return self.epochs.camera(epoch)
+
+    def science_raws_of(self, wildcards):
+        """Return the raw files of one detector in all visits of an epoch made from science frames (list of str)."""
+        name, detector = self._camera_name(wildcards.epoch), int(wildcards.detector)
+        pairs = self.survey.raws.items()
+        return [
+            raw for (visit, d), raw in pairs if d == detector and self.survey.visits[visit]["camera"] == name
+        ]
+
+    def all_calibs(self):
+        """Return every combined calibration that the survey's visits take (list of str)."""
+        wanted = {
+            (epoch, kind, band, detector)
+            for visit, detectors in self.survey.detectors.items()
+            for kind, (epoch, band) in self.calibs[visit].items()
+            for detector in detectors
+        }
+        return [self.path("calib", epoch=e, kind=k, band=b, detector=d) for e, k, b, d in sorted(wanted)]
+
+    def of_visit(self, name):
+        """Return the input function of a product of all detectors of a visit, in order of detector."""
+
+        def products(wildcards):
+            visit = self.visit_row(wildcards)["visit"]
+            return [self.path(name, visit=visit, detector=d) for d in self.survey.detectors.get(visit, ())]
+
+        return function_of_wildcards(products)
+
+    def visit_calib_of(self, wildcards):  # noqa: ARG002 (an input function)
+        """Return the global calibration of a visit: none before the stage exists (list)."""
+        return []
+
+    def calexps_of_warp(self, wildcards):
+        """Return the calexps of a visit that may touch a patch (list of str)."""
+        row = self.visit_row(wildcards)
+        key = (row["visit"], int(wildcards.tract), wildcards.patch)
+        if key not in self.warp_detectors or row["band"] != wildcards.band:
+            what = f"warp of visit {key[0]} in band {wildcards.band} on tract {key[1]}, patch {key[2]}"
+            met = sorted({(t, p) for v, t, p in self.warp_detectors if v == key[0]})
+            raise UnknownDataIdError(what, f"this visit in band {row['band']} on (tract, patch) {met}")
+        return [self.path("calexp", visit=key[0], detector=d) for d in self.warp_detectors[key]]
+
+    def visits_of_coadd(self, kind, band, tract, patch):
+        """Return the visits of one coadd (list of int).
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no visit for it.
+        """
+        visits = self.patch_visits.get((band, int(tract), patch), [])
+        if kind == TEMPLATE_KIND:
+            visits = [v for v in visits if self.survey.visits[v]["use"] in IS_TEMPLATE]
+        if kind not in (TEMPLATE_KIND, DEEP_KIND) or not visits:
+            known = sorted({(b, t, p) for b, t, p in self.patch_visits})
+            what = f"coadd of kind {kind}, band {band}, tract {tract}, patch {patch}"
+            raise UnknownDataIdError(
+                what, f"kinds {DEEP_KIND} and {TEMPLATE_KIND} of (band, tract, patch) {known[:12]}"
+            )
+        return visits
+
+    def warps_of_coadd(self, wildcards):
+        """Return the warps of a coadd (list of str)."""
+        visits = self.visits_of_coadd(wildcards.kind, wildcards.band, wildcards.tract, wildcards.patch)
+        where = {"band": wildcards.band, "tract": wildcards.tract, "patch": wildcards.patch}
+        return [self.path("warp", visit=visit, **where) for visit in visits]
+
+    def bands_of_patch(self, wildcards):
+        """Return the bands that a patch has visits in, in the survey's order (list of str)."""
+        tract, patch = int(wildcards.tract), wildcards.patch
+        return [band for band in self.survey.settings["bands"] if (band, tract, patch) in self.patch_visits]
+
+    def coadds_of_objects(self, wildcards):
+        """Return the deep coadds of a patch in the order of `bands_of_patch` (list of str)."""
+        bands = self.bands_of_patch(wildcards)
+        if not bands:
+            what = f"patch {wildcards.patch} of tract {wildcards.tract}"
+            raise UnknownDataIdError(what, f"(tract, patch) {self.object_patches[:12]}")
+        where = {"tract": wildcards.tract, "patch": wildcards.patch}
+        return [self.path("coadd", kind=DEEP_KIND, band=band, **where) for band in bands]
+
+    def templates_of(self, wildcards):
+        """Return the template coadds of this root that a detector may touch (list of str)."""
+        return self._templates(wildcards, self.root, lambda key: key in self.template_patches)
+
+    def finished_templates_of(self, wildcards):
+        """Return the template coadds of the finished root `template.root` that a detector may touch (list of str)."""
+        finished = self.survey.settings["template"]["root"].rstrip("/")
+        return self._templates(wildcards, finished, lambda key: template_exists(finished, *key))
+
+    def _templates(self, wildcards, root, has_template):
+        """Template coadds below a root that a detector may touch."""
+        row = self.visit_row(wildcards)
+        patches = self.survey.patches.get((row["visit"], int(wildcards.detector)), ())
+        where = [
+            (row["band"], tract, patch)
+            for tract, patch in patches
+            if has_template((row["band"], tract, patch))
+        ]
+        return [
+            product_path(root, "coadd", kind=TEMPLATE_KIND, band=b, tract=t, patch=p) for b, t, p in where
+        ]
+
+    def dia_sources_of_tract(self, wildcards):
+        """Return the DIA sources of all detectors that may touch a tract, in order of visit (list of str)."""
+        pairs = self.tract_sources.get(int(wildcards.tract))
+        if not pairs:
+            raise UnknownDataIdError(
+                f"tract {wildcards.tract}", f"DIA sources in tracts {sorted(self.tract_sources)}"
+            )
+        return [self.path("dia_source", visit=v, detector=d) for v, d in pairs]
+
+    def science_pairs(self):
+        """Return (visit, detector) of every difference of the data release (list of tuple)."""
+        visits = self.survey.visits
+        return [pair for pair in self.survey.patches if visits[pair[0]]["use"] in IS_SCIENCE]
+
+    def visit_summaries(self):
+        """Return the summaries of all visits (list of str)."""
+        return [self.path("visit_summary", visit=visit) for visit in self.survey.detectors]
+
+    def dia_sources(self):
+        """Return the DIA sources of the data release (list of str)."""
+        return [self.path("dia_source", visit=v, detector=d) for v, d in self.science_pairs()]
+
+    def diffs(self):
+        """Return the difference images of the data release (list of str)."""
+        return [self.path("diff", visit=v, detector=d) for v, d in self.science_pairs()]
+
+    def objects(self):
+        """Return all object tables (list of str)."""
+        return [self.path("object", tract=t, patch=p) for t, p in self.object_patches]
+
+    def deep_coadds(self):
+        """Return all deep coadds (list of str)."""
+        keys = sorted(self.patch_visits)
+        return [self.path("coadd", kind=DEEP_KIND, band=b, tract=t, patch=p) for b, t, p in keys]
+
+    def dia_objects(self):
+        """Return all tables of DIA objects (list of str)."""
+        return [self.path("dia_object", tract=tract) for tract in sorted(self.tract_sources)]
+
+    def catalogues(self, name):
+        """Return a product of every visit and detector (list of str)."""
+        return [self.path(name, visit=v, detector=d) for v, d in self.survey.patches]
+
+    def ap_pairs(self, wildcards):
+        """Return (visit, detector) of the prompt differences of a visit (list of tuple)."""
+        visit = self.visit_row(wildcards)["visit"]
+        return [(visit, detector) for detector in self.survey.detectors.get(visit, ())]
+
+    def ap_dia_sources(self, wildcards):
+        """Return the prompt DIA sources of a visit's detectors, in the order of `ap_pairs` (list of str)."""
+        return [self.path("ap_dia_source", visit=v, detector=d) for v, d in self.ap_pairs(wildcards)]

@@ -1,0 +1,246 @@
+"""Tables of visits and of calibration frames: what a row holds, and all that can be wrong with it."""
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from skyloom.workflow.config import Problem, nearest_name
+
+MAX_VISIT = 2**31 - 1
+USES = ("template", "science", "both")
+KINDS = ("bias", "dark", "flat")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+RAW_FIELDS = ("visit", "frame", "detector", "exposure_name", "night", "band", "camera")
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """What one column of a table may hold.
+
+    Attributes
+    ----------
+    type : type
+        int, float or str.
+    allowed : str
+        In words, for messages.
+    is_valid : callable
+        Of the converted value.
+    default : object
+        Taken for an empty cell or a missing column; None when there must be a value.
+    """
+
+    type: type
+    allowed: str
+    is_valid: object
+    default: object = None
+
+
+def _between(low, high):
+    """Test of a number against two ends, both allowed; NaN fails."""
+    return lambda value: low <= value <= high
+
+
+def _is_name(value):
+    """Whether a text may stand in a file name and in a rule's name."""
+    return NAME.fullmatch(value) is not None
+
+
+VISIT_COLUMNS = {
+    "visit": TableColumn(int, f"an integer from 0 to {MAX_VISIT}", _between(0, MAX_VISIT)),
+    "exposure_name": TableColumn(str, "text", bool, "none"),
+    "night": TableColumn(str, "letters, digits, _ and -", _is_name),
+    "mjd": TableColumn(
+        float, "a date [MJD TAI, middle of the exposure] from 15000 to 100000", _between(15000, 100000)
+    ),
+    "band": TableColumn(str, "a band of the survey", _is_name),
+    "exposure_time": TableColumn(float, "a time [s] above 0 and up to 100000", _between(1e-6, 1e5)),
+    "ra": TableColumn(float, "an angle [degree] from 0 to 360", _between(0, 360)),
+    "dec": TableColumn(float, "an angle [degree] from -90 to 90", _between(-90, 90)),
+    "rotation": TableColumn(float, "an angle [degree] from -360 to 360", _between(-360, 360), 0.0),
+    "pointing_uncertainty": TableColumn(float, "an angle [arcsec] from 0 to 36000", _between(0, 36000), 60.0),
+    "airmass": TableColumn(float, "a number from 1 to 40", _between(1, 40), 1.0),
+    "camera": TableColumn(str, "a camera of the survey", _is_name),
+    "raw": TableColumn(str, "a path with {detector}", bool),
+    "use": TableColumn(str, ", ".join(USES), lambda value: value in USES, "both"),
+}
+
+FRAME_COLUMNS = {
+    "frame": TableColumn(int, f"an integer from 0 to {MAX_VISIT}", _between(0, MAX_VISIT)),
+    "kind": TableColumn(str, ", ".join(KINDS), lambda value: value in KINDS),
+    "band": TableColumn(str, "a band of the survey for flats, none otherwise", _is_name, "none"),
+    "exposure_time": TableColumn(float, "a time [s] from 0 to 100000", _between(0, 1e5)),
+    "mjd": TableColumn(float, "a date [MJD TAI] from 15000 to 100000", _between(15000, 100000)),
+    "epoch": TableColumn(str, "letters, digits, _ and -", _is_name),
+    "valid_from": TableColumn(float, "a date [MJD TAI]", _between(0, 200000)),
+    "valid_until": TableColumn(float, "a date [MJD TAI]", _between(0, 200000)),
+    "camera": TableColumn(str, "a camera of the survey", _is_name),
+    "raw": TableColumn(str, "a path with {detector}", bool),
+}
+
+
+def read_rows(path):
+    """Read the cells of a CSV or Parquet table.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in ``.csv`` or ``.parquet``.
+
+    Returns
+    -------
+    list of (str, dict)
+        Where the row stands, for messages, and its cells; text in a CSV file.
+    """
+    if Path(path).suffix == ".parquet":
+        from pyarrow import parquet
+
+        return [(f"row {n}", row) for n, row in enumerate(parquet.read_table(path).to_pylist(), start=1)]
+    with open(path, encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(line for line in stream if not line.startswith("#"))
+        return [(f"line {n}", row) for n, row in enumerate(reader, start=2)]
+
+
+def read_table_of(path, columns, key):
+    """Read and check a table.
+
+    Parameters
+    ----------
+    path : str or Path
+        The table.
+    columns : dict of str to TableColumn
+        `VISIT_COLUMNS` or `FRAME_COLUMNS`.
+    key : str
+        Column whose values must differ.
+
+    Returns
+    -------
+    rows : dict of int to dict
+        Good rows by `key`, in the table's order.
+    problems : list of Problem
+        Everything that is wrong, each with its line.
+    """
+    file, problems, rows, where_seen = str(path), [], {}, {}
+    cells = read_rows(path)
+    present = set(cells[0][1]) if cells else set(columns)
+    problems.extend(_column_problems(file, present, columns))
+    for where, row in cells:
+        values, row_problems = _converted(file, where, row, columns, present)
+        problems.extend(row_problems)
+        number = values.get(key)
+        if number in where_seen:
+            found = f"{key} {number} stands already in {where_seen[number]}"
+            problems.append(Problem(file, where, found, f"each {key} once"))
+        elif not row_problems and number is not None:
+            rows[number] = values
+        where_seen.setdefault(number, where)
+    if not cells:
+        problems.append(Problem(file, "table", "has no row", "at least one row"))
+    return rows, problems
+
+
+def _column_problems(file, present, columns):
+    """Columns that the table lacks or that nobody knows."""
+    needed = [name for name, column in columns.items() if column.default is None]
+    missing = [
+        Problem(file, name, "column is missing", columns[name].allowed)
+        for name in needed
+        if name not in present
+    ]
+    unknown = sorted(str(name) for name in present if name not in columns)
+    allowed = ", ".join(columns)
+    return missing + [Problem(file, n, "is no column", allowed, nearest_name(n, columns)) for n in unknown]
+
+
+def _converted(file, where, row, columns, present):
+    """Values of one row, and what is wrong with them."""
+    values, problems = {}, []
+    for name, column in columns.items():
+        cell = row.get(name)
+        if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
+            if column.default is not None:
+                values[name] = column.default
+            elif name in present:
+                problems.append(Problem(file, f"{where}, {name}", "is empty", column.allowed))
+            continue
+        try:
+            value = column.type(cell)
+        except (ValueError, TypeError, OverflowError):
+            problems.append(Problem(file, f"{where}, {name}", f"is {cell!r}", column.allowed))
+            continue
+        if not column.is_valid(value):
+            problems.append(Problem(file, f"{where}, {name}", f"is {cell!r}", column.allowed))
+            continue
+        values[name] = value
+    return values, problems
+
+
+def reference_problems(file, rows, cameras, bands):
+    """Check bands and cameras named by rows of a table.
+
+    Parameters
+    ----------
+    file : str
+        The table.
+    rows : dict of int to dict
+        From `read_table_of`.
+    cameras : dict of str to Camera
+        Cameras of the survey.
+    bands : sequence of str
+        Bands of the survey.
+
+    Returns
+    -------
+    list of Problem
+        Unknown cameras, unknown bands, raw patterns with unknown fields.
+    """
+    problems = []
+    for number, row in rows.items():
+        where = f"{'visit' if 'visit' in row else 'frame'} {number}"
+        needs_band = row.get("kind", "flat") == "flat"
+        if needs_band and row["band"] not in bands:
+            allowed = ", ".join(bands)
+            nearest = nearest_name(row["band"], bands)
+            problems.append(Problem(file, f"{where}, band", f"is {row['band']!r}", allowed, nearest))
+        if row["camera"] not in cameras:
+            nearest = nearest_name(row["camera"], cameras)
+            problems.append(
+                Problem(file, f"{where}, camera", f"is {row['camera']!r}", ", ".join(cameras), nearest)
+            )
+        unknown = [
+            field
+            for field in re.findall(r"\{([^}]*)\}", row["raw"])
+            if field not in RAW_FIELDS or field not in {*row, "detector"}
+        ]
+        if unknown:
+            allowed = ", ".join(f"{{{field}}}" for field in RAW_FIELDS)
+            problems.append(
+                Problem(
+                    file,
+                    f"{where}, raw",
+                    f"names {unknown[0]!r}",
+                    allowed,
+                    nearest_name(unknown[0], RAW_FIELDS),
+                )
+            )
+    return problems
+
+
+def raw_path(row, detector):
+    """Fill the raw pattern of a visit or calibration frame.
+
+    Parameters
+    ----------
+    row : dict
+        Row of the table, its pattern checked.
+    detector : int
+        The detector.
+
+    Returns
+    -------
+    str
+        The path, relative to the raw root.
+    """
+    values = {**row, "detector": detector}
+    return re.sub(r"\{(\w+)\}", lambda match: str(values[match.group(1)]), row["raw"])

@@ -1,0 +1,244 @@
+"""A killed run goes on by the same plain command and ends in the products of an undisturbed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from workflow_support import HOME, Snakemake, copy_run
+
+COMPARE = "import sys; from skyloom.commands.main import main; sys.exit(main())"
+KILLER = '''
+"""Kill a script of Snakemake's at its n-th operation on a file below the output root."""
+import builtins, io, os, signal, sys
+count, limit = 0, int(os.environ.get("KILL_AT", "0"))
+root = os.environ["KILL_ROOT"]
+outside = tuple(os.path.join(root, name) for name in ("logs", "benchmarks"))
+
+def is_product(path):
+    text = os.path.abspath(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else ""
+    return text.startswith(root + os.sep) and not text.startswith(outside)
+
+def step(name):
+    global count
+    count += 1
+    with real_open(os.environ["KILL_LOG"], "a") as log:
+        log.write(name + chr(10))
+    if count == limit:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+descriptors = set()
+real_open, real_io_open, real = builtins.open, io.open, {}
+
+def opening(original):
+    def opened(path, mode="r", *args, **kwargs):
+        wants = any(letter in mode for letter in "wxa+")
+        if wants and is_product(path):
+            step("open")
+        stream = original(path, mode, *args, **kwargs)
+        if wants and is_product(path):
+            descriptors.add(stream.fileno())
+        return stream
+    return opened
+
+def os_open(path, flags, *args, **kwargs):
+    wants = bool(flags & (os.O_WRONLY | os.O_RDWR))
+    if wants and is_product(path):
+        step("open")
+    descriptor = real["open"](path, flags, *args, **kwargs)
+    if wants and is_product(path):
+        descriptors.add(descriptor)
+    return descriptor
+
+def on_descriptor(name):
+    def call(descriptor, *args, **kwargs):
+        if descriptor in descriptors:
+            step(name)
+        return real[name](descriptor, *args, **kwargs)
+    return call
+
+def on_path(name):
+    def call(path, *args, **kwargs):
+        if is_product(path) or (args and is_product(args[0])):
+            step(name)
+        return real[name](path, *args, **kwargs)
+    return call
+
+if any(".snakemake/scripts/" in argument for argument in sys.orig_argv):
+    for name in ("open", "write", "fsync", "rename", "replace", "unlink", "remove"):
+        real[name] = getattr(os, name)
+    os.open = os_open
+    for name in ("write", "fsync"):
+        setattr(os, name, on_descriptor(name))
+    for name in ("rename", "replace", "unlink", "remove"):
+        setattr(os, name, on_path(name))
+    builtins.open = opening(real_open)
+    io.open = opening(real_io_open)
+'''
+
+
+def assert_same_products(first, second):
+    """Fail unless two runs hold the same files with the same bytes, logs and benchmarks left out."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPARE, "compare", str(first / "results"), str(second / "results")],
+        cwd=HOME,
+        env={**os.environ, "PYTHONPATH": str(HOME / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def kill(process, whole_group):
+    """Kill Snakemake alone, or with all that it started."""
+    if whole_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def kill_and_go_on(simulated, finished, folder, cores, fraction, whole_group, duration):
+    """Kill a run at a fraction of an undisturbed run's duration, then give the same command once more."""
+    copy_run(simulated, folder)
+    run = Snakemake(folder)
+    process = run.start("drp", "--cores", str(cores))
+    try:
+        process.wait(timeout=fraction * duration)
+    except subprocess.TimeoutExpired:
+        kill(process, whole_group)
+    run.run("drp", "--cores", str(cores))
+    assert_same_products(finished, folder)
+
+
+@pytest.fixture(scope="module")
+def duration(simulated, finished, tmp_path_factory):
+    """Seconds of an undisturbed run from the raw frames, by the number of cores."""
+    measured = {2: float((finished / "tiny" / "duration").read_text(encoding="utf-8"))}
+
+    def of(cores):
+        if cores not in measured:
+            folder = tmp_path_factory.mktemp("undisturbed")
+            copy_run(simulated, folder)
+            start = time.monotonic()
+            Snakemake(folder).run("drp", "--cores", str(cores))
+            measured[cores] = time.monotonic() - start
+        return measured[cores]
+
+    return of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_killed_run_goes_on_to_the_same_bytes(simulated, finished, tmp_path, duration, whole_group):
+    fraction = np.random.default_rng(int(whole_group)).uniform(0.2, 0.9)
+    kill_and_go_on(simulated, finished, tmp_path, 2, fraction, whole_group, duration(2))
+
+
+@pytest.mark.bars
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("number", range(10))
+def test_ten_kills_on_one_and_two_cores(simulated, finished, tmp_path, duration, cores, number):
+    fraction = np.random.default_rng([cores, number]).random()
+    kill_and_go_on(simulated, finished, tmp_path, cores, fraction, number % 2 == 0, duration(cores))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", range(100))
+def test_a_hundred_kills(simulated, finished, tmp_path, duration, number):
+    fraction = np.random.default_rng([3, number]).random()
+    kill_and_go_on(
+        simulated, finished, tmp_path, 1 + number % 2, fraction, number % 4 < 2, duration(1 + number % 2)
+    )
+
+
+@pytest.mark.slow
+def test_beside_a_living_run_another_is_refused_by_process_and_host(simulated_run):
+    process = simulated_run.start("drp", "--cores", "1")
+    try:
+        lock = simulated_run.folder / ".snakemake" / "skyloom.lock"
+        owner = f'"pid": {process.pid}'
+        deadline = time.monotonic() + 120
+        while not (lock.is_file() and owner in lock.read_text(encoding="utf-8")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        text = simulated_run.run("drp", "--cores", "1", succeeds=False)
+        assert (
+            f"another run works in this folder: process {process.pid} on host {os.uname().nodename}" in text
+        )
+        assert "measure_objects" in simulated_run.jobs("drp")
+        assert process.poll() is None
+    finally:
+        kill(process, whole_group=True)
+
+
+@pytest.mark.slow
+def test_a_calibration_killed_at_any_file_operation_leaves_nothing_half_made(simulated, finished, tmp_path):
+    target = "results/calexp/11/0.fits"
+    copy_run(finished, tmp_path)
+    root = tmp_path / "results"
+    shim = tmp_path / "shim"
+    shim.mkdir()
+    (shim / "sitecustomize.py").write_text(KILLER, encoding="utf-8")
+    log = tmp_path / "operations.log"
+    products = (root / "calexp" / "11" / "0.fits", root / "src" / "11" / "0.parquet")
+    whole = [path.read_bytes() for path in products]
+    run = KilledScript(Snakemake(tmp_path), shim, log, root)
+    n_operation = run.count(target)
+    assert n_operation >= 6
+    for number in range(1, n_operation + 1):
+        run.kill_at(number, target)
+        for path, content in zip(products, whole, strict=True):
+            assert not path.exists() or path.read_bytes() == content, (
+                f"{path} is half made after operation {number}"
+            )
+        run.snakemake.run(target, "--cores", "1")
+        assert [path.read_bytes() for path in products] == whole
+        assert [path.name for path in root.rglob("*.part")] == []
+
+
+class KilledScript:
+    """Snakemake whose script kills itself at its n-th operation on a product."""
+
+    def __init__(self, snakemake, shim, log, root):
+        self.snakemake, self.log = snakemake, log
+        self.variables = {"PYTHONPATH": str(shim), "KILL_ROOT": str(root), "KILL_LOG": str(log)}
+
+    def _run(self, number, target):
+        """Run the target again, however complete, with the killer in the script's interpreter alone."""
+        environment = {**self.snakemake.environment(), **self.variables, "KILL_AT": str(number)}
+        self.log.unlink(missing_ok=True)
+        return subprocess.run(
+            self.snakemake.command(target, "--cores", "1", "--force"),
+            cwd=self.snakemake.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def count(self, target):
+        """Operations of an undisturbed job."""
+        done = self._run(0, target)
+        assert done.returncode == 0, done.stdout[-3000:]
+        return len(self.log.read_text(encoding="utf-8").splitlines())
+
+    def kill_at(self, number, target):
+        """Run until the n-th operation."""
+        assert self._run(number, target).returncode != 0
+
+
+def test_compare_refuses_one_flipped_bit(finished, tmp_path):
+    copy_run(finished, tmp_path)
+    path = tmp_path / "results" / "calexp" / "11" / "0.fits"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    with pytest.raises(AssertionError, match="calexp"):
+        assert_same_products(finished, tmp_path)
