@@ -1,0 +1,60 @@
+"""Demo tables + seed -> raw frames, calibration frames, reference catalogue, truth. Only with section simulate."""
+
+if skyloom.is_simulated:
+
+    rule simulate_sky:
+        output:
+            truth_object=path("truth_object"),
+            reference=path("reference"),
+            raw_calib=skyloom.all_frame_raws(),
+        log:
+            log_of("truth_object"),
+        benchmark:
+            benchmark_of("truth_object")
+        params:
+            settings=settings("simulate"),
+            code=fingerprint("simulate_sky"),
+            seed=skyloom.survey.settings["seed"],
+            bands=skyloom.survey.settings["bands"],
+            camera=skyloom.simulated_camera[0],
+            camera_content=skyloom.simulated_camera[2],
+            visits=list(skyloom.survey.visits.values()),
+            calibration_frames=list(skyloom.survey.frames.values()),
+        resources:
+            mem_mb=memory_of("simulate"),
+            runtime="60m",
+        conda:
+            "../envs/simulate.yaml"
+        script:
+            "../scripts/simulate_sky.py"
+
+
+for night, night_visits in skyloom.simulated_nights().items():
+
+    rule:
+        name:
+            f"simulate_night_{night}"
+        input:
+            truth_object=path("truth_object"),
+        output:
+            raw=skyloom.raws_of(night_visits),
+            truth_source=skyloom.truth_sources_of(night_visits),
+        log:
+            path("log").format(job=f"simulate_night/{night}"),
+        benchmark:
+            path("benchmark").format(job=f"simulate_night/{night}")
+        params:
+            settings=settings("simulate"),
+            code=fingerprint("simulate_night"),
+            seed=skyloom.survey.settings["seed"],
+            bands=skyloom.survey.settings["bands"],
+            camera=skyloom.simulated_camera[0],
+            camera_content=skyloom.simulated_camera[2],
+            visits=skyloom.visit_rows(night_visits),
+        resources:
+            mem_mb=memory_of("simulate"),
+            runtime="60m",
+        conda:
+            "../envs/simulate.yaml"
+        script:
+            "../scripts/simulate_night.py"

@@ -1,0 +1,108 @@
+"""Calibration frames -> combined bias, dark, flat and defects, by epoch."""
+
+
+rule combine_bias:
+    input:
+        frames=targets.calib_frames_of("bias"),
+        kernels=ancient(path("kernels")),
+    output:
+        bias=calib_path("bias"),
+    log:
+        path("log").format(job="calib/{epoch}/bias/{detector}"),
+    benchmark:
+        path("benchmark").format(job="calib/{epoch}/bias/{detector}")
+    params:
+        settings=settings("isr", "calibs"),
+        code=fingerprint("combine_bias"),
+        frames=targets.frame_rows_of("bias"),
+        camera=targets.epoch_camera(0),
+        camera_content=targets.epoch_camera(2),
+    resources:
+        mem_mb=memory_of("calibs"),
+        runtime="30m",
+    conda:
+        "../envs/science.yaml"
+    script:
+        "../scripts/combine_bias.py"
+
+
+rule combine_dark:
+    input:
+        frames=targets.calib_frames_of("dark"),
+        bias=targets.epoch_calib("bias"),
+        kernels=ancient(path("kernels")),
+    output:
+        dark=calib_path("dark"),
+        defects=calib_path("defects"),
+    log:
+        path("log").format(job="calib/{epoch}/dark/{detector}"),
+    benchmark:
+        path("benchmark").format(job="calib/{epoch}/dark/{detector}")
+    wildcard_constraints:
+        epoch=skyloom.frame_epochs,
+    params:
+        settings=settings("isr", "calibs"),
+        code=fingerprint("combine_dark"),
+        frames=targets.frame_rows_of("dark"),
+        camera=targets.epoch_camera(0),
+        camera_content=targets.epoch_camera(2),
+    resources:
+        mem_mb=memory_of("calibs"),
+        runtime="30m",
+    conda:
+        "../envs/science.yaml"
+    script:
+        "../scripts/combine_dark.py"
+
+
+rule combine_flat:
+    input:
+        frames=targets.calib_frames_of("flat"),
+        bias=targets.epoch_calib("bias"),
+        dark=targets.epoch_calib("dark"),
+        kernels=ancient(path("kernels")),
+    output:
+        flat=calib_path("flat", band="{band}"),
+    log:
+        path("log").format(job="calib/{epoch}/flat/{band}/{detector}"),
+    benchmark:
+        path("benchmark").format(job="calib/{epoch}/flat/{band}/{detector}")
+    params:
+        settings=settings("isr", "calibs"),
+        code=fingerprint("combine_flat"),
+        frames=targets.frame_rows_of("flat"),
+        camera=targets.epoch_camera(0),
+        camera_content=targets.epoch_camera(2),
+    resources:
+        mem_mb=memory_of("calibs"),
+        runtime="30m",
+    conda:
+        "../envs/science.yaml"
+    script:
+        "../scripts/combine_flat.py"
+
+
+rule find_defects:
+    input:
+        frames=targets.science_raws_of,
+        kernels=ancient(path("kernels")),
+    output:
+        defects=calib_path("defects"),
+    log:
+        path("log").format(job="calib/{epoch}/defects/{detector}"),
+    benchmark:
+        path("benchmark").format(job="calib/{epoch}/defects/{detector}")
+    wildcard_constraints:
+        epoch=skyloom.science_epochs,
+    params:
+        settings=settings("isr", "calibs"),
+        code=fingerprint("find_defects"),
+        camera=targets.epoch_camera(0),
+        camera_content=targets.epoch_camera(2),
+    resources:
+        mem_mb=memory_of("calibs"),
+        runtime="30m",
+    conda:
+        "../envs/science.yaml"
+    script:
+        "../scripts/find_defects.py"

@@ -1,0 +1,26 @@
+"""Calexps of one visit -> their pixels on those of a patch."""
+
+
+rule warp_visit:
+    input:
+        calexps=targets.calexps_of_warp,
+        visit_calib=targets.visit_calib_of,
+        kernels=ancient(path("kernels")),
+    output:
+        warp=path("warp"),
+    log:
+        log_of("warp"),
+    benchmark:
+        benchmark_of("warp")
+    params:
+        settings=settings("warp"),
+        code=fingerprint("warp_visit"),
+        visit=targets.visit_row,
+        sky_map=skyloom.survey.settings["sky_map"],
+    resources:
+        mem_mb=memory_of("warp"),
+        runtime="20m",
+    conda:
+        "../envs/science.yaml"
+    script:
+        "../scripts/warp_visit.py"

@@ -1,0 +1,42 @@
+"""What all rules share: paths, settings, logs, memory, fingerprints, and what wildcards may hold. No rule."""
+
+from skyloom.workflow.paths import NO_BAND, PATTERNS, WILDCARD_CONSTRAINTS, pattern
+
+
+wildcard_constraints:
+    **WILDCARD_CONSTRAINTS,
+
+
+def path(name):
+    """Pattern of a product below the output root."""
+    return pattern(skyloom.survey.root, name)
+
+
+def calib_path(kind, band=NO_BAND):
+    """Pattern of a combined calibration of one kind, epoch and detector left open."""
+    return path("calib").format(epoch="{epoch}", kind=kind, band=band, detector="{detector}")
+
+
+def settings(*sections):
+    """The settings that a rule's script uses, and no others: changing the rest reruns nothing."""
+    return skyloom.settings_of(sections)
+
+
+def log_of(name):
+    """Log file of the rule that makes a product."""
+    return path("log").format(job=PATTERNS[name].rpartition(".")[0])
+
+
+def benchmark_of(name):
+    """Benchmark file of the rule that makes a product."""
+    return path("benchmark").format(job=PATTERNS[name].rpartition(".")[0])
+
+
+def fingerprint(rule_name):
+    """Hash of what the rule's script does."""
+    return skyloom.fingerprints.rule(rule_name)
+
+
+def memory_of(stage):
+    """Memory of a stage's jobs [MB], more at each attempt."""
+    return skyloom.memory_of(stage)
