@@ -14,6 +14,7 @@ from skyloom.workflow.kernel_cache import refill_kernel_cache
 from skyloom.workflow.lock import is_only_looking, take_lock
 from skyloom.workflow.memory import memory_mb
 from skyloom.workflow.paths import product_path
+from skyloom.workflow.scheduler_timers import keep_one_timer
 from skyloom.workflow.survey import load_survey
 from skyloom.workflow.targets import Targets
 
@@ -173,6 +174,7 @@ def start(workflow, config):
     config.update(survey.settings)
     set_environment(home, skyloom.kernel_fingerprint)
     if runs_jobs:
+        keep_one_timer()
         refill_kernel_cache(product_path(survey.root, "kernels"))
     return skyloom
 
