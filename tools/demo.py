@@ -1,6 +1,7 @@
 """Runs the demo survey: checks disk and memory, runs Snakemake, shows what came out."""
 
 import argparse
+import math
 import re
 import resource
 import sys
@@ -55,7 +56,7 @@ def main():
     console.print("all jobs done" if progress.total else "nothing to do: every product is up to date")
     show_products(console, output_root)
     console.print(f"\n{survival_report(output_root / PATTERNS['drp_failures'])}")
-    show_table(console, output_root / PATTERNS["metrics"])
+    show_metrics(console, output_root / PATTERNS["metrics"])
     show_pictures(console, output_root)
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall = format_seconds(time.monotonic() - started)
@@ -94,23 +95,25 @@ def show_products(console, output_root):
     console.print(table)
 
 
-def show_table(console, path):
-    """Print a Parquet table of few rows, every column as it was written."""
-    content = pyarrow.parquet.read_table(path)
-    table = Table(*content.column_names, box=None, pad_edge=False)
-    for row in content.to_pylist():
-        table.add_row(*(format_value(value) for value in row.values()))
+def show_metrics(console, path):
+    """Print the metrics: a line each, with its bounds and whether it is within them."""
+    table = Table("metric", "band", "value", "unit", "bar", "ok", "against", box=None, pad_edge=False)
+    for row in pyarrow.parquet.read_table(path).to_pylist():
+        ok = "yes" if row["ok"] else "NO"
+        bar = format_bar(row["low"], row["high"])
+        value = f"{row['value']:.4g}"
+        table.add_row(row["name"], row["band"], value, row["unit"], bar, ok if bar else "", row["basis"])
     console.print()
     console.print(table)
 
 
-def format_value(value):
-    """A cell of such a table."""
-    if isinstance(value, bool):
-        return "yes" if value else "NO"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)
+def format_bar(low, high):
+    """Bounds of a metric as people write them; empty without any."""
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(low):
+        return f"<= {high:g}"
+    return f">= {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
 def show_pictures(console, output_root):

@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -84,13 +85,31 @@ def test_products_are_counted_where_they_are(console, tmp_path):
     assert " 0 " in " ".join(lines["objects"].split())
 
 
+METRICS = {
+    "name": ["seeing", "star_completeness", "false_dia_sources", "coadd_noise_ratio"],
+    "band": ["r", "r", "all", "r"],
+    "value": [0.81234, 0.9, 8.5, 1.0],
+    "unit": ["arcsec", "", "", ""],
+    "low": [-np.inf, 0.95, -np.inf, 0.95],
+    "high": [np.inf, np.inf, 15.0, 1.05],
+    "ok": [True, False, True, True],
+    "basis": ["products", "truth", "truth", "products"],
+}
+
+
 def test_the_metrics_are_printed_with_their_verdict(console, tmp_path):
-    table = pa.table({"metric": ["seeing [arcsec]"], "value": [0.81234], "limit": [None], "ok": [False]})
-    pyarrow.parquet.write_table(table, tmp_path / "metrics.parquet")
+    pyarrow.parquet.write_table(pa.table(METRICS), tmp_path / "metrics.parquet")
 
-    demo.show_table(console, tmp_path / "metrics.parquet")
+    demo.show_metrics(console, tmp_path / "metrics.parquet")
 
-    assert " ".join(printed(console).split()) == "metric value limit ok seeing [arcsec] 0.8123 NO"
+    lines = [" ".join(line.split()) for line in printed(console).splitlines() if line.strip()]
+    assert lines == [
+        "metric band value unit bar ok against",
+        "seeing r 0.8123 arcsec products",
+        "star_completeness r 0.9 >= 0.95 NO truth",
+        "false_dia_sources all 8.5 <= 15 yes truth",
+        "coadd_noise_ratio r 1 0.95 to 1.05 yes products",
+    ]
 
 
 def test_the_pictures_are_listed(console, tmp_path):
@@ -109,9 +128,7 @@ def small_world(console, monkeypatch, tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config/config.yaml").write_text("output_root: out\n")
     (tmp_path / "out/report").mkdir(parents=True)
-    pyarrow.parquet.write_table(
-        pa.table({"metric": ["seeing"], "value": [0.8]}), tmp_path / "out/report/metrics.parquet"
-    )
+    pyarrow.parquet.write_table(pa.table(METRICS), tmp_path / "out/report/metrics.parquet")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["demo.py", "--cores", "1"])
     monkeypatch.setattr(demo, "Console", lambda **_: console)
