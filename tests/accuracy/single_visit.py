@@ -201,14 +201,14 @@ class VisitRun:
             truths={d: truth.filter(pc.equal(truth["detector"], d)) for d in self.detectors},
             summary=read_table(self.path("summary")),
             run=self,
-            area_of_fwhm=_area_function(self.defaults["simulate"], self.camera.pixel_scale),
+            area_of_fwhm=area_function(self.defaults["simulate"], self.camera.pixel_scale),
             read_noise=float(
                 np.mean([a.read_noise for a in self.camera.detectors[self.detectors[0]].amplifiers])
             ),
         )
 
 
-def _area_function(settings, pixel_scale):
+def area_function(settings, pixel_scale):
     """Noise-equivalent area by FWHM, from the profile that the simulator is told to draw."""
     widths = np.linspace(0.3, 2.5, 12)
     areas = []

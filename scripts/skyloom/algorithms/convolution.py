@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import fft
 
 from skyloom.core.wcs import tpv_powers
 
@@ -30,6 +29,8 @@ def convolve_polynomial(image, kernels, order, domain):
     -----
     Exact, one inverse transform a term: no edges of tiles where a kernel would jump (Alard 2000, section 2).
     """
+    from scipy import fft
+
     ny, nx = image.shape
     half = kernels.shape[-1] // 2
     shape = (fft.next_fast_len(ny + half, real=True), fft.next_fast_len(nx + half, real=True))
@@ -65,8 +66,8 @@ def convolve(image, kernel):
 def _kernel_transform(kernel, shape):
     """Transform (shape of rfft2) of a small kernel centred on pixel (0, 0), as two matrix products."""
     offset = np.arange(kernel.shape[0]) - kernel.shape[0] // 2
-    wave_y = np.exp(-2j * np.pi * np.outer(fft.fftfreq(shape[0]), offset)).astype(np.complex64)
-    wave_x = np.exp(-2j * np.pi * np.outer(offset, fft.rfftfreq(shape[1]))).astype(np.complex64)
+    wave_y = np.exp(-2j * np.pi * np.outer(np.fft.fftfreq(shape[0]), offset)).astype(np.complex64)
+    wave_x = np.exp(-2j * np.pi * np.outer(offset, np.fft.rfftfreq(shape[1]))).astype(np.complex64)
     return wave_y @ (kernel.astype(np.complex64) @ wave_x)
 
 
@@ -108,6 +109,8 @@ def convolve_tiles(image, kernels, tile):
     ndarray, shape (ny, nx), float32
         The convolved image.
     """
+    from scipy import fft
+
     ny, nx = image.shape
     rows, columns, size = kernels.shape[:3]
     half = size // 2

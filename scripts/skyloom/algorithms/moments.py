@@ -119,8 +119,8 @@ def star_moments(kernels, x, y, sigma=1.5):
 
     Notes
     -----
-    Sums over pixels are integrals only where the pixels sample the star: at a FWHM of 1.6 pixels the trace of a
-    star half-way between two pixels is a fifth larger than that of one in the middle of a pixel.
+    Sums over pixels are integrals only where the pixels sample the star: at a FWHM of 1.7 pixels the trace of a
+    star between four pixels is a third larger than that of one in the middle of a pixel.
     """
     return kernel_moments(shift_kernels(kernels, x - np.rint(x), y - np.rint(y)), sigma)
 

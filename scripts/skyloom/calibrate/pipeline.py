@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import APERTURE_RADII
-from skyloom.calibrate.aperture_correction import fit_aperture_correction
+from skyloom.calibrate.aperture_correction import fit_aperture_correction, flux_within
 from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, search_region
 from skyloom.calibrate.detection_passes import final_pass, first_pass
 from skyloom.calibrate.flux_scale import (
@@ -136,13 +135,10 @@ def _aperture_correction(columns, shape, settings):
     """Aperture correction from the PSF stars that are bright enough."""
     trace = columns["ixxPSF"] + columns["iyyPSF"]
     wanted = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
-    radius = min(APERTURE_RADII, key=lambda candidate: abs(np.log(candidate / wanted)))
-    name = f"ap{radius:02.0f}Flux"
     bright = columns["psfFlux"] > settings["aperture_correction_signal_to_noise"] * columns["psfFluxErr"]
     used = columns["calib_psf_candidate"] & bright & is_good_star(columns)
     flux = columns["psfFlux"][used]
-    ratio = columns[name][used] / flux
-    ratio_err = columns[f"{name}Err"][used] / flux
+    ratio, ratio_err = (values[used] / flux for values in flux_within(columns, wanted))
     positions = (columns["x"][used], columns["y"][used])
     return fit_aperture_correction(positions, ratio, ratio_err, shape, settings)
 

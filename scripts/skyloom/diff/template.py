@@ -27,7 +27,9 @@ PSF_CELL = 64
 # Side of the tiles whose median variance is judged [pixel]: a star's photon noise does not fill one.
 VARIANCE_TILE = 32
 # What a coadd pixel says of itself and the difference must know; detections there are another matter.
-KEPT_PLANES = mask_planes.bits("NO_DATA", "BAD", "SAT", "INEXACT_PSF", "SENSOR_EDGE", "INJECTED")
+KEPT_PLANES = mask_planes.bits("NO_DATA", "BAD", "SAT", "INTRP", "INEXACT_PSF", "SENSOR_EDGE", "INJECTED")
+# A defect that was filled in from its neighbours: right for the sky, nearly so for the static sources on it.
+FILLED_DEFECT = mask_planes.bits("BAD", "INTRP")
 
 
 class NoTemplateCoverageError(DataError):
@@ -166,10 +168,17 @@ def _merge(pieces, shape):
         image[take] = piece.pixels.image[take]
         power[take] = piece.pixels.variance[take]
         mask[take] = piece.pixels.mask[take]
-    is_saturated = (mask & mask_planes.SAT) != 0
-    mask = (mask & ~mask_planes.SAT) | np.where(is_saturated, mask_planes.SAT_TEMPLATE, np.uint32(0))
     area = float(np.mean([piece.area for piece in pieces])) if pieces else 1.0
-    return MaskedImage(image, mask, power), area
+    return MaskedImage(image, _in_the_differences_terms(mask), power), area
+
+
+def _in_the_differences_terms(mask):
+    """Translate a coadd's mask: SAT is SAT_TEMPLATE, a filled defect INEXACT_PSF, any other interpolation fine."""
+    is_saturated = (mask & mask_planes.SAT) != 0
+    is_filled = (mask & FILLED_DEFECT) == FILLED_DEFECT
+    mask = mask & ~mask_planes.bits("SAT", "INTRP")
+    mask |= np.where(is_saturated, mask_planes.SAT_TEMPLATE, np.uint32(0))
+    return np.where(is_filled, (mask & ~mask_planes.BAD) | mask_planes.INEXACT_PSF, mask).astype(np.uint32)
 
 
 def _high_variance(pixels, factor):

@@ -211,13 +211,15 @@ def _fill_empty(pixels):
 
 
 def _interpolate_small_defects(pixels, settings):
-    """Fill defects of few pixels; large ones and saturated stars stay as they are."""
-    from scipy.ndimage import label
+    """Fill defects of few pixels and narrow ones, like columns; wide ones and saturated stars stay as they are."""
+    from scipy.ndimage import binary_opening, label
 
     is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
     labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
-    is_small = is_bad & (np.bincount(labels.ravel())[labels] <= settings["max_interpolated_area"])
-    return interpolate_pixels(pixels, is_small, settings["interpolation_sigma"])
+    is_small = np.bincount(labels.ravel())[labels] <= settings["max_interpolated_area"]
+    side = settings["max_interpolated_width"] + 1
+    is_wide = binary_opening(is_bad, structure=np.ones((side, side), dtype=bool))
+    return interpolate_pixels(pixels, is_bad & (is_small | ~is_wide), settings["interpolation_sigma"])
 
 
 def _grown_saturation(mask, radius):

@@ -1,7 +1,6 @@
 """Noise of blank sky in an image beside the noise that its variance plane promises."""
 
 import numpy as np
-from scipy import ndimage
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
@@ -51,6 +50,8 @@ def noise_ratio(pixels):
 
 def _objects(scaled, valid):
     """Pixels near something that stands out of the noise after smoothing, whatever the noise's correlation."""
+    from scipy import ndimage
+
     smooth = ndimage.uniform_filter(scaled, SMOOTHING_PIXEL)
     typical = smooth[valid]
     excess = np.abs(smooth - np.median(typical)) > OBJECT_SIGMA * mad_sigma(typical)

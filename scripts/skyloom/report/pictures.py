@@ -3,11 +3,7 @@
 import io
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
-from astropy.visualization import make_lupton_rgb
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 CUTOUT_HALF = 20
 LARGEST_SIDE = 1600
@@ -88,14 +84,16 @@ def colour_picture(planes, noises):
     -----
     The asinh stretch of Lupton et al. (2004).
     """
+    from astropy.visualization import make_lupton_rgb
+
     planes = _crop_to_common(planes)
     step = max(1, int(np.ceil(max(planes[0].shape) / LARGEST_SIDE)))
     scaled = [
         np.nan_to_num(plane[::step, ::step] / noise) for plane, noise in zip(planes, noises, strict=True)
     ]
     rgb = make_lupton_rgb(*scaled, minimum=-1.0, stretch=20.0, Q=COLOUR_SOFTENING)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(rgb.shape[1] / RASTER_DPI, rgb.shape[0] / RASTER_DPI), dpi=RASTER_DPI)
+    with _style():
+        figure = _figure(figsize=(rgb.shape[1] / RASTER_DPI, rgb.shape[0] / RASTER_DPI))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.imshow(rgb)
         axes.set_axis_off()
@@ -124,8 +122,8 @@ def triplet_picture(triplets):
     bytes
         PNG; white is bright, and each row has the grey scale of its difference's noise.
     """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.6, 2.25 * len(triplets)), dpi=RASTER_DPI, layout="constrained")
+    with _style():
+        figure = _figure(figsize=(6.6, 2.25 * len(triplets)), layout="constrained")
         grid = figure.subplots(len(triplets), 3, squeeze=False)
         for row, triplet in zip(grid, triplets, strict=True):
             for axes, name in zip(row, ("science", "template", "difference"), strict=True):
@@ -155,8 +153,8 @@ def residual_picture(x, y, residual_x, residual_y, basis):
     bytes
         PNG: an arrow for the median of the stars in each cell, and the two histograms.
     """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 5), dpi=RASTER_DPI, layout="constrained")
+    with _style():
+        figure = _figure(figsize=(10, 5), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         cells = _cell_medians(x, y, residual_x, residual_y)
         typical = max(float(np.median(np.hypot(cells[2], cells[3]))), 1e-3)
@@ -200,14 +198,30 @@ def empty_picture(message):
     bytes
         PNG.
     """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6, 1), dpi=RASTER_DPI)
+    with _style():
+        figure = _figure(figsize=(6, 1))
         figure.text(0.5, 0.5, message, ha="center", va="center")
         return _png(figure)
 
 
+def _style():
+    """Context in which Matplotlib draws in the report's style."""
+    import matplotlib as mpl
+
+    return mpl.rc_context(STYLE)
+
+
+def _figure(**options):
+    """Figure at the report's resolution."""
+    from matplotlib.figure import Figure
+
+    return Figure(dpi=RASTER_DPI, **options)
+
+
 def _png(figure):
     """Bytes of a figure, the same for the same figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     FigureCanvasAgg(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata=NO_METADATA)

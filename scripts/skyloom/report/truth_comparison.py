@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.tables import column
@@ -66,6 +65,8 @@ def nearest(from_x, from_y, to_x, to_y, radius):
     ndarray, shape (n,), int64
         Index of the candidate; -1 without one within the radius.
     """
+    from scipy.spatial import cKDTree
+
     if len(to_x) == 0 or len(from_x) == 0:
         return np.full(len(from_x), -1, dtype=np.int64)
     distance, index = cKDTree(np.column_stack([to_x, to_y])).query(np.column_stack([from_x, from_y]))

@@ -278,10 +278,13 @@ def cell_transients(cell, galaxies, window, simulation):
 
 
 def _move_into_hosts_in_place(transients, is_hosted, galaxies, band, rng):
-    """Put hosted transients within the half-light radius of galaxies of the brightest third in `band`."""
+    """Put hosted transients within the half-light radius of galaxies of the brightest third in `band`.
+
+    A galaxy has one, unless there are more transients than galaxies: two at once are all but unheard of.
+    """
     n = np.count_nonzero(is_hosted)
     order = np.argsort(-galaxies[flux_name(band)], kind="stable")
-    chosen = order[rng.integers(0, max(1, order.size // 3), n)]
+    chosen = np.resize(order[rng.permutation(max(1, order.size // 3, min(n, order.size)))], n)
     radius = galaxies["half_light_radius"][chosen] * np.sqrt(rng.uniform(0, 1, n)) / 3600
     angle = rng.uniform(0, 2 * np.pi, n)
     dec = galaxies["dec"][chosen] + radius * np.sin(angle)

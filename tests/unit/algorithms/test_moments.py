@@ -1,9 +1,11 @@
 """Tests of skyloom.algorithms.moments."""
 
+import math
+
 import numpy as np
 import pytest
 
-from skyloom.algorithms.moments import adaptive_moments, compile_kernels, kernel_moments
+from skyloom.algorithms.moments import adaptive_moments, compile_kernels, kernel_moments, star_moments
 
 
 def gaussian(shape, x, y, ixx, iyy, ixy):
@@ -35,6 +37,28 @@ def test_moments_of_psf_images_are_centred_on_their_middle_pixel():
     assert moments.x == pytest.approx([0.0, 0.2], abs=2e-3)
     assert moments.ixx == pytest.approx([2.5, 4.0], rel=2e-3)
     assert moments.ixy == pytest.approx([0, -0.5], abs=2e-3)
+
+
+def integrated(shape, x, y, sigma):
+    """Star of a Gaussian profile, integrated over each pixel."""
+    parts = []
+    for size, centre in ((shape[0], y), (shape[1], x)):
+        edges = (np.arange(size + 1) - 0.5 - centre) / (np.sqrt(2) * sigma)
+        parts.append(np.diff([math.erf(edge) for edge in edges]) / 2)
+    return np.outer(*parts).astype(np.float32)
+
+
+@pytest.mark.parametrize(("sigma", "tolerance"), [(0.55, 0.08), (0.75, 0.03), (1.2, 0.01)])
+def test_a_star_is_compared_with_the_psf_at_its_place_within_the_pixel(sigma, tolerance):
+    kernel = integrated((25, 25), 12, 12, sigma)
+    x, y = np.array([12.0, 12.5, 12.3, 11.6]), np.array([12.0, 12.5, 12.0, 12.2])
+    stars = [integrated((25, 25), *place, sigma) for place in zip(x, y, strict=True)]
+
+    expected = star_moments(np.repeat(kernel[None], 4, axis=0), x, y)
+
+    for star, trace in zip(stars, expected.ixx + expected.iyy, strict=True):
+        shown = adaptive_moments(star, [12.0], [12.0], sigma)
+        assert shown.ixx + shown.iyy == pytest.approx([trace], rel=tolerance)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -22,7 +22,7 @@ from skyloom.core import mask_planes
 from skyloom.core.ids import source_ids
 from skyloom.core.images import Background, ExposureInfo, MaskedImage
 from skyloom.core.photo_calib import constant_field
-from skyloom.core.psf import PixelPsf
+from skyloom.core.psf import PixelPsf, gaussian_kernel
 from skyloom.core.schemas import SOURCE
 from skyloom.core.tables import column
 from skyloom.core.wcs import Wcs
@@ -66,6 +66,24 @@ def test_fluxes_positions_and_classes_of_stars_and_a_galaxy(measured):
     assert np.isnan(columns["ap50Flux"][0])
     assert columns["ap50Flux_flag"][0]
     assert is_good_star(columns).tolist() == [True, True, False, False]
+
+
+def test_a_bright_star_hardly_wider_than_a_pixel_is_a_star_wherever_it_lies_in_its_pixel(stars, settings):
+    rng = np.random.default_rng(2)
+    profile = gaussian_kernel(1.75 / 2.3548, 25)
+    x, y = np.array([40.0, 80.5, 120.0, 150.25]), np.array([40.0, 80.5, 120.5, 150.25])
+    rows, columns = np.mgrid[:200, :200]
+    light = sum(
+        1e5 * profile.max() * np.exp(-0.5 * ((columns - a) ** 2 + (rows - b) ** 2) / (1.75 / 2.3548) ** 2)
+        for a, b in zip(x, y, strict=True)
+    )
+    pixels = stars.without_sky(stars.observed(light, rng))
+    psf = PixelPsf(profile[None].astype(np.float32), 0, (0, 199, 0, 199))
+
+    measured = measure_sources(pixels, psf, detections_at(x, y, [0, 1, 2, 3]), settings["measurement"])
+
+    assert measured["extendedness"].tolist() == [0, 0, 0, 0]
+    assert is_good_star(measured).all()
 
 
 def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):

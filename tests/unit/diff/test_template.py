@@ -114,6 +114,23 @@ def test_saturation_becomes_a_plane_of_the_template_and_other_planes_are_wiped(m
     assert not found & mask_planes.bits("SAT", "DETECTED", "CLIPPED")
 
 
+def test_a_filled_defect_of_the_coadd_makes_the_psf_inexact_and_an_unfilled_one_stays_bad(make_scene, settings):
+    scene = make_scene(7, size=200)
+    mask = scene.coadd.pixels.mask.copy()
+    mask[:, 120] = mask_planes.bits("BAD", "INTRP")
+    mask[:, 160] = mask_planes.BAD
+    mask[:, 200] = mask_planes.INTRP
+    coadd = replace(scene.coadd, pixels=replace(scene.coadd.pixels, mask=mask))
+
+    pixels = build_template([coadd], scene.science, settings).pixels
+
+    is_bad, is_inexact = (pixels.is_masked(mask_planes.bits(name)) for name in ("BAD", "INEXACT_PSF"))
+    for marked in (is_bad, is_inexact):
+        assert 0.02 < marked.mean() < 0.05
+    assert not (is_bad & is_inexact).any()
+    assert not pixels.is_masked(mask_planes.bits("INTRP")).any()
+
+
 def test_a_noisy_part_of_the_coadd_is_marked(make_scene, settings):
     scene = make_scene(8, size=200)
     variance = scene.coadd.pixels.variance.copy()

@@ -77,5 +77,6 @@ def settings():
         "min_good_fraction": 0.3,
         "interpolate_defects": True,
         "max_interpolated_area": 25,
+        "max_interpolated_width": 2,
         "interpolation_sigma": 1.3,
     }

@@ -157,6 +157,22 @@ def test_small_defects_are_filled_in_and_large_ones_only_masked(readout, calibs,
     assert not remove_instrument_signature(raw, calibs, INFO, settings).pixels.mask.any()
 
 
+def test_a_bad_column_is_filled_in_whatever_its_length_up_to_its_width(readout, calibs, settings):
+    mask = np.zeros(SHAPE, np.uint32)
+    mask[:, 50:52] = mask_planes.BAD
+    mask[:, 100:103] = mask_planes.BAD
+    calibs = replace(calibs, defects=replace(calibs.defects, mask=mask))
+
+    raw = exposed(readout, 500.0, np.random.default_rng(13))
+    pixels = remove_instrument_signature(raw, calibs, INFO, settings).pixels
+
+    assert (pixels.mask[:, 50:52] == mask_planes.bits("BAD", "INTRP")).all()
+    assert (pixels.mask[:, 100:103] == mask_planes.BAD).all()
+    settings["max_interpolated_width"] = 3
+    pixels = remove_instrument_signature(raw, calibs, INFO, settings).pixels
+    assert (pixels.mask[:, 100:103] == mask_planes.bits("BAD", "INTRP")).all()
+
+
 def test_pixels_without_a_number_are_finite_no_data_and_weigh_nothing(readout, calibs, settings):
     raw = exposed(readout, 500.0, np.random.default_rng(11))
     raw.planes["D"][10:40, 20:50] = np.nan

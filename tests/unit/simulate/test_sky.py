@@ -100,6 +100,7 @@ def test_half_of_the_transients_lie_in_galaxies_and_the_rest_anywhere(simulation
     place = {identifier: k for k, identifier in enumerate(objects["id"])}
     host = select(objects, [place[identifier] for identifier in transients["host_id"][hosted]])
     assert set(host["kind"]) == {GALAXY}
+    assert len(set(host["id"])) == host["id"].size
     distance = np.hypot(
         (transients["ra"][hosted] - host["ra"]) * np.cos(np.radians(host["dec"])),
         transients["dec"][hosted] - host["dec"],

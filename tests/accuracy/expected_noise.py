@@ -1,0 +1,185 @@
+"""Noise of blank sky in differences and coadds beside what photons and read noise of the truth propagate to."""
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from skyloom.algorithms.robust import mad_sigma
+from skyloom.core import mask_planes
+from skyloom.io.exposures import read_difference, read_exposure
+
+# Pixels whose value is no light of the sky.
+NOT_SKY = mask_planes.bits("BAD", "SAT", "CR", "INTRP", "NO_DATA", "EDGE", "SAT_TEMPLATE", "CLIPPED")
+CELL = 64
+LEAST_OBJECTS = 2
+BLANK_RADIUS_PIXEL = 9.0
+LARGEST_RADIUS_PIXEL = 90.0
+# Wings of a star grow slowly with its flux: a Moffat profile of exponent 3.5 falls with r^-7, a galaxy faster.
+WING_EXPONENT = 0.2
+N_PHASE = 200
+
+
+def blank_pixels(shape, x, y, relative_flux):
+    """Pixels away from every true object.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape (ny, nx).
+    x, y : ndarray, shape (n,)
+        True objects [pixel].
+    relative_flux : ndarray, shape (n,)
+        Their flux over the noise of a pixel.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), bool
+        True where no object is near; the wider the brighter it is.
+    """
+    blank = np.ones(shape, dtype=bool)
+    grow = np.maximum(relative_flux / 30, 1.0) ** WING_EXPONENT
+    radii = np.minimum(BLANK_RADIUS_PIXEL * grow, LARGEST_RADIUS_PIXEL)
+    for px, py, radius in zip(x, y, radii, strict=True):
+        x0, x1 = (int(np.clip(px + s * radius, 0, shape[1])) for s in (-1, 1))
+        y0, y1 = (int(np.clip(py + s * radius, 0, shape[0])) for s in (-1, 1))
+        rows, columns = np.ogrid[y0 : y1 + 1, x0 : x1 + 1]
+        blank[y0 : y1 + 1, x0 : x1 + 1] &= (np.hypot(columns - px, rows - py) > radius)[
+            : shape[0] - y0, : shape[1] - x0
+        ]
+    return blank
+
+
+def scaled_by_cells(pixels, blank, points, power):
+    """Blank pixels over their expected noise, from cells whose objects were all seen by the same exposures.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Image [nJy].
+    blank : ndarray, shape (ny, nx), bool
+        Pixels without objects.
+    points : tuple of ndarray, shape (n,)
+        x and y of the objects [pixel].
+    power : list of (float, frozenset)
+        Expected pixel variance at each object [nJy^2] and what it was made of.
+
+    Returns
+    -------
+    expected, stated : ndarray, shape (m,)
+        Image over the root of the expected variance, and over the root of the variance plane.
+    """
+    good = blank & ~pixels.is_masked(NOT_SKY) & (pixels.variance > 0)
+    cell_x, cell_y = (np.floor(p / CELL).astype(int) for p in points)
+    expected, stated = [], []
+    for row in range(pixels.shape[0] // CELL):
+        for col in range(pixels.shape[1] // CELL):
+            inside = np.flatnonzero((cell_x == col) & (cell_y == row))
+            if len(inside) < LEAST_OBJECTS or len({power[i][1] for i in inside}) > 1:
+                continue
+            window = np.s_[row * CELL : (row + 1) * CELL, col * CELL : (col + 1) * CELL]
+            values = pixels.image[window][good[window]]
+            expected.append(values / np.sqrt(np.median([power[i][0] for i in inside])))
+            stated.append(values / np.sqrt(pixels.variance[window][good[window]]))
+    return np.concatenate(expected), np.concatenate(stated)
+
+
+def difference_noise(survey, visit, detector):
+    """Noise of a difference over the expected one and over the stated one.
+
+    Parameters
+    ----------
+    survey : PartSurvey
+        The survey.
+    visit, detector : int
+        The difference.
+
+    Returns
+    -------
+    expected, stated : float
+        1 when the noise is what photons and read noise propagate to, and what the variance plane says.
+
+    Notes
+    -----
+    A white difference has the science image's power plus the template's: its noise at frequency zero, where neither
+    matching nor whitening changes anything.
+    """
+    pixels = read_difference(survey.product("diff", visit=visit, detector=detector)).exposure.pixels
+    rows = survey.truth(visit, detector)
+    template = survey.static_power(survey.visits_of(survey.visits[visit]["band"], "template"))
+    blank = blank_pixels(pixels.shape, rows["x"], rows["y"], rows["flux"] / np.sqrt(rows["variance"]))
+    known = [i for i, key in enumerate(rows["id"].tolist()) if key in template]
+    power = [(rows["variance"][i] + template[rows["id"][i]][0], template[rows["id"][i]][1]) for i in known]
+    ratios = scaled_by_cells(pixels, blank, (rows["x"][known], rows["y"][known]), power)
+    return tuple(float(mad_sigma(ratio)) for ratio in ratios)
+
+
+def lanczos_variance():
+    """Pixel variance over noise power after a Lanczos-3 interpolation, the mean over all sub-pixel phases (float)."""
+    phase = (np.arange(N_PHASE) + 0.5) / N_PHASE
+    offset = phase[:, None] - np.arange(-2, 4)
+    weights = np.sinc(offset) * np.sinc(offset / 3)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return float(np.mean(np.sum(weights**2, axis=1)) ** 2)
+
+
+def coadd_noise(survey, band, tract, patch):
+    """Noise of a deep coadd over the expected one and over the stated one.
+
+    Parameters
+    ----------
+    survey : PartSurvey
+        The survey.
+    band, tract, patch : str, int, str
+        The coadd.
+
+    Returns
+    -------
+    expected, stated : float
+        1 when the noise is what photons and read noise propagate to, and what the variance plane says.
+    """
+    path = survey.product("coadd", kind="deep", band=band, tract=tract, patch=patch)
+    pixels = read_exposure(path).pixels
+    x, y, flux, power, _ = objects_on_coadd(survey, band, path)
+    noise = np.sqrt([p[0] for p in power])
+    blank = blank_pixels(pixels.shape, x, y, flux / noise)
+    factor = lanczos_variance()
+    power = [(p * factor, holders) for p, holders in power]
+    return tuple(float(mad_sigma(ratio)) for ratio in scaled_by_cells(pixels, blank, (x, y), power))
+
+
+def objects_on_coadd(survey, band, path):
+    """True static objects on the pixels of a coadd, placed by Astropy's WCS.
+
+    Parameters
+    ----------
+    survey : PartSurvey
+        The survey.
+    band : str
+        Band.
+    path : Path
+        The coadd.
+
+    Returns
+    -------
+    x, y, flux : ndarray, shape (n,)
+        Positions [pixel] and fluxes [nJy].
+    power : list of (float, frozenset)
+        Noise power of the best mean at each [nJy^2] and its exposures.
+    keys : list of int
+        Their identifiers.
+    """
+    visits = survey.visits_of(band)
+    power, places = survey.static_power(visits), {}
+    for visit in visits:
+        for detector in survey.camera.detectors:
+            rows = survey.truth(visit, detector)
+            names = ("id", "ra", "dec", "flux")
+            places |= {key: place for key, *place in zip(*(rows[n].tolist() for n in names), strict=True)}
+    header = fits.getheader(path, "IMAGE")
+    keys = list(power)
+    ra, dec, flux = np.array([places[key] for key in keys]).T
+    x, y = WCS(header).all_world2pix(ra, dec, 0)
+    on = (x > 0) & (y > 0) & (x < header["NAXIS1"] - 1)
+    on &= y < header["NAXIS2"] - 1
+    keys = [key for key, inside in zip(keys, on, strict=True) if inside]
+    return x[on], y[on], flux[on], [power[key] for key in keys], keys
