@@ -114,7 +114,9 @@ def test_saturation_becomes_a_plane_of_the_template_and_other_planes_are_wiped(m
     assert not found & mask_planes.bits("SAT", "DETECTED", "CLIPPED")
 
 
-def test_a_filled_defect_of_the_coadd_makes_the_psf_inexact_and_an_unfilled_one_stays_bad(make_scene, settings):
+def test_a_filled_defect_of_the_coadd_makes_the_psf_inexact_and_an_unfilled_one_stays_bad(
+    make_scene, settings
+):
     scene = make_scene(7, size=200)
     mask = scene.coadd.pixels.mask.copy()
     mask[:, 120] = mask_planes.bits("BAD", "INTRP")
