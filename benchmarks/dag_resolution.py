@@ -159,7 +159,7 @@ def resolve(folder, survey):
 
 
 def main():
-    """Resolve once and print value and bar."""
+    """Resolve once and print value and bar; 1 when one is over its bar."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visits", type=int, default=86, help="visits of 36 detectors")
     arguments = parser.parse_args()
@@ -167,13 +167,15 @@ def main():
         folder = Path(name)
         n_job, cpu_s, memory_mb = resolve(folder, write_survey(folder, arguments.visits))
     sys.stdout.write(f"jobs {n_job}\n")
+    n_over = 0
     for label, value, bar, unit in (
         ("CPU", cpu_s, CPU_BAR_S, "s"),
         ("memory", memory_mb, MEMORY_BAR_MB, "MB"),
     ):
+        n_over += value > bar
         verdict = "pass" if value <= bar else "FAIL"
         sys.stdout.write(f"{label:<8} {value:8.1f} {unit:<3} bar {bar:6.0f} {unit:<3} {verdict}\n")
-    return 0
+    return int(n_over > 0)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ def main(job):
     template = build_template(coadds, science, job.params.settings["diff"])
     difference = subtract(science, template, job.params.settings["diff"])
     sources = detect_dia_sources(difference, science, job.params.settings["dia"])
-    in_template = any(science.info.visit in column(coadd.inputs, "visit") for coadd in coadds)
+    used = [column(coadd.inputs, "visit")[column(coadd.inputs, "used")] for coadd in coadds]
+    in_template = any(science.info.visit in visits for visits in used)
     cards = {"INTEMPL": (in_template, "this visit is part of its own template")}
     write_difference(job.output.difference, difference, job.provenance, cards)
     write_table(job.output.dia_source, sources, job.provenance)

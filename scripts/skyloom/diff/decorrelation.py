@@ -1,33 +1,9 @@
 """Whitening of a difference, tile by tile, and the PSF that it leaves."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from skyloom.algorithms.convolution import convolve_tiles, tile_centres
 from skyloom.core.psf import CellPsf
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseModel:
-    """White-equivalent noise of the two images of a pair and how correlated each is.
-
-    Attributes
-    ----------
-    target_power, reference_power : ndarray, shape (ny, nx), float32
-        Noise power at zero frequency of each pixel [nJy^2]; NaN without data.
-    target_correlation, reference_correlation : float
-        Noise power at zero frequency over the pixel variance.
-    n_target_resampling, n_reference_resampling : int
-        Number of interpolations that each image went through.
-    """
-
-    target_power: np.ndarray
-    reference_power: np.ndarray
-    target_correlation: float
-    reference_correlation: float
-    n_target_resampling: int
-    n_reference_resampling: int
 
 
 def decorrelation_kernels(matching, powers, shapes, half, floor):

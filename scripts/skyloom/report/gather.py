@@ -204,6 +204,8 @@ def _repeatability(run):
     if not rows:
         return SourcesPart([], *(np.empty(0) for _ in range(4)), basis="the mean position")
     ra, dec, x, y = np.concatenate(rows, axis=1)
+    if ra.size == 0:
+        return SourcesPart([], x, y, ra, dec, basis="the mean position")
     cosine = np.cos(np.radians(np.median(dec)))
     plane_x, plane_y = (ra - ra[0] + 180) % 360 * cosine, dec
     seed = rows[int(np.argmax([r.shape[1] for r in rows]))]

@@ -70,7 +70,7 @@ DEFINITIONS = {
         0.98,
         np.inf,
         "truth",
-        "Fraction of the sources of S/N above 10 that are a true star, galaxy or transient.",
+        "Fraction of the sources of S/N above 10 whose light is that of true objects.",
     ),
     "astrometric_residual_ra": Definition(
         "mas",

@@ -8,6 +8,7 @@ from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.tables import column
 
 MATCH_RADIUS_PIXEL = 3.0
+LEAST_FLUX_PART = 0.3
 EDGE_PIXEL = 10.0
 FOUND_SNR = 10.0
 ASTROMETRY_SNR = 50.0
@@ -98,7 +99,7 @@ def compare_sources(src, truth, shape):
     of_source = nearest(true["x"][is_star], true["y"][is_star], x, y, MATCH_RADIUS_PIXEL)
 
     good = (flux > FOUND_SNR * error) & _inside(x, y, shape)
-    of_truth = nearest(x[good], y[good], true["x"], true["y"], MATCH_RADIUS_PIXEL)
+    is_true = _has_light(x[good], y[good], flux[good], true)
 
     star = np.flatnonzero(is_star)[of_source >= 0]
     source = of_source[of_source >= 0]
@@ -111,7 +112,7 @@ def compare_sources(src, truth, shape):
         n_star=int(is_star.sum()),
         n_star_found=int(np.sum(of_source >= 0)),
         n_source=int(good.sum()),
-        n_source_true=int(np.sum(of_truth >= 0)),
+        n_source_true=int(is_true.sum()),
         residual_ra=offset_ra * np.cos(np.radians(true["dec"][star])) * MAS_PER_DEGREE,
         residual_dec=(column(src, "dec")[source] - true["dec"][star]) * MAS_PER_DEGREE,
         x=x[source],
@@ -119,6 +120,19 @@ def compare_sources(src, truth, shape):
         flux_ratio=flux[source] / true["flux"][star],
         is_bright=true["flux"][star] > PHOTOMETRY_SNR * noise,
     )
+
+
+def _has_light(x, y, flux, true):
+    """Whether true objects near each source hold a fair part of its flux: a faint one beside it proves nothing."""
+    from scipy.spatial import cKDTree
+
+    if len(true["x"]) == 0:
+        return np.zeros(len(x), dtype=bool)
+    near = cKDTree(np.column_stack([true["x"], true["y"]])).query_ball_point(
+        np.column_stack([x, y]), MATCH_RADIUS_PIXEL
+    )
+    light = np.array([true["flux"][members].sum() for members in near], dtype=np.float64)
+    return light > LEAST_FLUX_PART * flux
 
 
 def faint_flux_error(flux, error):
