@@ -87,7 +87,9 @@ def test_shell_scripts_are_executable_and_parse(name):
 
 
 def test_every_command_of_the_makefile_is_listed_with_what_it_does():
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
 
     assert {line.split()[1] for line in listed.splitlines()} == set(phony)

@@ -32,10 +32,10 @@ class Snakemake:
         return [sys.executable, "-m", "snakemake", "-s", str(self.home / "Snakefile"), *arguments, *given]
 
     def environment(self):
-        """Return the environment of a user's shell (dict): no library path, no cores."""
-        return {
-            name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SKYLOOM_HEAD")
-        }
+        """Return the environment of a user's shell (dict); a copied project comes before the installed one."""
+        dropped = ("PYTHONPATH", "SKYLOOM_HEAD")
+        kept = {name: value for name, value in os.environ.items() if name not in dropped}
+        return kept if self.home == HOME else kept | {"PYTHONPATH": str(self.home / "scripts")}
 
     def start(self, *arguments, **options):
         """Start a run in a process group of its own (Popen)."""

@@ -7,8 +7,6 @@ head process in half an hour, a quarter of what the jobs themselves took.
 
 import threading
 
-from snakemake.scheduling.job_scheduler import JobScheduler
-
 
 def keep_one_timer():
     """Make Snakemake's scheduler arm a timer only when none is pending.
@@ -18,6 +16,8 @@ def keep_one_timer():
     AttributeError
         If this Snakemake's scheduler has no such method: then look whether the fault is still there.
     """
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
     original = JobScheduler._schedule_reevalutation
     if getattr(original, "keeps_one_timer", False):
         return
