@@ -29,7 +29,7 @@ rule combine_bias:
 rule combine_dark:
     input:
         frames=targets.calib_frames_of("dark"),
-        bias=targets.epoch_calib("bias"),
+        bias=targets.epoch_calib("bias", of="dark"),
         kernels=ancient(path("kernels")),
     output:
         dark=calib_path("dark"),
@@ -58,8 +58,8 @@ rule combine_dark:
 rule combine_flat:
     input:
         frames=targets.calib_frames_of("flat"),
-        bias=targets.epoch_calib("bias"),
-        dark=targets.epoch_calib("dark"),
+        bias=targets.epoch_calib("bias", of="flat"),
+        dark=targets.epoch_calib("dark", of="flat"),
         kernels=ancient(path("kernels")),
     output:
         flat=calib_path("flat", band="{band}"),

@@ -1,5 +1,6 @@
 """A camera as its YAML file describes it: detectors on the focal plane, amplifiers on the detectors."""
 
+import difflib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,9 @@ SECTION_KEYS = (
     "parallel_overscan_section",
     "detector_section",
 )
+CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "amplifier_sets", "detectors")
+DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
+RAW_FORMATS = ("single", "extensions")
 
 
 class CameraFileError(ConfigError):
@@ -157,74 +161,174 @@ def camera_from_dict(description):
     Raises
     ------
     CameraFileError
-        For a missing key, or sections that do not fit together.
+        For a missing, unknown or unusable key, or sections that do not fit together.
     """
-    name = str(description.get("name", "?"))
-    missing = [key for key in ("name", "pixel_scale", "bands", "raw", "detectors") if key not in description]
-    if missing:
-        raise CameraFileError(name, f"keys {', '.join(missing)} are missing")
-    sets = description.get("amplifier_sets", {})
-    detectors = {}
-    for number, entry in description["detectors"].items():
-        detectors[int(number)] = _detector(name, int(number), entry, sets)
-    raw = RawLayout(description["raw"]["format"], dict(description["raw"].get("header", {})))
-    if raw.format not in ("single", "extensions"):
-        raise CameraFileError(name, f"raw.format is {raw.format}, needs single or extensions")
-    parity = int(description.get("parity", 1))
+    name = str(description.get("name", "?")) if isinstance(description, dict) else "?"
+    _check_keys(name, "", description, ("name", "pixel_scale", "bands", "raw", "detectors"), CAMERA_KEYS)
+    raw = _raw_layout(name, description["raw"])
+    parity = description.get("parity", 1)
     if parity not in (1, -1):
         raise CameraFileError(name, f"parity is {parity}, needs 1 or -1")
-    bands = tuple(description["bands"])
-    return Camera(name, float(description["pixel_scale"]), parity, bands, detectors, raw)
+    bands = description["bands"]
+    if not isinstance(bands, (list, tuple)) or not bands:
+        raise CameraFileError(name, f"bands is {bands!r}, needs a list of bands")
+    sets = description.get("amplifier_sets") or {}
+    _check_mapping(name, "amplifier_sets", sets)
+    _check_mapping(name, "detectors", description["detectors"])
+    detectors = {}
+    for number, entry in description["detectors"].items():
+        if not isinstance(number, int) or number < 0:
+            raise CameraFileError(name, f"detectors has {number!r}, needs numbers from 0 as keys")
+        detectors[number] = _detector(name, number, entry, sets)
+    pixel_scale = _number(name, "pixel_scale", description["pixel_scale"])
+    if not pixel_scale > 0:
+        raise CameraFileError(name, f"pixel_scale is {pixel_scale}, needs a scale [arcsec/pixel] above 0")
+    return Camera(name, pixel_scale, int(parity), tuple(str(b) for b in bands), detectors, raw)
+
+
+def _check_mapping(camera, where, value):
+    """Raise unless a part of the file has keys."""
+    if not isinstance(value, dict):
+        raise CameraFileError(camera, f"{where or 'the file'} is {value!r}, needs keys with values")
+
+
+def _check_keys(camera, where, entry, needed, allowed):
+    """Raise unless a part of the file has the keys that it needs and no unknown one."""
+    _check_mapping(camera, where, entry)
+    prefix = f"{where}: " if where else ""
+    for key in entry:
+        if key not in allowed:
+            close = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.5)
+            nearest = f"; nearest: {close[0]}" if close else ""
+            raise CameraFileError(
+                camera, f"{prefix}unknown key {key!r}; allowed: {', '.join(allowed)}{nearest}"
+            )
+    missing = [key for key in needed if entry.get(key) is None]
+    if missing:
+        raise CameraFileError(camera, f"{prefix}keys {', '.join(missing)} are missing")
+
+
+def _number(camera, where, value):
+    """Finite number (float) of a key."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number):
+        raise CameraFileError(camera, f"{where} is {value!r}, needs a number")
+    return number
+
+
+def _numbers(camera, where, value, form):
+    """Numbers (tuple of float) of a list that has the length of `form`."""
+    if not isinstance(value, (list, tuple)) or len(value) != len(form):
+        raise CameraFileError(camera, f"{where} is {value!r}, needs [{', '.join(form)}]")
+    return tuple(_number(camera, where, number) for number in value)
+
+
+def _integers(camera, where, value, form):
+    """Whole numbers from 0 (tuple of int) of a list that has the length of `form`."""
+    numbers = _numbers(camera, where, value, form)
+    if any(number != int(number) or number < 0 for number in numbers):
+        raise CameraFileError(camera, f"{where} is {value!r}, needs whole numbers from 0")
+    return tuple(int(number) for number in numbers)
+
+
+def _raw_layout(camera, entry):
+    """Form of the raw files from the section raw."""
+    _check_keys(camera, "raw", entry, ("format",), ("format", "header"))
+    if entry["format"] not in RAW_FORMATS:
+        raise CameraFileError(camera, f"raw.format is {entry['format']}, needs {' or '.join(RAW_FORMATS)}")
+    header = entry.get("header") or {}
+    _check_mapping(camera, "raw.header", header)
+    return RawLayout(entry["format"], dict(header))
 
 
 def _detector(camera, number, entry, sets):
     """One detector from its entry; `amplifiers` is a list or the name of a set."""
+    where = f"detector {number}"
+    _check_keys(camera, where, entry, ("shape", "amplifiers"), DETECTOR_KEYS)
     amplifiers = entry["amplifiers"]
     if isinstance(amplifiers, str):
         if amplifiers not in sets:
-            raise CameraFileError(camera, f"detector {number}: no amplifier set is called {amplifiers}")
+            known = ", ".join(str(name) for name in sets) or "none"
+            raise CameraFileError(
+                camera, f"{where}: no amplifier set is called {amplifiers}; amplifier_sets has {known}"
+            )
         amplifiers = sets[amplifiers]
-    shape = tuple(int(n) for n in entry["shape"])
+    if not isinstance(amplifiers, (list, tuple)):
+        raise CameraFileError(camera, f"{where}: amplifiers is {amplifiers!r}, needs a list or a set's name")
+    shape = _integers(camera, f"{where}: shape", entry["shape"], ("ny", "nx"))
     built = tuple(_amplifier(camera, number, amplifier) for amplifier in amplifiers)
+    for amplifier in built:
+        _check_sections(camera, f"{where}: amplifier {amplifier.name}", shape, amplifier)
     _check_tiling(camera, number, shape, built)
-    centre = tuple(float(c) for c in entry.get("centre", (0.0, 0.0)))
-    orientation = float(entry.get("orientation", 0.0))
+    centre = _numbers(camera, f"{where}: centre", entry.get("centre", (0.0, 0.0)), ("fx", "fy"))
+    orientation = _number(camera, f"{where}: orientation", entry.get("orientation", 0.0))
     return Detector(number, str(entry.get("name", number)), shape, centre, orientation, built)
 
 
 def _amplifier(camera, number, entry):
     """One amplifier from its entry, its sections as tuples."""
-    known = set(Amplifier.__dataclass_fields__)
-    unknown = set(entry) - known
-    if unknown:
-        allowed = ", ".join(sorted(known))
-        raise CameraFileError(
-            camera, f"detector {number}: unknown amplifier keys {sorted(unknown)}; allowed: {allowed}"
-        )
+    needed = ("name", "extension", "data_section", "detector_section")
+    name = entry.get("name", "?") if isinstance(entry, dict) else "?"
+    where = f"detector {number}: amplifier {name}"
+    _check_keys(camera, where, entry, needed, tuple(Amplifier.__dataclass_fields__))
     values = dict(entry)
     for key in SECTION_KEYS:
         if values.get(key) is not None:
-            values[key] = tuple(int(v) for v in values[key])
+            values[key] = _integers(camera, f"{where}: {key}", values[key], ("x0", "x1", "y0", "y1"))
+            x0, x1, y0, y1 = values[key]
+            if x1 <= x0 or y1 <= y0:
+                raise CameraFileError(
+                    camera, f"{where}: {key} is {list(values[key])}, needs x0 < x1, y0 < y1"
+                )
+    for key in ("gain", "read_noise", "saturation"):
+        if key in values:
+            values[key] = _number(camera, f"{where}: {key}", values[key])
     values["name"] = str(values["name"])
     return Amplifier(**values)
 
 
+def _check_sections(camera, where, shape, amplifier):
+    """Raise unless an amplifier's sections fit each other and the detector."""
+    x0, x1, y0, y1 = amplifier.detector_section
+    a0, a1, b0, b1 = data = amplifier.data_section
+    if (x1 - x0, y1 - y0) != (a1 - a0, b1 - b0):
+        raise CameraFileError(camera, f"{where}: data and detector_section differ in size")
+    if x1 > shape[1] or y1 > shape[0]:
+        raise CameraFileError(
+            camera, f"{where}: detector_section {[x0, x1, y0, y1]} leaves the detector of shape {list(shape)}"
+        )
+    serial, parallel = amplifier.overscan_section, amplifier.parallel_overscan_section
+    if serial is not None and (serial[2] > b0 or serial[3] < b1):
+        raise CameraFileError(
+            camera,
+            f"{where}: overscan_section {list(serial)} must cover the rows of data_section {list(data)}",
+        )
+    if parallel is not None and (parallel[0] > a0 or parallel[1] < a1):
+        found = f"parallel_overscan_section {list(parallel)}"
+        raise CameraFileError(camera, f"{where}: {found} must cover the columns of data_section {list(data)}")
+    for key in ("overscan_section", "prescan_section", "parallel_overscan_section"):
+        other = getattr(amplifier, key)
+        if (
+            other is not None
+            and min(a1, other[1]) > max(a0, other[0])
+            and min(b1, other[3]) > max(b0, other[2])
+        ):
+            raise CameraFileError(camera, f"{where}: {key} {list(other)} overlaps data_section {list(data)}")
+
+
 def _check_tiling(camera, number, shape, amplifiers):
-    """Raise unless the detector sections tile the detector and match the data sections."""
+    """Raise unless the detector sections tile the detector."""
     count = np.zeros(shape, dtype=np.int16)
     for amplifier in amplifiers:
         x0, x1, y0, y1 = amplifier.detector_section
-        a0, a1, b0, b1 = amplifier.data_section
-        if (x1 - x0, y1 - y0) != (a1 - a0, b1 - b0):
-            raise CameraFileError(
-                camera,
-                f"detector {number} amplifier {amplifier.name}: data and detector_section differ in size",
-            )
         count[y0:y1, x0:x1] += 1
-    if not np.all(count == 1):
+    if not count.size or not np.all(count == 1):
+        tiled = np.mean(count == 1) if count.size else 0.0
         raise CameraFileError(
-            camera,
-            f"detector {number}: detector_sections tile {np.mean(count == 1):.1%} of the pixels, need all",
+            camera, f"detector {number}: detector_sections tile {tiled:.1%} of the pixels, need all"
         )
 
 

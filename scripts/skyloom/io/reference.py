@@ -65,6 +65,43 @@ class ReferenceColumnError(ConfigError):
         self.available = tuple(available)
 
 
+class ReferenceValueError(ConfigError):
+    """A column that should hold numbers holds something else.
+
+    Parameters
+    ----------
+    path : str
+        The catalogue's file.
+    key, column : str
+        Key of the configuration and the column that it names.
+    value : object
+        The first value that is no number.
+    """
+
+    def __init__(self, path, key, column, value):
+        super().__init__(
+            f"{path}: column {column!r} for {key} holds {value!r}, needs numbers: "
+            "look at the section reference of the configuration"
+        )
+        self.path, self.key, self.column, self.value = path, key, column, value
+
+
+class ReferenceHeaderError(ConfigError):
+    """The first file of the reference catalogue cannot be read.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    problem : str
+        What the reader says.
+    """
+
+    def __init__(self, path, problem):
+        super().__init__(f"{path}: the reference catalogue's header cannot be read ({problem})")
+        self.path, self.problem = path, problem
+
+
 class ReferenceBandError(ConfigError):
     """Vega magnitudes of a band cannot be turned into fluxes.
 
@@ -112,6 +149,8 @@ def read_reference_catalog(path, settings, band, region, mjd):
         If there is no such file, or the folder holds no catalogue.
     ReferenceColumnError
         If a configured column is missing.
+    ReferenceValueError
+        If a column of numbers holds text.
     ReferenceBandError
         If Vega magnitudes have no zero point.
     CorruptProductError
@@ -132,6 +171,65 @@ def read_reference_catalog(path, settings, band, region, mjd):
     if identity is None or identity.dtype.kind not in "iu":
         identity = np.arange(n)
     return ReferenceStars(identity.astype(np.int64), ra, dec, ra_err, dec_err, flux, flux_err)
+
+
+def missing_reference_columns(path, settings, bands):
+    """Find the configured columns that a catalogue lacks, from the header of its first file alone.
+
+    Parameters
+    ----------
+    path : str or Path
+        Parquet, FITS or CSV file, or a folder of such shards; a FITS file is not looked at.
+    settings : dict
+        Section ``reference`` of the configuration.
+    bands : sequence of str
+        Bands that fluxes are wanted in.
+
+    Returns
+    -------
+    missing : list of (str, str)
+        Key below ``reference`` and the column that it names.
+    available : list of str
+        Columns of the file.
+
+    Raises
+    ------
+    ReferenceCatalogMissingError
+        If there is no such file, or the folder holds no catalogue.
+    ReferenceHeaderError
+        If the file cannot be read.
+    """
+    first = _shards(path)[0]
+    if first.name.endswith(FITS_SUFFIXES):
+        return [], []
+    try:
+        available = _header(first)
+    except (OSError, ValueError) as error:
+        raise ReferenceHeaderError(str(first), str(error).splitlines()[0]) from error
+    wanted = {}
+    for band in bands:
+        for key, name in _columns(settings, band).items():
+            section = {"flux": f"fluxes.{band}", "flux_error": f"flux_errors.{band}"}
+            wanted[section.get(key, f"columns.{key}")] = name
+    return [(key, name) for key, name in wanted.items() if name not in available], available
+
+
+def _header(path):
+    """Columns of a Parquet or CSV file."""
+    if path.name.endswith(PARQUET_SUFFIXES):
+        import pyarrow.parquet as pq
+
+        return pq.read_schema(path).names
+    with open(path, encoding="utf-8") as stream:
+        lines = (line.rstrip("\n") for line in stream)
+        first = next((line for line in lines if line and not line.startswith("#")), None)
+    return [] if first is None else _csv_columns(first)[0]
+
+
+def _csv_columns(line):
+    """Columns that the header line of a CSV file names, and what separates them."""
+    delimiter = "," if "," in line else " "
+    return [name.strip().strip('"') for name in line.split(delimiter)], delimiter
 
 
 def _columns(settings, band):
@@ -163,6 +261,8 @@ def _read_shard(path, names, settings, region):
         columns = _read_fits(path, names)
     else:
         columns = _read_csv(path, names)
+    for key in columns.keys() - {"id"}:
+        columns[key] = _require_numbers(path, key, names[key], columns[key])
     to_degree = np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
     columns["ra"], columns["dec"] = columns["ra"] * to_degree, columns["dec"] * to_degree
     inside = _within(columns["ra"], columns["dec"], region)
@@ -174,6 +274,26 @@ def _require_columns(path, names, available):
     for key, name in names.items():
         if name not in available:
             raise ReferenceColumnError(str(path), key, name, available)
+
+
+def _require_numbers(path, key, column, values):
+    """Numbers of a column; raises for the first value that is none."""
+    if values.dtype.kind in "iuf":
+        return values
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise ReferenceValueError(str(path), key, column, _first_text(values)) from None
+
+
+def _first_text(values):
+    """First value that is no number."""
+    for value in values.tolist():
+        try:
+            float(value if value is not None else "nan")
+        except (TypeError, ValueError):
+            return value
+    return values.dtype.name
 
 
 def _read_parquet(path, names):
@@ -210,8 +330,7 @@ def _read_csv(path, names):
 
     text = path.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    delimiter = "," if not lines or "," in lines[0] else " "
-    available = [name.strip().strip('"') for name in lines[0].split(delimiter)] if lines else []
+    available, delimiter = _csv_columns(lines[0]) if lines else ([], ",")
     _require_columns(path, names, available)
     table = csv.read_csv(
         text_streams.BytesIO("\n".join(lines).encode()),

@@ -4,6 +4,8 @@ from skyloom.workflow.config import Problem
 from skyloom.workflow.paths import NO_BAND
 
 SCIENCE_EPOCH = "science"
+CORRECTED_BY = {"dark": ("bias",), "flat": ("bias", "dark")}
+"""Calibrations that are taken off the frames of a kind before they are combined."""
 
 
 class CalibEpochs:
@@ -18,6 +20,7 @@ class CalibEpochs:
     """
 
     def __init__(self, frames, *, defects_from_science):
+        self._rows = frames
         self._frames_of = {}
         self._validity = {}
         self._kinds_of = {}
@@ -43,7 +46,7 @@ class CalibEpochs:
         list of Problem
             All of them.
         """
-        problems, cameras = [], {}
+        problems, cameras = self._validity_problems(file), {}
         for (camera, kind, band), epochs in self._validity.items():
             ordered = sorted((start, end, epoch) for epoch, (start, end) in epochs.items())
             for (_, end, epoch), (next_start, _, next_epoch) in zip(ordered, ordered[1:], strict=False):
@@ -55,6 +58,76 @@ class CalibEpochs:
                 if other != camera:
                     found = f"belongs to cameras {other} and {camera}"
                     problems.append(Problem(file, f"epoch {epoch}", found, "one camera an epoch"))
+        return problems
+
+    def _validity_problems(self, file):
+        """Rows that end before they begin, or that disagree with the first row of their epoch, kind and band."""
+        problems = []
+        for (epoch, kind, band), frames in self._frames_of.items():
+            first = self._rows[frames[0]]
+            start, end = first["valid_from"], first["valid_until"]
+            where = f"epoch {epoch}, {kind} (band {band})"
+            if start >= end:
+                found = f"is valid from {start} until {end}"
+                problems.append(Problem(file, where, found, "valid_from < valid_until"))
+            for frame in frames[1:]:
+                row = self._rows[frame]
+                if (row["valid_from"], row["valid_until"]) != (start, end):
+                    found = f"frame {frame} is valid from {row['valid_from']} until {row['valid_until']}"
+                    allowed = f"{start} until {end}, as frame {frames[0]}"
+                    problems.append(Problem(file, where, found, allowed))
+                    break
+        return problems
+
+    def of_frames(self, kind, combined):
+        """Find the bias or dark that the frames of a combined dark or flat take.
+
+        Parameters
+        ----------
+        kind : str
+            bias or dark.
+        combined : tuple of str
+            Epoch, kind and band of the frames.
+
+        Returns
+        -------
+        str or None
+            Epoch that is valid when the middle one of the frames was taken; None when there is none.
+        """
+        frames = self._frames_of.get(combined)
+        if not frames:
+            return None
+        row = self._middle_row(frames)
+        return self._valid_epoch((row["camera"], kind, NO_BAND), row["mjd"])
+
+    def _middle_row(self, frames):
+        """Row of the middle one of some frames in time."""
+        rows = sorted((self._rows[frame] for frame in frames), key=lambda row: row["mjd"])
+        return rows[len(rows) // 2]
+
+    def frame_problems(self, file):
+        """Find darks and flats for which no bias or dark is valid although their camera has such frames.
+
+        Parameters
+        ----------
+        file : str
+            Name of the table.
+
+        Returns
+        -------
+        list of Problem
+            One for each epoch, kind and band, and each kind that it lacks.
+        """
+        problems = []
+        for combined, frames in self._frames_of.items():
+            row = self._middle_row(frames)
+            for kind in CORRECTED_BY.get(combined[1], ()):
+                if kind not in self._kinds_of[row["camera"]] or self.of_frames(kind, combined) is not None:
+                    continue
+                epoch, of, band = combined
+                found = f"its frames at mjd {row['mjd']:.5f} find no {kind} of camera {row['camera']}"
+                allowed = f"{kind} frames valid then, or none at all"
+                problems.append(Problem(file, f"epoch {epoch}, {of} (band {band})", found, allowed))
         return problems
 
     def frames(self, epoch, kind, band):

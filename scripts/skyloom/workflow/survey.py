@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from skyloom.core.camera import camera_from_dict
 from skyloom.core.errors import ConfigError
 from skyloom.workflow import config as configuration
@@ -122,12 +124,15 @@ def load_survey(given, files, home, *, check_files=True):
         problems.extend(reference_problems(str(settings.get(name)), rows, cameras, bands))
     problems.extend(_band_problems(settings, cameras, files))
     problems.extend(_consistency_problems(settings, visits, files, check_files, home))
+    if check_files:
+        problems.extend(_reference_problems(settings, visits, files, home))
     problems.extend(_prompt_problems(settings, visits, files, check_files))
     if problems:
         raise InvalidConfigurationError(problems)
     epochs = CalibEpochs(frames, defects_from_science=settings["calibs"]["defects_from_science"])
     table = str(settings["calibration_frames"])
-    problems.extend([*epochs.problems(table), *epochs.visit_problems(table, visits)])
+    problems.extend(epochs.problems(table))
+    problems.extend([*epochs.visit_problems(table, visits), *epochs.frame_problems(table)])
     if problems:
         raise InvalidConfigurationError(problems)
     return _build(settings, (cameras, visits, frames, epochs), check_files, home)
@@ -158,10 +163,10 @@ def _load_cameras(settings, files, home, problems):
             )
             problems.append(problem)
             continue
-        description = configuration.load_yaml(file)
         try:
+            description = configuration.load_yaml(file)
             camera = camera_from_dict(description)
-        except ConfigError as error:
+        except (ConfigError, yaml.YAMLError) as error:
             problems.append(Problem(file, "camera", str(error), "see config/cameras/simcam.yaml"))
             continue
         text = json.dumps(description, sort_keys=True, default=str)
@@ -238,6 +243,39 @@ def _consistency_problems(settings, visits, files, check_files, home):
     return problems
 
 
+def _reference_problems(settings, visits, files, home):
+    """What a reference catalogue that is there lacks for the bands of the visits."""
+    reference = settings.get("reference") or {}
+    if reference.get("path") is None:
+        return []
+    path = Path(locate(reference["path"], home, settings["raw_root"]))
+    if not path.exists():
+        return []
+    from skyloom.io.reference import missing_reference_columns
+
+    file = configuration.file_of(["reference"], files)
+    bands = sorted({row["band"] for row in visits.values()})
+    problems = []
+    if reference["flux_unit"] == "mag_vega":
+        key, known = "reference.vega_ab_magnitudes", sorted(reference["vega_ab_magnitudes"])
+        problems += [
+            Problem(
+                file, key, f"names no band {band!r}", "an AB magnitude of Vega for each band of the visits"
+            )
+            for band in bands
+            if band not in known
+        ]
+    try:
+        missing, available = missing_reference_columns(path, reference, bands)
+    except ConfigError as error:
+        return [*problems, Problem(file, "reference.path", str(error), "a Parquet, FITS or CSV file")]
+    columns = ", ".join(available)
+    for key, name in missing:
+        found = f"there is no column {name!r} in {path}"
+        problems.append(Problem(file, f"reference.{key}", found, columns, nearest_name(name, available)))
+    return problems
+
+
 def _prompt_problems(settings, visits, files, check_files):
     """What is wrong with the visit and the templates of the prompt flow."""
     problems = []
@@ -279,10 +317,32 @@ def _build(settings, tables, check_files, home):
             detectors[visit] = tuple(kept)
     if missing and settings["missing_raw"] == "error":
         raise InvalidConfigurationError([_missing_raw_problem(settings, *item) for item in missing[:20]])
+    if check_files and not simulated:
+        _check_frame_files(settings, frames, {(visits[v]["camera"], d) for v, d in raws}, raw_root)
     patches = find_overlaps(settings["sky_map"], cameras, visits, detectors)
     if settings["reference"]["path"] is not None:
         settings["reference"]["path"] = locate(settings["reference"]["path"], home, settings["raw_root"])
     return Survey(settings, root, cameras, visits, frames, detectors, patches, raws, raw_root, epochs)
+
+
+def _check_frame_files(settings, frames, used, raw_root):
+    """Raise unless there are the raw calibration frames of all (camera, detector) that are to be processed."""
+    problems = []
+    for frame, row in frames.items():
+        for detector in sorted(detector for camera, detector in used if camera == row["camera"]):
+            raw = Path(raw_root) / raw_path(row, detector)
+            if not raw.is_file():
+                key = f"frame {frame}, detector {detector}"
+                problems.append(
+                    Problem(
+                        str(settings["calibration_frames"]),
+                        key,
+                        f"there is no raw file {raw}",
+                        "the file, or a table without this frame",
+                    )
+                )
+    if problems:
+        raise InvalidConfigurationError(problems[:20])
 
 
 def _missing_raw_problem(settings, visit, detector, raw):

@@ -90,14 +90,14 @@ class Targets:
                 if not detectors:
                     self.patch_visits.setdefault((row["band"], tract, patch), []).append(visit)
                 detectors.append(detector)
-            if row["use"] in IS_SCIENCE:
-                for tract in sorted({tract for tract, _ in patches}):
-                    self.tract_sources.setdefault(tract, []).append((visit, detector))
         self.template_patches = {
             key
             for key, visits in self.patch_visits.items()
             if any(survey.visits[visit]["use"] in IS_TEMPLATE for visit in visits)
         }
+        for pair in self.science_pairs():
+            for tract in sorted({tract for tract, _ in survey.patches[pair]}):
+                self.tract_sources.setdefault(tract, []).append(pair)
         self.object_patches = sorted({(tract, patch) for _, tract, patch in self.patch_visits})
 
     def path(self, name, **data_id):
@@ -167,15 +167,25 @@ class Targets:
 
         return function_of_wildcards(rows)
 
-    def epoch_calib(self, kind):
-        """Return the input function of a calibration of the same epoch and detector, none when it has no frames."""
+    def epoch_calib(self, kind, of):
+        """Return the input function of the bias or dark that darks or flats take: the one valid at their time.
+
+        It gives no file when there are no frames of `kind`.
+
+        Parameters
+        ----------
+        kind : str
+            bias or dark.
+        of : str
+            What is combined: dark or flat.
+        """
 
         def calib(wildcards):
-            if not self.epochs.frames(wildcards.epoch, kind, "none"):
+            band = getattr(wildcards, "band", "none")
+            epoch = self.epochs.of_frames(kind, (wildcards.epoch, of, band))
+            if epoch is None:
                 return []
-            return self.path(
-                "calib", epoch=wildcards.epoch, kind=kind, band="none", detector=wildcards.detector
-            )
+            return self.path("calib", epoch=epoch, kind=kind, band="none", detector=wildcards.detector)
 
         return function_of_wildcards(calib)
 
@@ -306,9 +316,17 @@ class Targets:
         return [self.path("dia_source", visit=v, detector=d) for v, d in pairs]
 
     def science_pairs(self):
-        """Return (visit, detector) of every difference of the data release (list of tuple)."""
-        visits = self.survey.visits
-        return [pair for pair in self.survey.patches if visits[pair[0]]["use"] in IS_SCIENCE]
+        """Return (visit, detector) of every difference of the data release (list of tuple).
+
+        A detector that touches no patch with a template in its band has none.
+        """
+        visits, pairs = self.survey.visits, []
+        for (visit, detector), patches in self.survey.patches.items():
+            band = visits[visit]["band"]
+            has_template = any((band, tract, patch) in self.template_patches for tract, patch in patches)
+            if visits[visit]["use"] in IS_SCIENCE and has_template:
+                pairs.append((visit, detector))
+        return pairs
 
     def visit_summaries(self):
         """Return the summaries of all visits (list of str)."""

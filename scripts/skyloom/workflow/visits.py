@@ -98,8 +98,9 @@ def read_rows(path):
 
         return [(f"row {n}", row) for n, row in enumerate(parquet.read_table(path).to_pylist(), start=1)]
     with open(path, encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(line for line in stream if not line.startswith("#"))
-        return [(f"line {n}", row) for n, row in enumerate(reader, start=2)]
+        lines = [(n, line) for n, line in enumerate(stream, start=1) if not line.startswith("#")]
+        reader = csv.DictReader(line for _, line in lines)
+        return [(f"line {lines[reader.line_num - 1][0]}", row) for row in reader]
 
 
 def read_table_of(path, columns, key):
@@ -166,6 +167,8 @@ def _converted(file, where, row, columns, present):
             continue
         try:
             value = column.type(cell)
+            if column.type is int and isinstance(cell, float) and value != cell:
+                raise ValueError(cell)
         except (ValueError, TypeError, OverflowError):
             problems.append(Problem(file, f"{where}, {name}", f"is {cell!r}", column.allowed))
             continue
@@ -185,15 +188,16 @@ def reference_problems(file, rows, cameras, bands):
         The table.
     rows : dict of int to dict
         From `read_table_of`.
-    cameras : dict of str to Camera
-        Cameras of the survey.
+    cameras : dict of str to (str, Camera, str)
+        Cameras of the survey, as `skyloom.workflow.survey.Survey` holds them.
     bands : sequence of str
         Bands of the survey.
 
     Returns
     -------
     list of Problem
-        Unknown cameras, unknown bands, raw patterns with unknown fields.
+        Unknown cameras, bands that the survey or the row's camera does not have, raw patterns with unknown
+        fields or the same file for all detectors, darks and flats without exposure time.
     """
     problems = []
     for number, row in rows.items():
@@ -207,6 +211,13 @@ def reference_problems(file, rows, cameras, bands):
             nearest = nearest_name(row["camera"], cameras)
             problems.append(
                 Problem(file, f"{where}, camera", f"is {row['camera']!r}", ", ".join(cameras), nearest)
+            )
+        else:
+            problems.extend(_camera_problems(file, where, row, cameras[row["camera"]][1]))
+        if row.get("kind") in ("dark", "flat") and not row["exposure_time"] > 0:
+            found = f"is {row['exposure_time']:g} for a {row['kind']}"
+            problems.append(
+                Problem(file, f"{where}, exposure_time", found, "a time [s] above 0 (0 for a bias)")
             )
         unknown = [
             field
@@ -224,6 +235,23 @@ def reference_problems(file, rows, cameras, bands):
                     nearest_name(unknown[0], RAW_FIELDS),
                 )
             )
+    return problems
+
+
+def _camera_problems(file, where, row, camera):
+    """What a row's camera cannot do: its band, or one file for several detectors in the primary HDU."""
+    problems = []
+    if row.get("kind", "flat") == "flat" and row["band"] not in camera.bands:
+        found = f"is {row['band']!r}, for which camera {camera.name} has no filter"
+        nearest = nearest_name(row["band"], camera.bands)
+        problems.append(Problem(file, f"{where}, band", found, ", ".join(camera.bands), nearest))
+    if camera.raw.format == "single" and len(camera.detectors) > 1 and "{detector}" not in row["raw"]:
+        found = (
+            f"is {row['raw']!r}, one file for the {len(camera.detectors)} detectors of camera {camera.name}"
+        )
+        problems.append(
+            Problem(file, f"{where}, raw", found, "a path with {detector}, as raw.format is single")
+        )
     return problems
 
 

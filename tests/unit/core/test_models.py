@@ -206,13 +206,53 @@ def test_a_camera_file_gives_its_detectors_and_amplifiers(description):
         (lambda d: d["detectors"][0].update(amplifiers="none"), "no amplifier set is called none"),
         (lambda d: d["detectors"][0].update(shape=[80, 201]), "tile 99.5% of the pixels"),
         (lambda d: d["amplifier_sets"]["pair"][0].update(data_section=[0, 99, 0, 80]), "differ in size"),
-        (lambda d: d["amplifier_sets"]["pair"][0].update(gian=2.0), r"unknown amplifier keys \['gian'\]"),
+        (
+            lambda d: d["amplifier_sets"]["pair"][0].update(gian=2.0),
+            "detector 0: amplifier A: unknown key 'gian'",
+        ),
+        (lambda d: d.update(bans=[]), "unknown key 'bans'; allowed: name, .*; nearest: bands"),
+        (lambda d: d.update(bands="r"), "bands is 'r', needs a list"),
+        (lambda d: d.update(pixel_scale="wide"), "pixel_scale is 'wide', needs a number"),
+        (lambda d: d.update(detectors=[]), r"detectors is \[\], needs keys"),
+        (lambda d: d.update(raw="single"), "raw is 'single', needs keys"),
+        (lambda d: d["raw"].pop("format"), "raw: keys format are missing"),
+        (lambda d: d["raw"].update(heder={}), "raw: unknown key 'heder'.*nearest: header"),
+        (lambda d: d["detectors"].update({"first": {}}), "detectors has 'first', needs numbers"),
+        (
+            lambda d: d["detectors"][1].update(orientaton=90),
+            "detector 1: .*'orientaton'.*nearest: orientation",
+        ),
+        (lambda d: d["detectors"][1].pop("shape"), "detector 1: keys shape are missing"),
+        (lambda d: d["detectors"][1].update(shape=80), r"shape is 80, needs \[ny, nx\]"),
+        (lambda d: d["detectors"][1].update(shape=[80.5, 200]), "shape .* needs whole numbers"),
+        (lambda d: d["detectors"][1].update(centre=[1]), r"centre is \[1\], needs \[fx, fy\]"),
+        (lambda d: d["detectors"][0].update(amplifiers=3), "amplifiers is 3, needs a list"),
+        (lambda d: d["amplifier_sets"]["pair"][1].pop("data_section"), "amplifier B: keys data_section are"),
+        (lambda d: d["amplifier_sets"]["pair"][1].update(data_section=[9, 3, 0, 80]), "needs x0 < x1"),
+        (lambda d: d["detectors"][0].update(shape=[80, 199]), r"\[100, 200, 0, 80\] leaves the detector"),
+        (
+            lambda d: d["amplifier_sets"]["pair"][0].update(overscan_section=[100, 110, 0, 79]),
+            "amplifier A: overscan_section .* must cover the rows",
+        ),
+        (
+            lambda d: d["amplifier_sets"]["pair"][0].update(overscan_section=[99, 110, 0, 80]),
+            "amplifier A: overscan_section .* overlaps data_section",
+        ),
+        (
+            lambda d: d["amplifier_sets"]["pair"][0].update(parallel_overscan_section=[1, 100, 80, 90]),
+            "parallel_overscan_section .* must cover the columns",
+        ),
     ],
 )
 def test_a_camera_file_that_contradicts_itself_is_refused(description, change, message):
     change(description)
     with pytest.raises(CameraFileError, match=message):
         camera_from_dict(description)
+
+
+def test_a_camera_file_that_is_no_mapping_is_refused():
+    with pytest.raises(CameraFileError, match="the file is 'just words', needs keys"):
+        camera_from_dict("just words")
 
 
 def test_moments_of_an_undersampled_psf_do_not_shrink_to_its_middle_pixel():

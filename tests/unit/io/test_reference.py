@@ -15,6 +15,8 @@ from skyloom.io.reference import (
     ReferenceBandError,
     ReferenceCatalogMissingError,
     ReferenceColumnError,
+    ReferenceValueError,
+    missing_reference_columns,
     read_reference_catalog,
 )
 from skyloom.io.tables import write_table
@@ -289,3 +291,25 @@ def test_a_flipped_bit_in_our_own_catalogue_is_refused(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(CorruptProductError):
             read_reference_catalog(path, make_settings(), "r", REGION, MJD)
+
+
+@pytest.mark.parametrize("name", ["stars.parquet", "stars.csv"])
+def test_text_in_a_column_of_numbers_is_named(tmp_path, name):
+    columns = make_catalogue()
+    columns["pmra"] = np.array(["1.5", "unknown", *["2"] * 48])
+    WRITERS[name](tmp_path / name, columns)
+    if name == "stars.csv":
+        text = (tmp_path / name).read_text(encoding="utf-8").replace("'", "")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+
+    with pytest.raises(ReferenceValueError, match="column 'pmra' for pmra holds 'unknown', needs numbers"):
+        read_reference_catalog(tmp_path / name, make_settings(), "r", REGION, MJD)
+
+
+@pytest.mark.parametrize("name", ["stars.parquet", "stars.csv", "stars.ecsv"])
+def test_missing_columns_are_found_from_the_header_alone(tmp_path, name):
+    WRITERS[name](tmp_path / name, make_catalogue())
+
+    missing, available = missing_reference_columns(tmp_path, make_settings(), ["r", "z"])
+    assert missing == [("fluxes.z", "flux_z"), ("flux_errors.z", "flux_z_error")]
+    assert set(make_catalogue()) == set(available)

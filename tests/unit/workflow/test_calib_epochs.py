@@ -3,7 +3,7 @@
 from skyloom.workflow.calib_epochs import CalibEpochs
 
 
-def frame(kind, epoch, start, end, band="none", camera="cam"):
+def frame(kind, epoch, start, end, band="none", camera="cam", mjd=5):  # noqa: PLR0913
     """Row of a calibration frame."""
     return {
         "kind": kind,
@@ -12,6 +12,7 @@ def frame(kind, epoch, start, end, band="none", camera="cam"):
         "camera": camera,
         "valid_from": start,
         "valid_until": end,
+        "mjd": mjd,
     }
 
 
@@ -58,3 +59,24 @@ def test_an_epoch_that_two_cameras_share_is_refused():
         "frames.csv"
     )
     assert "belongs to cameras cam and other" in str(problems[0])
+
+
+def test_darks_and_flats_take_what_is_valid_at_their_middle_frame():
+    flats = [frame("flat", "night", 10, 11, "r", mjd=mjd) for mjd in (9.9, 10.1, 10.2)]
+    epochs = epochs_of(frame("bias", "may", 0, 10), frame("bias", "june", 10, 20), *flats)
+    assert epochs.of_frames("bias", ("night", "flat", "r")) == "june"
+    assert epochs.of_frames("dark", ("night", "flat", "r")) is None
+    assert epochs.frame_problems("frames.csv") == []
+
+
+def test_a_flat_without_a_valid_bias_is_named():
+    epochs = epochs_of(frame("bias", "may", 0, 10), frame("flat", "night", 10, 11, "r", mjd=12))
+    (problem,) = epochs.frame_problems("frames.csv")
+    assert "epoch night, flat (band r): its frames at mjd 12.00000 find no bias of camera cam" in str(problem)
+
+
+def test_rows_of_an_epoch_that_disagree_on_its_validity_are_refused():
+    epochs = epochs_of(frame("bias", "e1", 0, 10), frame("bias", "e1", 0, 11), frame("dark", "e2", 5, 5))
+    first, second = map(str, epochs.problems("frames.csv"))
+    assert "epoch e1, bias (band none): frame 1 is valid from 0 until 11" in first
+    assert "epoch e2, dark (band none): is valid from 5 until 5" in second

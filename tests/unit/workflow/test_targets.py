@@ -14,6 +14,7 @@ from skyloom.workflow.targets import UnknownDataIdError
 
 HOME = Path(__file__).resolve().parents[3]
 TINY = HOME / "tests" / "workflow" / "tiny"
+CATALOGUE = "id,ra,dec,ra_error,dec_error,pmra,pmdec,pmra_error,pmdec_error,parallax,flux_r,flux_r_error\n"
 
 
 @pytest.fixture
@@ -76,6 +77,52 @@ def test_differences_are_of_science_visits_against_templates_that_exist(given):
     assert found
 
 
+def test_a_band_without_template_visits_has_no_differences(given, tmp_path):
+    table = (TINY / "visits.csv").read_text(encoding="utf-8").replace(",template", ",science")
+    (tmp_path / "visits.csv").write_text(table, encoding="utf-8")
+    targets = load(given, visits="visits.csv").targets
+    assert targets.science_pairs() == []
+    assert targets.dia_sources() == []
+    assert targets.dia_objects() == []
+    assert len(targets.visit_summaries()) == 3
+
+
+def test_a_detector_off_the_sky_map_has_no_difference(given, tmp_path):
+    table = (TINY / "visits.csv").read_text(encoding="utf-8").replace("150.0004,2.2004", "150.0004,9.2004")
+    (tmp_path / "visits.csv").write_text(table, encoding="utf-8")
+    targets = load(given, visits="visits.csv").targets
+    assert targets.science_pairs() == []
+    assert targets.tract_sources == {}
+
+
+def test_flats_take_the_bias_that_is_valid_when_they_were_taken(given, tmp_path):
+    table = (TINY / "calibration_frames.csv").read_text(encoding="utf-8")
+    lines = [line.replace(",e1,", ",month,") if ",bias," in line else line for line in table.splitlines()]
+    (tmp_path / "frames.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    targets = load(given, calibration_frames="frames.csv").targets
+    job = wildcards(epoch="e1", band="r", detector=1)
+    assert targets.epoch_calib("bias", of="flat")(job) == "results/calib/month/bias/none/1.fits"
+    assert targets.epoch_calib("dark", of="flat")(job) == "results/calib/e1/dark/none/1.fits"
+
+
+def test_missing_calibration_frames_of_a_real_survey_are_told(given, tmp_path):
+    given.pop("simulate")
+    (tmp_path / "ref.csv").write_text(CATALOGUE, encoding="utf-8")
+    for visit in (11, 12, 21):
+        path = tmp_path / "raws" / "raw" / str(visit) / "0.fits"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    real = {"reference": {"path": "ref.csv"}, "missing_raw": "skip", "raw_root": "raws"}
+    text = problems(given, **real)
+    assert "frame 1, detector 0: there is no raw file raws/raw_calib/1/0.fits" in text
+    assert "detector 1" not in text
+    for frame in range(1, 10):
+        path = tmp_path / "raws" / "raw_calib" / str(frame) / "0.fits"
+        path.parent.mkdir(parents=True)
+        path.touch()
+    assert len(load(given, **real).targets.all_calibs()) == 4
+
+
 def test_the_prompt_flow_takes_only_templates_that_are_there(given, tmp_path):
     path = tmp_path / "release" / "coadd" / "good_seeing" / "r" / "1" / "0_0.fits"
     path.parent.mkdir(parents=True)
@@ -112,7 +159,7 @@ def test_frames_of_an_unknown_epoch_are_refused(given):
     job = wildcards(epoch="e1", detector=0)
     assert targets.calib_frames_of("dark")(job) == [f"results/raw_calib/{n}/0.fits" for n in (4, 5, 6)]
     assert [row["frame"] for row in targets.frame_rows_of("dark")(job)] == [4, 5, 6]
-    assert targets.epoch_calib("bias")(job) == "results/calib/e1/bias/none/0.fits"
+    assert targets.epoch_calib("bias", of="dark")(job) == "results/calib/e1/bias/none/0.fits"
     assert targets.epoch_camera(0)(job) == str(TINY / "camera.yaml")
     with pytest.raises(UnknownDataIdError, match="dark of epoch e7"):
         targets.calib_frames_of("dark")(wildcards(epoch="e7", detector=0))
@@ -125,7 +172,7 @@ def test_a_camera_without_calibration_frames_finds_its_defects_in_science_frames
     assert path == "results/calib/science-tinycam/defects/none/0.fits"
     frames = targets.science_raws_of(wildcards(epoch="science-tinycam", detector=0))
     assert frames == [f"results/raw/{visit}/0.fits" for visit in (11, 12, 21)]
-    assert targets.epoch_calib("bias")(wildcards(epoch="science-tinycam", detector=0)) == []
+    assert targets.epoch_calib("bias", of="dark")(wildcards(epoch="science-tinycam", detector=0)) == []
     assert len(targets.all_calibs()) == 2
 
 
@@ -149,8 +196,8 @@ def test_lists_of_whole_targets(given):
 
 def test_a_real_survey_has_no_truth_and_no_nights_to_simulate(given, tmp_path):
     given.pop("simulate")
-    (tmp_path / "ref.parquet").touch()
-    skyloom = load(given, reference={"path": "ref.parquet"}, missing_raw="skip")
+    (tmp_path / "ref.csv").write_text(CATALOGUE, encoding="utf-8")
+    skyloom = load(given, reference={"path": "ref.csv"}, missing_raw="skip")
     assert skyloom.simulated_nights() == {}
     assert skyloom.truth_object() == []
     assert skyloom.truth_sources_of([11]) == []
@@ -204,3 +251,34 @@ def test_a_simulated_survey_has_one_camera(given):
 def test_files_that_come_with_the_project_are_found_from_any_folder(given):
     assert locate("config/cameras/simcam.yaml", HOME) == str(HOME / "config" / "cameras" / "simcam.yaml")
     assert locate("nowhere.yaml", HOME) == "nowhere.yaml"
+
+
+def test_columns_that_the_reference_catalogue_lacks_are_told_before_any_job(given, tmp_path):
+    given.pop("simulate")
+    (tmp_path / "ref.csv").write_text(
+        "# a comment\n" + CATALOGUE.replace("pmra,", "pm_ra,"), encoding="utf-8"
+    )
+    reference = {"path": "ref.csv", "flux_unit": "mag_vega", "fluxes": {"r": "mag_r"}}
+    text = problems(given, reference=reference, missing_raw="skip")
+    assert "reference.columns.pmra: there is no column 'pmra' in ref.csv; allowed: id, ra" in text
+    assert "nearest: pm_ra" in text
+    assert "reference.fluxes.r: there is no column 'mag_r'" in text
+    assert "reference.vega_ab_magnitudes: names no band 'r'" in text
+
+
+def test_a_reference_catalogue_that_is_no_parquet_file_is_told_before_any_job(given, tmp_path):
+    given.pop("simulate")
+    (tmp_path / "ref.parquet").touch()
+    text = problems(given, reference={"path": "ref.parquet"}, missing_raw="skip")
+    assert "ref.parquet: the reference catalogue's header cannot be read" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("[1, 2]", "needs keys with values"), ("a: [", "while parsing"), ("a: 1", "unknown key 'a'")],
+)
+def test_a_camera_file_that_cannot_be_used_is_told(given, tmp_path, content, told):
+    (tmp_path / "camera.yaml").write_text(content, encoding="utf-8")
+    text = problems(given, camera="camera.yaml")
+    assert "camera.yaml: camera: " in text
+    assert told in text

@@ -1,5 +1,7 @@
 """Tables of visits and calibration frames: what is taken, and each thing that is refused."""
 
+from types import SimpleNamespace
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -14,6 +16,14 @@ from skyloom.workflow.visits import (
 
 HEADER = "visit,exposure_name,night,mjd,band,exposure_time,ra,dec,rotation,pointing_uncertainty,airmass,camera,raw,use"
 GOOD = "11,e1,n1,61354.2,r,30,150.0,2.2,0,5,1.1,cam,raw/{visit}/{detector}.fits,science"
+# As the survey holds it: file, camera, hash of the file.
+CAMERA = (
+    "cam.yaml",
+    SimpleNamespace(
+        name="cam", bands=("q", "r"), detectors={0: None, 1: None}, raw=SimpleNamespace(format="single")
+    ),
+    "abc",
+)
 
 
 def read(tmp_path, *lines, header=HEADER):
@@ -97,7 +107,7 @@ def test_an_empty_table_is_refused(tmp_path):
 
 def test_unknown_bands_cameras_and_raw_fields_are_named(tmp_path):
     rows, _ = read(tmp_path, GOOD.replace(",r,", ",q,").replace("{visit}", "{vist}"))
-    problems = [str(p) for p in reference_problems("visits.csv", rows, {"cam2": None}, ["g", "r"])]
+    problems = [str(p) for p in reference_problems("visits.csv", rows, {"cam2": CAMERA}, ["g", "r"])]
     assert "visit 11, band: is 'q'; allowed: g, r" in problems[0]
     assert "visit 11, camera: is 'cam'; allowed: cam2; nearest: cam2" in problems[1]
     assert "visit 11, raw: names 'vist'" in problems[2]
@@ -105,7 +115,7 @@ def test_unknown_bands_cameras_and_raw_fields_are_named(tmp_path):
 
 def test_a_raw_pattern_cannot_reach_into_objects(tmp_path):
     rows, _ = read(tmp_path, GOOD.replace("{visit}", "{visit.__class__}"))
-    assert reference_problems("visits.csv", rows, {"cam": None}, ["r"])
+    assert reference_problems("visits.csv", rows, {"cam": CAMERA}, ["r"])
 
 
 def test_calibration_frames_need_a_band_for_flats_only(tmp_path):
@@ -120,6 +130,43 @@ def test_calibration_frames_need_a_band_for_flats_only(tmp_path):
     rows, problems = read_table_of(path, FRAME_COLUMNS, "frame")
     assert list(rows) == [1, 2]
     assert "line 4, kind: is 'fringe'; allowed: bias, dark, flat" in str(problems[0])
-    found = [str(p) for p in reference_problems("frames.csv", rows, {"cam": None}, ["r"])]
+    found = [str(p) for p in reference_problems("frames.csv", rows, {"cam": CAMERA}, ["r"])]
     assert len(found) == 1
     assert "frame 2, band: is 'q'" in found[0]
+
+
+def test_darks_and_flats_have_an_exposure_time(tmp_path):
+    rows = {
+        number: {"frame": number, "kind": kind, "band": "r", "exposure_time": 0.0, "camera": "cam"}
+        | {"raw": "raw_calib/{frame}/{detector}.fits"}
+        for number, kind in enumerate(("bias", "dark", "flat"))
+    }
+    found = [str(p) for p in reference_problems("frames.csv", rows, {"cam": CAMERA}, ["r"])]
+    assert len(found) == 2
+    assert "frame 1, exposure_time: is 0 for a dark; allowed: a time [s] above 0" in found[0]
+
+
+def test_a_visit_is_in_a_band_of_its_own_camera(tmp_path):
+    rows, _ = read(tmp_path, GOOD.replace(",r,", ",g,"))
+    (found,) = reference_problems("visits.csv", rows, {"cam": CAMERA}, ["g", "r"])
+    assert "visit 11, band: is 'g', for which camera cam has no filter; allowed: q, r" in str(found)
+
+
+def test_one_primary_hdu_is_not_several_detectors(tmp_path):
+    rows, _ = read(tmp_path, GOOD.replace("/{detector}", ""))
+    (found,) = reference_problems("visits.csv", rows, {"cam": CAMERA}, ["r"])
+    assert "visit 11, raw: is 'raw/{visit}.fits', one file for the 2 detectors" in str(found)
+
+
+def test_a_broken_number_of_a_visit_is_not_cut_to_an_integer(tmp_path):
+    values = dict(zip(HEADER.split(","), GOOD.split(","), strict=True))
+    typed = {k: [VISIT_COLUMNS[k].type(v)] * 2 for k, v in values.items()} | {"visit": [11.7, 12.0]}
+    parquet.write_table(pa.table(typed), tmp_path / "visits.parquet")
+    rows, problems = read_table_of(tmp_path / "visits.parquet", VISIT_COLUMNS, "visit")
+    assert list(rows) == [12]
+    assert "row 1, visit: is 11.7; allowed: an integer" in str(problems[0])
+
+
+def test_lines_are_counted_with_comments_and_blank_ones(tmp_path):
+    _, problems = read(tmp_path, "# first night", "", GOOD, "# again", GOOD, header=f"# visits\n{HEADER}")
+    assert "line 7: visit 11 stands already in line 5" in problems[0]
