@@ -216,7 +216,7 @@ def test_a_camera_file_gives_its_detectors_and_amplifiers(description):
         (lambda d: d.update(detectors=[]), r"detectors is \[\], needs keys"),
         (lambda d: d.update(raw="single"), "raw is 'single', needs keys"),
         (lambda d: d["raw"].pop("format"), "raw: keys format are missing"),
-        (lambda d: d["raw"].update(heder={}), "raw: unknown key 'heder'.*nearest: header"),
+        (lambda d: d["raw"].update(headers={}), "raw: unknown key 'headers'.*nearest: header"),
         (lambda d: d["detectors"].update({"first": {}}), "detectors has 'first', needs numbers"),
         (
             lambda d: d["detectors"][1].update(orientaton=90),
