@@ -28,7 +28,8 @@ def visits():
 
 def test_the_committed_table_is_a_valid_visit_table_of_the_camera(visits, camera):
     assert len(visits) == 71
-    assert reference_problems("table", visits, {camera.name: camera}, camera.bands) == []
+    cameras = {camera.name: ("microobservatory.yaml", camera, "")}
+    assert reference_problems("table", visits, cameras, camera.bands) == []
     minutes = np.diff([row["mjd"] for row in visits.values()]) * 1440
     np.testing.assert_allclose(minutes, 6, atol=0.6)
     # The header of the first frame: 01:33:43.317 UT, 60 s; TAI is 37 s ahead.
