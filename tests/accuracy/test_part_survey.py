@@ -20,7 +20,7 @@ from skyloom.workflow.config import fill_defaults, load_schema
 SEEDS = (31, 32, 33)
 
 
-def check_noise(survey, bars):
+def check_noise(survey, bars, *, every_patch):
     """Hold the pixel noise of all differences and coadds against what photons and read noise propagate to."""
     for visit, detector in survey.science:
         expected, stated = difference_noise(survey, visit, detector)
@@ -28,11 +28,17 @@ def check_noise(survey, bars):
         bars.check(f"noise of difference {visit}/{detector} over the stated", stated, 0.9, 1.1)
     for band in survey.bands:
         ratios = [coadd_noise(survey, band, *patch) for patch in survey.covered_patches]
-        for (tract, patch), (expected, _) in zip(survey.covered_patches, ratios, strict=True):
-            bars.note(f"noise of coadd {band}/{tract}/{patch} over the expected", expected)
-        expected, stated = np.median(ratios, axis=0)
-        bars.check(f"noise of coadds in {band} over the expected, median", expected, 0.95, 1.05)
-        bars.check(f"noise of coadds in {band} over the stated, median", stated, 0.95, 1.05)
+        for (tract, patch), (expected, stated) in zip(survey.covered_patches, ratios, strict=True):
+            name = f"noise of coadd {band}/{tract}/{patch}"
+            # An open fault: the seed of `make test` has an edge patch at 1.058 of the expected.
+            if every_patch:
+                bars.check(f"{name} over the expected", expected, 0.95, 1.05)
+            else:
+                bars.note(f"{name} over the expected", expected)
+            bars.check(f"{name} over the stated", stated, 0.95, 1.05)
+        bars.check(
+            f"noise of coadds in {band} over the expected, median", np.median(ratios, axis=0)[0], 0.95, 1.05
+        )
 
 
 def check_transients(comparison, bars):
@@ -60,7 +66,7 @@ def check_objects(survey, bars):
 @pytest.mark.slow
 def test_noise_is_what_photons_and_read_noise_propagate_to(part_survey):
     bars = Bars("noise of a part of the demo")
-    check_noise(part_survey, bars)
+    check_noise(part_survey, bars, every_patch=False)
     bars.judge()
 
 
@@ -135,7 +141,7 @@ def test_three_seeds_reach_the_bars_with_their_transients_pooled(tmp_path):
         run_survey(folder)
         survey = PartSurvey(folder)
         bars.note("seed", seed)
-        check_noise(survey, bars)
+        check_noise(survey, bars, every_patch=True)
         check_objects(survey, bars)
         comparisons += [compare_transients(survey, *key) for key in survey.science]
     check_transients(pooled(comparisons), bars)
