@@ -4,7 +4,6 @@ import logging
 
 from skyloom.core.errors import UpstreamFailure
 from skyloom.core.schemas import DIA_SOURCE
-from skyloom.core.tables import column
 from skyloom.dia.pipeline import detect_dia_sources
 from skyloom.diff.pipeline import build_template, subtract
 from skyloom.io.exposures import read_exposure, write_difference
@@ -25,9 +24,7 @@ def main(job):
     template = build_template(coadds, science, job.params.settings["diff"])
     difference = subtract(science, template, job.params.settings["diff"])
     sources = detect_dia_sources(difference, science, job.params.settings["dia"])
-    used = [column(coadd.inputs, "visit")[column(coadd.inputs, "used")] for coadd in coadds]
-    in_template = any(science.info.visit in visits for visits in used)
-    cards = {"INTEMPL": (in_template, "this visit is part of its own template")}
+    cards = {"INTEMPL": (bool(template.holds_science.any()), "this visit is part of its own template")}
     write_difference(job.output.difference, difference, job.provenance, cards)
     write_table(job.output.dia_source, sources, job.provenance)
 

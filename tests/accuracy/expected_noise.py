@@ -50,7 +50,9 @@ def blank_pixels(shape, x, y, relative_flux):
 
 
 def scaled_by_cells(pixels, blank, points, power):
-    """Blank pixels over their expected noise, from cells whose objects were all seen by the same exposures.
+    """Blank pixels over their expected noise, from cells that the same exposures cover as their neighbours.
+
+    A cell that holds the edge of a detector has objects of both sides in itself or beside it.
 
     Parameters
     ----------
@@ -74,7 +76,8 @@ def scaled_by_cells(pixels, blank, points, power):
     for row in range(pixels.shape[0] // CELL):
         for col in range(pixels.shape[1] // CELL):
             inside = np.flatnonzero((cell_x == col) & (cell_y == row))
-            if len(inside) < LEAST_OBJECTS or len({power[i][1] for i in inside}) > 1:
+            around = np.flatnonzero((np.abs(cell_x - col) <= 1) & (np.abs(cell_y - row) <= 1))
+            if len(inside) < LEAST_OBJECTS or len({power[i][1] for i in around}) > 1:
                 continue
             window = np.s_[row * CELL : (row + 1) * CELL, col * CELL : (col + 1) * CELL]
             values = pixels.image[window][good[window]]

@@ -113,7 +113,11 @@ def test_a_difference_says_whether_its_visit_is_in_the_template(files, visits, e
     from astropy.io import fits
 
     paths, coadd, folder = files
-    write_exposure(paths["coadd"], replace(coadd, inputs=inputs_of(visits)), Provenance("test"))
+    # As deep as two visits: of one alone there would be nothing left to subtract.
+    pixels = replace(coadd.pixels, variance=coadd.pixels.variance / 2)
+    write_exposure(
+        paths["coadd"], replace(coadd, pixels=pixels, inputs=inputs_of(visits)), Provenance("test")
+    )
     load("subtract_template").main(job_of(paths, folder, [paths["coadd"]]))
     assert fits.getheader(paths["difference"])["INTEMPL"] is expected
 

@@ -1,10 +1,14 @@
 """Bad raw frames: each is named with its reason, and the rest of the survey is finished."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from pyarrow import parquet
 from workflow_support import Snakemake, copy_run
+
+from skyloom.io.tables import read_table_status
 
 # What is wrong with detector 1 of visits 11, 12 and 21; detector 0 stays good.
 GROUPS = (("truncated", "nan", "zeros"), ("shape", "no_stars", "wrong_sky"))
@@ -17,6 +21,9 @@ REASONS = {
     "no_stars": ("NoSources", "TooFewPsfStars"),
     "wrong_sky": ("AstrometryMatch",),
 }
+PRODUCTS = (
+    "calib", "calexp", "src", "visit_summary", "warp", "coadd", "object", "diff", "dia_source", "dia_object",
+)  # fmt: skip
 VISITS = (11, 12, 21)
 OVERSCAN_SIGMA_ADU = 4.0
 BY_MTIME = ("--rerun-triggers", "mtime")
@@ -71,9 +78,24 @@ def test_bad_frames_are_named_and_the_rest_is_finished(finished, tmp_path, kinds
     assert run.jobs("drp", *BY_MTIME) == {}
 
 
+def status_of(path):
+    """Status and reason that a product states of itself."""
+    if path.suffix == ".fits":
+        header = fits.getheader(path)
+        return header["STATUS"], header.get("REASON", "")
+    return read_table_status(path)[:2]
+
+
 def test_a_survey_of_good_frames_has_no_tombstone(finished):
-    table = parquet.read_table(finished / "results" / "report" / "failures_drp.parquet")
-    assert table.num_rows == 0
+    root = finished / "results"
+    products = [path for kind in PRODUCTS for path in (root / kind).rglob("*.*")]
+    bad = {str(path.relative_to(root)): status_of(path) for path in products}
+    bad = {name: status for name, status in bad.items() if status[0] != "OK"}
+    # Where a visit does not meet a patch after all, its warp says so and nothing is lost.
+    assert {name: status for name, status in bad.items() if status[1] != "NoOverlap"} == {}
+    assert {Path(name).parts[0] for name in bad} <= {"warp"}
+    assert {path.relative_to(root).parts[0] for path in products} == set(PRODUCTS)
+    assert parquet.read_table(root / "report" / "failures_drp.parquet").num_rows == 0
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 from workflow_support import Snakemake, copy_project, copy_run, job_table
 
 ALWAYS = {"drp"}
+SIMULATION = {"simulate_sky", "simulate_night_n1", "simulate_night_n2"}
 CALIBS = {"combine_bias", "combine_dark", "combine_flat"}
 AFTER_CALEXP = {
     "summarize_visit", "warp_visit", "assemble_coadd", "measure_objects", "subtract_template", "associate_dia_sources",
@@ -24,7 +25,6 @@ EDITS = {
     ),
     "a file of diff": ("scripts/skyloom/diff/pipeline.py", None, "\nEDITED = 1\n", AFTER_DIFF),
     "a script": ("scripts/warp_visit.py", "def main(job):\n", "def main(job):\n    edited = 1\n", None),
-    "the simulator": ("scripts/skyloom/simulate/pipeline.py", None, "\nEDITED = 1\n", set()),
 }
 AFTER_WARP = {
     "warp_visit",
@@ -48,6 +48,13 @@ def real_run(finished, tmp_path_factory):
     return Snakemake(folder, copy_project(tmp_path_factory.mktemp("project") / "skyloom"))
 
 
+@pytest.fixture
+def simulated_run_of_a_copy(finished, tmp_path):
+    """The finished tiny survey, simulated, run by a copy of the project that edits may touch."""
+    copy_run(finished, tmp_path / "run")
+    return Snakemake(tmp_path / "run", copy_project(tmp_path / "skyloom"))
+
+
 def rules_that_rerun(run, *arguments):
     """Rules of the jobs that would run again."""
     return set(job_table(run.run("drp", "-n", *arguments))) - ALWAYS
@@ -64,6 +71,24 @@ def test_an_edit_of_code_reruns_exactly_what_uses_it(real_run, name):
         assert rules_that_rerun(real_run) == (AFTER_WARP if expected is None else expected)
     finally:
         path.write_text(before, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_simulator_edited_makes_the_survey_anew_and_photometry_leaves_its_frames(
+    simulated_run_of_a_copy,
+):
+    run = simulated_run_of_a_copy
+    simulator, photometry = (
+        run.home / "scripts" / "skyloom" / name
+        for name in ("simulate/pipeline.py", "algorithms/photometry.py")
+    )
+    before = simulator.read_text(encoding="utf-8"), photometry.read_text(encoding="utf-8")
+    everything = SIMULATION | CALIBS | {"calibrate_image"} | AFTER_CALEXP
+    photometry.write_text(before[1] + "\nEDITED = 1\n", encoding="utf-8")
+    assert rules_that_rerun(run) == {"calibrate_image"} | AFTER_CALEXP
+    photometry.write_text(before[1], encoding="utf-8")
+    simulator.write_text(before[0] + "\nEDITED = 1\n", encoding="utf-8")
+    assert rules_that_rerun(run) == everything
 
 
 @pytest.mark.slow

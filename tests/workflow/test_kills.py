@@ -1,6 +1,7 @@
 """A killed run goes on by the same plain command and ends in the products of an undisturbed one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from workflow_support import HOME, Snakemake, copy_run
+from workflow_support import HOME, TINY, Snakemake, copy_run
 
 COMPARE = "import sys; from skyloom.commands.main import main; sys.exit(main())"
 KILLER = '''
@@ -102,28 +103,46 @@ def kill(process, whole_group):
     process.wait()
 
 
-def kill_and_go_on(simulated, finished, folder, cores, fraction, whole_group, duration):
-    """Kill a run at a fraction of an undisturbed run's duration, then give the same command once more."""
-    copy_run(simulated, folder)
+def kill_and_go_on(start, finished, folder, moment, whole_group):
+    """Kill a run once, then give the same command once more.
+
+    Parameters
+    ----------
+    start, finished : Path
+        The survey as the run begins, and as an undisturbed one leaves it.
+    folder : Path
+        Where to run.
+    moment : tuple of (int, float)
+        Cores, and seconds after which the run is killed. A run that was faster than that is made again and
+        killed a tenth earlier.
+    whole_group : bool
+        Kill Snakemake with all that it started, not alone.
+    """
+    cores, seconds = moment
+    copy_run(start, folder)
     run = Snakemake(folder)
     process = run.start("drp", "--cores", str(cores))
     try:
-        process.wait(timeout=fraction * duration)
+        process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         kill(process, whole_group)
-    run.run("drp", "--cores", str(cores))
-    assert_same_products(finished, folder)
+        assert process.returncode == -signal.SIGKILL
+        run.run("drp", "--cores", str(cores))
+        assert_same_products(finished, folder)
+    else:
+        shutil.rmtree(folder)
+        kill_and_go_on(start, finished, folder, (cores, 0.9 * seconds), whole_group)
 
 
 @pytest.fixture(scope="module")
-def duration(simulated, finished, tmp_path_factory):
-    """Seconds of an undisturbed run from the raw frames, by the number of cores."""
-    measured = {2: float((finished / "tiny" / "duration").read_text(encoding="utf-8"))}
+def duration(nothing_made, tmp_path_factory):
+    """Seconds of an undisturbed run from nothing, by the number of cores."""
+    measured = {}
 
     def of(cores):
         if cores not in measured:
             folder = tmp_path_factory.mktemp("undisturbed")
-            copy_run(simulated, folder)
+            copy_run(nothing_made, folder)
             start = time.monotonic()
             Snakemake(folder).run("drp", "--cores", str(cores))
             measured[cores] = time.monotonic() - start
@@ -132,28 +151,37 @@ def duration(simulated, finished, tmp_path_factory):
     return of
 
 
+@pytest.fixture(scope="module")
+def nothing_made(tmp_path_factory):
+    """The tiny survey's tables and nothing else."""
+    folder = tmp_path_factory.mktemp("nothing")
+    shutil.copytree(TINY, folder / "tiny")
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("whole_group", [False, True])
-def test_a_killed_run_goes_on_to_the_same_bytes(simulated, finished, tmp_path, duration, whole_group):
-    fraction = np.random.default_rng(int(whole_group)).uniform(0.2, 0.9)
-    kill_and_go_on(simulated, finished, tmp_path, 2, fraction, whole_group, duration(2))
+def test_a_killed_run_goes_on_to_the_same_bytes(simulated, finished, tmp_path, whole_group):
+    # Of the run from the raw frames; make bars kills it from nothing.
+    duration = float((finished / "tiny" / "duration").read_text(encoding="utf-8"))
+    seconds = np.random.default_rng(int(whole_group)).uniform(0.2, 0.9) * duration
+    kill_and_go_on(simulated, finished, tmp_path / "run", (2, seconds), whole_group)
 
 
 @pytest.mark.bars
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("number", range(10))
-def test_ten_kills_on_one_and_two_cores(simulated, finished, tmp_path, duration, cores, number):
-    fraction = np.random.default_rng([cores, number]).random()
-    kill_and_go_on(simulated, finished, tmp_path, cores, fraction, number % 2 == 0, duration(cores))
+def test_ten_kills_on_one_and_two_cores(nothing_made, finished, tmp_path, duration, cores, number):
+    seconds = np.random.default_rng([cores, number]).random() * duration(cores)
+    kill_and_go_on(nothing_made, finished, tmp_path / "run", (cores, seconds), number % 2 == 0)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(100))
-def test_a_hundred_kills(simulated, finished, tmp_path, duration, number):
-    fraction = np.random.default_rng([3, number]).random()
-    kill_and_go_on(
-        simulated, finished, tmp_path, 1 + number % 2, fraction, number % 4 < 2, duration(1 + number % 2)
-    )
+def test_a_hundred_kills(nothing_made, finished, tmp_path, duration, number):
+    cores = 1 + number % 2
+    seconds = np.random.default_rng([3, number]).random() * duration(cores)
+    kill_and_go_on(nothing_made, finished, tmp_path / "run", (cores, seconds), number % 4 < 2)
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def fit_points(pixels, psf, candidates):
     Returns
     -------
     PointFits
-        In the candidates' order.
+        In the candidates' order. Where no pixel is usable the position is that of the peak, the flux NaN.
     """
     kernels = psf.kernels_at(candidates.x, candidates.y)
     names = ("x", "y", "x_err", "y_err", "xy_covariance", "flux", "flux_err", "usable_fraction")
@@ -96,6 +96,8 @@ def fit_points(pixels, psf, candidates):
         for name in names:
             values[name][chosen] = getattr(fit, name)
         values["flux"][chosen] *= sign
+    for name in ("x", "y"):
+        values[name] = np.where(np.isfinite(values[name]), values[name], getattr(candidates, name))
     return PointFits(**values, kernels=kernels)
 
 

@@ -14,7 +14,8 @@ def decorrelation_kernels(matching, powers, shapes, half, floor):
     matching : ndarray, shape (m, k, k), float64
         Matching kernel of each tile; k odd.
     powers : tuple of ndarray, shape (m,), float64
-        Noise power at zero frequency of target and reference [nJy^2].
+        Noise power at zero frequency of target and reference, and of what they have in common (their
+        covariance: 0 for independent images) [nJy^2].
     shapes : tuple of ndarray, shape (l, l), float64
         Their power spectra on an fft2 grid, 1 at frequency zero; l at least k and ``2 half + 1``.
     half : int
@@ -30,20 +31,29 @@ def decorrelation_kernels(matching, powers, shapes, half, floor):
     Notes
     -----
     The whitening filter of Kaiser (2004) and Reiss & Lupton (2016, DMTN-021, equation 2), with the template's
-    own correlation in it: ``D(f)^2 = (T + K(0)^2 R) / (T St(f) + |K(f)|^2 R Sr(f))``. The power of the
-    kernel's transform is taken, because an off-centre kernel has a complex one. The result is white of
-    variance ``T + K(0)^2 R``.
+    own correlation in it: ``D(f)^2 = P(0) / P(f)`` with the difference's noise power ``P(f) = T St(f) +
+    |K(f)|^2 R Sr(f) - 2 Re K(f) C (St(f) Sr(f))^(1/2)``. The power of the kernel's transform is taken, because
+    an off-centre kernel has a complex one. The covariance C is there when the science exposure is part of its
+    own template. The result is white of variance ``P(0)``.
     """
     length = shapes[0].shape[0]
-    kernel_power = np.abs(np.fft.fft2(matching, s=(length, length))) ** 2
-    target, reference = (power[:, None, None] for power in powers)
-    total = target + kernel_power[:, :1, :1] * reference
-    spectrum = target * shapes[0] + kernel_power * reference * shapes[1]
+    transform = np.fft.fft2(_around_origin(matching, length))
+    target, reference, common = (power[:, None, None] for power in powers)
+    spectrum = target * shapes[0] + np.abs(transform) ** 2 * reference * shapes[1]
+    spectrum -= 2 * transform.real * common * np.sqrt(shapes[0] * shapes[1])
+    total = spectrum[:, :1, :1]
     transfer = np.sqrt(total / np.maximum(spectrum, floor * total))
     kernels = np.fft.fftshift(np.fft.ifft2(transfer).real, axes=(1, 2))
     middle = length // 2
     kernels = kernels[:, middle - half : middle + half + 1, middle - half : middle + half + 1]
     return kernels / kernels.sum(axis=(1, 2), keepdims=True)
+
+
+def _around_origin(kernels, length):
+    """Kernels padded to a square, their middle at pixel (0, 0): a symmetric one has a real transform."""
+    half = kernels.shape[-1] // 2
+    padding = (0, length - kernels.shape[-1])
+    return np.roll(np.pad(kernels, ((0, 0), padding, padding)), (-half, -half), axis=(1, 2))
 
 
 def difference_psf(psf, kernels, filters, shape, tile):

@@ -39,6 +39,9 @@ LOST_WEIGHT_OF_SATURATED = 0.001
 # Defects of a science image that is to be convolved, unless they were interpolated before, are filled in.
 FILLED_PLANES = mask_planes.bits("BAD", "CR")
 FILLING_SIGMA = 1.5
+# Part of the noise power of science and template that must be left where they hold the same photons: two visits
+# alike leave 0.33, one alone nothing but what the fit scatters.
+LEAST_INDEPENDENT_POWER = 0.15
 # Grid of the transforms that the decorrelation kernels come from.
 SPECTRUM_SIZE = 64
 # A template went through two interpolations (warp and template), a calexp through none.
@@ -64,6 +67,23 @@ class PoorSubtractionError(DataError):
         self.residual, self.allowed, self.n_stamp = residual, allowed, n_stamp
 
 
+class TemplateIsScienceError(DataError):
+    """The template holds little but the exposure itself.
+
+    Parameters
+    ----------
+    visit : int
+        The exposure's visit.
+    """
+
+    def __init__(self, visit):
+        super().__init__(
+            f"visit {visit} makes up nearly all of its own template: more visits of this band are needed, or "
+            "`use: template` for it in the visit table"
+        )
+        self.visit = visit
+
+
 def subtract(science, template, settings):
     """Difference between an exposure and its template.
 
@@ -71,7 +91,7 @@ def subtract(science, template, settings):
     ----------
     science : Exposure
         Calibrated exposure [nJy].
-    template : Exposure
+    template : Template
         Template of `build_template`, on the same pixels with a margin.
     settings : dict
         Section ``diff``.
@@ -87,11 +107,15 @@ def subtract(science, template, settings):
         If there are too few sources to fit the kernel on.
     PoorSubtractionError
         If the kernel does not fit its own sources.
+    TemplateIsScienceError
+        If too little is left where the template holds other visits than this one.
 
     Notes
     -----
     Alard & Lupton (1998) with the sharper image convolved, then decorrelated (see `decorrelation_kernels`).
-    The difference is linear in both images, and no noise is rescaled to what is measured.
+    The difference is linear in both images, and no noise is rescaled to what is measured. Where the exposure
+    is part of its template, both have noise in common: an inverse-variance mean has with each of its inputs
+    the covariance of its own variance.
     """
     pair, convolved = _match_pair(science, template, settings["kernel"]["direction"])
     shapes = _noise_shapes(science, template, convolved)
@@ -102,9 +126,12 @@ def subtract(science, template, settings):
     mask = _difference_mask(science, template, pair, kernel)
     mask |= mismatch_mask(science, template, kernel, settings["maximum_psf_mismatch"])
     raw -= _residual_background(raw, mask, settings["background_bin"])
-    power = _difference_power(pair, kernel) / np.float32(scale**2)
+    common = _common_power(template, pair_margin(science, template))
+    power = _difference_power(pair, kernel, common) / np.float32(scale**2)
     raw = MaskedImage(raw, mask, power)
-    matching, filters = _tile_filters(raw, pair, kernel, shapes, settings["decorrelation"])
+    if template.holds_science.any() and _is_worthy(raw).mean() < settings["template"]["minimum_coverage"]:
+        raise TemplateIsScienceError(science.info.visit)
+    matching, filters = _tile_filters(raw, (pair, common), kernel, shapes, settings["decorrelation"])
     tile = settings["decorrelation"]["tile"]
     pixels = _decorrelate(raw, filters, tile)
     before_matching = matching if convolved == "science" else None
@@ -228,8 +255,17 @@ def _central_kernel(kernel):
     return kernel.kernel_at((x0 + x1) / 2, (y0 + y1) / 2)
 
 
-def _difference_power(pair, kernel):
-    """Noise power of the difference in the target's unit, float32; NaN where either image has none."""
+def _common_power(template, margin):
+    """Covariance of science image and template as power at zero frequency [nJy^2], float32, without the margin."""
+    power = template.pixels.variance * np.float32(template.noise_correlation)
+    return _crop(np.where(template.holds_science, power, np.float32(0)), margin)
+
+
+def _difference_power(pair, kernel, common):
+    """Noise power of the difference in the target's unit, float32; NaN where either image has none.
+
+    NaN also where nearly nothing is left, because science image and template hold the same photons.
+    """
     central = _central_kernel(kernel)
     power = pair.reference.variance
     known = np.isfinite(power)
@@ -237,8 +273,11 @@ def _difference_power(pair, kernel):
     padded = np.pad(filled, kernel.size // 2, mode="edge")
     # A source's photon noise is spread as the square of the kernel spreads it.
     spread = _crop(convolve(padded, central**2), kernel.size // 2 + pair.margin)
-    total = np.float32(central.sum() ** 2 / np.sum(central**2))
-    return np.where(_crop(known, pair.margin), pair.target.variance + total * spread, np.float32(np.nan))
+    total = np.float32(central.sum())
+    independent = pair.target.variance + total**2 / np.float32(np.sum(central**2)) * spread
+    power = independent - 2 * total * common
+    is_known = _crop(known, pair.margin) & (power > LEAST_INDEPENDENT_POWER * independent)
+    return np.where(is_known, power, np.float32(np.nan))
 
 
 def _difference_mask(science, template, pair, kernel):
@@ -263,13 +302,14 @@ def _edge(shape, width):
     return edge
 
 
-def _tile_filters(raw, pair, kernel, shapes, options):
+def _tile_filters(raw, images, kernel, shapes, options):
     """Matching and decorrelation kernels of each tile, shapes (m, k, k) and (m, d, d)."""
+    pair, common = images
     tile = options["tile"]
     good = _is_worthy(raw)
     powers = [
         tile_medians(plane, good, tile).ravel()
-        for plane in (pair.target.variance, _crop(pair.reference.variance, pair.margin))
+        for plane in (pair.target.variance, _crop(pair.reference.variance, pair.margin), common)
     ]
     x, y = tile_centres(raw.shape, tile)
     matching = np.tensordot(kernel.weights_at(x.ravel(), y.ravel()), kernel.basis, axes=1)

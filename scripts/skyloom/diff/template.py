@@ -1,7 +1,7 @@
 """Template of an exposure: coadd patches resampled on its pixels and merged."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from skyloom.algorithms.resampling import (
 )
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import Exposure, ExposureInfo, MaskedImage
+from skyloom.core.images import ExposureInfo, MaskedImage
 from skyloom.core.psf import CellPsf
+from skyloom.core.tables import column
+from skyloom.core.wcs import Wcs
 from skyloom.diff.noise import correlation_after_warp, tile_medians
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,34 @@ class NoTemplateCoverageError(DataError):
         self.fraction, self.needed, self.n_coadd = fraction, needed, n_coadd
 
 
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Coadds on the pixels of a science exposure and a margin around them.
+
+    Attributes
+    ----------
+    pixels : MaskedImage
+        Unmatched template [nJy]; NaN and NO_DATA without coverage. Its variance is smooth.
+    info : ExposureInfo
+        ``origin`` is the first pixel on the science image's grid.
+    wcs : Wcs
+        World coordinates of `pixels`.
+    psf : CellPsf
+        PSF before matching.
+    noise_correlation : float
+        Noise power at zero frequency over the pixel variance.
+    holds_science : ndarray, shape of `pixels`, bool
+        Pixels of coadds that the science exposure is part of.
+    """
+
+    pixels: MaskedImage
+    info: ExposureInfo
+    wcs: Wcs
+    psf: CellPsf
+    noise_correlation: float
+    holds_science: np.ndarray
+
+
 def build_template(coadds, science, settings):
     """Template on the pixels of a science exposure and a margin around them.
 
@@ -65,10 +95,8 @@ def build_template(coadds, science, settings):
 
     Returns
     -------
-    Exposure
-        Unmatched template with ``margin`` more pixels on each side (``info.origin`` is its first pixel); NaN
-        and NO_DATA without coverage. Its variance is smooth, ``noise_correlation`` tells how correlated it
-        is.
+    Template
+        With ``margin`` more pixels on each side than the exposure has.
 
     Raises
     ------
@@ -87,12 +115,13 @@ def build_template(coadds, science, settings):
     wcs = science.wcs.shifted(-margin, -margin, (ny + 2 * margin, nx + 2 * margin))
     pieces = [piece for coadd in coadds if (piece := _warp_coadd(coadd, wcs)) is not None]
     pieces = _by_coverage(pieces)
-    pixels, area = _merge(pieces, wcs.shape)
+    pixels, holds_science = _merge(pieces, wcs.shape, science.info.visit)
     inner = pixels.mask[margin : margin + ny, margin : margin + nx]
     coverage = float(np.mean((inner & mask_planes.NO_DATA) == 0))
     if not pieces or coverage < options["minimum_coverage"]:
         raise NoTemplateCoverageError(coverage, options["minimum_coverage"], len(coadds))
     log.info("template from %d of %d patches covers %.1f %%", len(pieces), len(coadds), 100 * coverage)
+    area = float(np.mean([piece.area for piece in pieces]))
     correlation = float(np.mean([correlation_after_warp(p.coadd.noise_correlation, area) for p in pieces]))
     # The pieces carry the noise power at zero frequency, which is what resampling leaves smooth and exact.
     pixels = replace(pixels, variance=(pixels.variance / np.float32(correlation)))
@@ -100,12 +129,13 @@ def build_template(coadds, science, settings):
     info = ExposureInfo(
         band=science.info.band, mjd=science.info.mjd, kind=coadds[0].info.kind, origin=(-margin, -margin)
     )
-    return Exposure(
+    return Template(
         pixels=replace(pixels, mask=mask),
         info=info,
         wcs=wcs,
         psf=_template_psf(pieces, wcs, science.psf.size),
         noise_correlation=correlation,
+        holds_science=holds_science,
     )
 
 
@@ -115,6 +145,11 @@ class _Piece:
     def __init__(self, coadd, pixels, area):
         self.coadd, self.pixels, self.area = coadd, pixels, area
         self.n_valid = int(np.count_nonzero((pixels.mask & mask_planes.NO_DATA) == 0))
+
+    def holds(self, visit):
+        """Whether a visit is part of the coadd."""
+        inputs = self.coadd.inputs
+        return bool(np.any(column(inputs, "used") & (column(inputs, "visit") == visit)))
 
 
 def _warp_coadd(coadd, wcs):
@@ -158,18 +193,19 @@ def _by_coverage(pieces):
     )
 
 
-def _merge(pieces, shape):
-    """Pixels of the first piece that is valid at each of them, and the mean area ratio."""
+def _merge(pieces, shape, visit):
+    """Pixels of the first piece that is valid at each of them, and which come from coadds that hold a visit."""
     image = np.full(shape, np.nan, dtype=np.float32)
     power = np.full(shape, np.nan, dtype=np.float32)
     mask = np.full(shape, mask_planes.NO_DATA, dtype=np.uint32)
+    holds_visit = np.zeros(shape, dtype=bool)
     for piece in pieces:
         take = ((mask & mask_planes.NO_DATA) != 0) & ((piece.pixels.mask & mask_planes.NO_DATA) == 0)
         image[take] = piece.pixels.image[take]
         power[take] = piece.pixels.variance[take]
         mask[take] = piece.pixels.mask[take]
-    area = float(np.mean([piece.area for piece in pieces])) if pieces else 1.0
-    return MaskedImage(image, _in_the_differences_terms(mask), power), area
+        holds_visit[take] = piece.holds(visit)
+    return MaskedImage(image, _in_the_differences_terms(mask), power), holds_visit
 
 
 def _in_the_differences_terms(mask):

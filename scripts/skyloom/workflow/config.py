@@ -83,9 +83,13 @@ def load_yaml(path):
     dict
         Its content.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with open(path, encoding="utf-8") as stream:
-        return yaml.load(stream, Loader=loader) or {}  # noqa: S506 (a safe loader)
+        # yaml.safe_load takes the slow parser written in Python.
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(stream)
+        try:
+            return loader.get_single_data() or {}
+        finally:
+            loader.dispose()
 
 
 def load_schema(folder):

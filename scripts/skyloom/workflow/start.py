@@ -62,12 +62,12 @@ class Skyloom:
         return chosen
 
     def memory_of(self, stage):
-        """Return the resource function of a stage's memory [MB], which grows with each attempt."""
+        """Return the resource function of a stage's memory [MB], which grows with its warps and with each attempt."""
         sky_map = self.survey.settings["sky_map"]
-        base = memory_mb(stage, self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2)
+        pixels = self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2
 
-        def memory(wildcards, attempt):  # noqa: ARG001 (Snakemake's signature)
-            return base * attempt
+        def memory(wildcards, input, attempt):  # noqa: ARG001 (Snakemake's signature)
+            return memory_mb(stage, *pixels, n_warp=len(input.get("warps", ()))) * attempt
 
         memory.__signature__ = inspect.signature(memory)
         return memory

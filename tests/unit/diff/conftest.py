@@ -1,6 +1,6 @@
 """A pair of science exposure and template coadd, drawn here in plain NumPy without the library's algorithms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import yaml
 
 from skyloom.core.images import Exposure, ExposureInfo, MaskedImage
 from skyloom.core.psf import CellPsf, PixelPsf
+from skyloom.core.schemas import COADD_INPUT
 from skyloom.core.wcs import Wcs, polynomial_terms
 
 SCALE_DEGREE = 0.2 / 3600
@@ -128,7 +129,16 @@ def make_scene():
     return scene_of
 
 
-def scene_of(seed, size=320, science=(4.5, 0.06), template=(3.8, -0.06), sigma=60.0, n_star=90, scale=1.0):
+def scene_of(
+    seed,
+    size=320,
+    science=(4.5, 0.06),
+    template=(3.8, -0.06),
+    sigma=60.0,
+    n_star=90,
+    scale=1.0,
+    in_template=False,
+):
     """Return a scene; `scale` multiplies the science image (a zero point error)."""
     rng = np.random.default_rng(seed)
     half = size / 2 * SCALE_DEGREE * 1.05
@@ -149,20 +159,39 @@ def scene_of(seed, size=320, science=(4.5, 0.06), template=(3.8, -0.06), sigma=6
         np.full(clean.shape, sigma**2, np.float32),
     )
     exposure = Exposure(pixels, info, wcs, psf_model(wcs, science_seeing, half))
-    coadd = _coadd_of(rng, size + 80, static, template_seeing, (half, sigma))
+    visits = _template_visits(rng, size + 100, static, template_seeing, (half, sigma))
+    if in_template:
+        visits[0] = (wcs, exposure.pixels.image)
+    coadd = _coadd_of(visits, size + 80, template_seeing, (half, sigma))
+    coadd = replace(coadd, inputs=inputs_of([7 if in_template else 3, 4]))
     return Scene(exposure, coadd, tuple(v[n_star:] for v in everything), clean < 0.1 * sigma)
 
 
-def _coadd_of(rng, size, stars, seeing, half_and_sigma):
+def inputs_of(visits):
+    """Return a coadd's table of inputs, all of them used."""
+    kinds = {"bool": True, "string": "", "int64": 0, "float64": 1.0}
+    values = {c.name: [kinds[c.type]] * len(visits) for c in COADD_INPUT.columns}
+    return COADD_INPUT.table(values | {"visit": visits})
+
+
+def _template_visits(rng, size, stars, seeing, half_and_sigma):
+    """Return the WCS and the noisy image of two visits."""
+    half, sigma = half_and_sigma
+    visits = []
+    for _ in range(2):
+        wcs = tan_wcs(size, *rng.uniform(-4, 4, 3))
+        visits.append((wcs, draw(wcs, stars, seeing, half) + rng.normal(0, sigma, wcs.shape)))
+    return visits
+
+
+def _coadd_of(visits, size, seeing, half_and_sigma):
     """Return the mean of two resampled visits."""
     half, sigma = half_and_sigma
     wcs = tan_wcs(size)
     grid_y, grid_x = np.mgrid[:size, :size].astype(float)
     ra, dec = wcs.pixel_to_sky(grid_x.ravel(), grid_y.ravel())
     image, variance, squares = np.zeros((size, size)), np.zeros((size, size)), []
-    for _ in range(2):
-        visit = tan_wcs(size + 20, *rng.uniform(-4, 4, 3))
-        drawn = draw(visit, stars, seeing, half) + rng.normal(0, sigma, visit.shape)
+    for visit, drawn in visits:
         x, y = visit.sky_to_pixel(ra, dec)
         warped, square = lanczos(drawn, x.reshape(size, size), y.reshape(size, size))
         image += warped / 2

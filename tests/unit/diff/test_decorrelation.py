@@ -20,7 +20,7 @@ def test_noise_of_the_decorrelated_difference_is_white(seed, total):
     matching = total * gaussian_kernel(1.5, 21)
     difference = science - fftconvolve(template, matching, mode="same")
 
-    powers = np.array([9.0]), np.array([4.0])
+    powers = np.array([9.0]), np.array([4.0]), np.array([0.0])
     kernel = decorrelation_kernels(matching[None], powers, (WHITE, WHITE), 12, 1e-3)[0]
     white = fftconvolve(difference, kernel, mode="same")[40:-40, 40:-40]
 
@@ -30,12 +30,31 @@ def test_noise_of_the_decorrelated_difference_is_white(seed, total):
     assert white.var() == pytest.approx(9 + total**2 * 4, rel=4 * np.sqrt(2 / n))
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_noise_that_both_images_have_in_common_is_whitened_too(seed):
+    rng = np.random.default_rng(seed)
+    science = rng.normal(0, 3.0, (400, 400))
+    # The mean of three visits alike, the science image one of them.
+    template = (science + rng.normal(0, 3.0, (400, 400)) + rng.normal(0, 3.0, (400, 400))) / 3
+    matching = gaussian_kernel(1.5, 21)
+    difference = science - fftconvolve(template, matching, mode="same")
+
+    powers = np.array([9.0]), np.array([3.0]), np.array([3.0])
+    kernel = decorrelation_kernels(matching[None], powers, (WHITE, WHITE), 12, 1e-3)[0]
+    white = fftconvolve(difference, kernel, mode="same")[40:-40, 40:-40]
+
+    n = white.size
+    for axis in (0, 1):
+        assert abs(np.mean(white * np.roll(white, 1, axis)) / white.var()) < 4 / np.sqrt(n)
+    assert white.var() == pytest.approx(9 - 3, rel=4 * np.sqrt(2 / n))
+
+
 def test_an_off_centre_kernel_is_whitened_by_its_power():
     matching = np.zeros((21, 21))
     matching[9:12, 13:16] = 1 / 9
     centred = np.zeros((21, 21))
     centred[9:12, 9:12] = 1 / 9
-    powers = np.array([1.0]), np.array([1.0])
+    powers = np.array([1.0]), np.array([1.0]), np.array([0.0])
     shifted, middle = (
         decorrelation_kernels(m[None], powers, (WHITE, WHITE), 12, 1e-3)[0] for m in (matching, centred)
     )
@@ -44,7 +63,7 @@ def test_an_off_centre_kernel_is_whitened_by_its_power():
 
 def test_decorrelation_kernels_keep_fluxes_and_the_floor_bounds_them():
     matching = np.stack([gaussian_kernel(s, 21) for s in (1.0, 3.0)])
-    powers = np.array([1e-4, 1e-4]), np.array([1.0, 1.0])
+    powers = np.array([1e-4, 1e-4]), np.array([1.0, 1.0]), np.zeros(2)
     for floor in (1e-2, 1e-1):
         kernels = decorrelation_kernels(matching, powers, (WHITE, WHITE), 20, floor)
         np.testing.assert_allclose(kernels.sum(axis=(1, 2)), 1.0, atol=1e-12)

@@ -7,7 +7,7 @@ import pytest
 
 from skyloom.algorithms.kernel_matching import InsufficientKernelStampsError
 from skyloom.core import mask_planes
-from skyloom.diff.pipeline import PoorSubtractionError, build_template, subtract
+from skyloom.diff.pipeline import PoorSubtractionError, TemplateIsScienceError, build_template, subtract
 
 BORDER = 16
 
@@ -52,6 +52,43 @@ def test_a_template_taken_as_white_leaves_correlated_noise(make_scene, settings)
     template = replace(build_template([scene.coadd], scene.science, settings), noise_correlation=1.0)
     normal = blank_pixels(scene, subtract(scene.science, template, settings))
     assert abs(np.nanmean(normal[:, 1:] * normal[:, :-1])) > 0.03
+
+
+ALIKE = {"science": (4.2, 0.05), "template": (4.2, 0.05)}
+
+
+def test_a_visit_in_its_own_template_has_white_noise_of_the_variance_plane_too(make_scene, settings):
+    values, products = [], []
+    for seed in (1, 2):
+        scene = make_scene(seed, **ALIKE, in_template=True)
+        difference = difference_of(scene, settings)
+        # Of two visits alike: v + v/2 - 2 v/2.
+        power = np.nanmedian(difference.exposure.pixels.variance)
+        assert power == pytest.approx(0.5 * scene.science.pixels.variance[0, 0], rel=0.1)
+        normal = blank_pixels(scene, difference)
+        values.append(normal[np.isfinite(normal)])
+        for pair in (normal[:, 1:] * normal[:, :-1], normal[1:] * normal[:-1], normal[2:] * normal[:-2]):
+            products.append(pair[np.isfinite(pair)].mean())
+    # The transfer function of one interpolation stands for that of the phase at hand: 5 %.
+    assert np.concatenate(values).std() == pytest.approx(1.0, abs=0.05)
+    assert np.abs(products).max() < 0.06
+
+
+def test_without_the_common_noise_a_visit_in_its_template_has_correlated_noise(make_scene, settings):
+    scene = make_scene(1, **ALIKE, in_template=True)
+    template = build_template([scene.coadd], scene.science, settings)
+    assert template.holds_science.any()
+    forgotten = replace(template, holds_science=np.zeros_like(template.holds_science))
+    normal = blank_pixels(scene, subtract(scene.science, forgotten, settings))
+    assert np.nanmean(normal[:, 1:] * normal[:, :-1]) < -0.06
+
+
+def test_a_template_that_is_the_exposure_itself_is_refused(make_scene, settings):
+    scene = make_scene(1, **ALIKE, in_template=True)
+    template = build_template([scene.coadd], scene.science, settings)
+    pixels = replace(template.pixels, variance=template.pixels.variance * np.float32(2))
+    with pytest.raises(TemplateIsScienceError, match="visit 7 makes up nearly all of its own template"):
+        subtract(scene.science, replace(template, pixels=pixels), settings)
 
 
 @pytest.mark.parametrize(("science", "template"), SEEINGS)

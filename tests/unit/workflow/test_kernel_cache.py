@@ -75,6 +75,9 @@ def test_memory_grows_with_detector_and_patch():
     for stage in NEEDS:
         assert memory_mb(stage, 0, 0) <= memory_mb(stage, 16_000_000, 16_000_000) < 8000
     assert memory_mb("coadd", 0, 16_000_000) > memory_mb("coadd", 0, 1_000_000)
+    # Image, mask, variance and the matched image of each warp, and two planes of a byte.
+    more = memory_mb("coadd", 0, 16_000_000, n_warp=11) - memory_mb("coadd", 0, 16_000_000, n_warp=1)
+    assert more >= 10 * 16 * (3 * 4 + 4 + 2)
 
 
 def test_the_scripts_folder_is_that_of_the_library():

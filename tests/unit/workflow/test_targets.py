@@ -189,9 +189,9 @@ def test_lists_of_whole_targets(given):
     assert skyloom.raws_of([21]) == ["results/raw/21/0.fits", "results/raw/21/1.fits"]
     assert len(skyloom.all_frame_raws()) == 18
     assert skyloom.truth_object() == ["results/truth/object.parquet"]
-    assert skyloom.memory_of("calibrate")(None, attempt=2) == 2 * skyloom.memory_of("calibrate")(
-        None, attempt=1
-    )
+    memory = skyloom.memory_of("coadd")
+    assert memory(None, {}, attempt=2) == 2 * memory(None, {}, attempt=1)
+    assert memory(None, {"warps": ["a", "b"]}, attempt=1) > memory(None, {"warps": ["a"]}, attempt=1)
 
 
 def test_a_real_survey_has_no_truth_and_no_nights_to_simulate(given, tmp_path):
