@@ -62,7 +62,7 @@ def find_artifacts(warps, frame, settings):
     for warp, outlier in zip(warps, outliers, strict=True):
         region = artifact_regions(outlier, acceptable)
         area = grow_mask(region, settings["grow"]) & (n_used >= settings["minimum_inputs"])
-        grown.append(area[window_of(warp)])
+        grown.append(np.ascontiguousarray(area[window_of(warp)]))
     return grown
 
 

@@ -7,6 +7,7 @@ them, so that two jobs that write at once may leave one kernel's code under anot
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -16,6 +17,10 @@ import numba
 from numba.core import config as numba_config
 from numba.core.caching import FunctionCache, _CacheLocator
 
+log = logging.getLogger(__name__)
+
+# What a job's log says of a kernel that its module's `compile_kernels` left out.
+NOT_COMPILED_BEFORE = "not compiled before the job:"
 CACHE_VARIABLE = "SKYLOOM_KERNEL_CACHE"
 FILLING = "filling-"
 
@@ -74,7 +79,8 @@ class _ReadOnlyCache(FunctionCache):
     """Cache that gives and does not take."""
 
     def save_overload(self, sig, data):
-        """Keep nothing."""
+        """Keep nothing, but say what the job had to compile for itself."""
+        log.warning(f"{NOT_COMPILED_BEFORE} %s for %s", self._py_func.__qualname__, sig)
 
 
 if FOLDER is not None:

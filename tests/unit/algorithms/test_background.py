@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.background import NoSkyPixelsError, compile_kernels, fit_background
+from skyloom.algorithms.background import NoSkyPixelsError, fit_background
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 
@@ -87,7 +87,6 @@ def test_clipping_removes_a_few_bright_pixels_in_both_modes():
     rng = np.random.default_rng(5)
     values = rng.normal(10.0, 1.0, (32, 32))
     values[::8, ::8] = 500.0
-    compile_kernels()
 
     assert fit_background(image_of(values), 16).mesh == pytest.approx(10.0, abs=4 * 1.9 / 16)
     objects = np.zeros(values.shape, dtype=bool)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.footprints import compile_kernels, flood_footprints, grow_mask
+from skyloom.algorithms.footprints import flood_footprints, grow_mask
 
 
 def two_hills(saddle):
@@ -82,7 +82,3 @@ def test_grown_mask_holds_all_pixels_within_the_radius(radius):
     distance = np.hypot(y[..., None] - rows, x[..., None] - columns).min(axis=2)
 
     assert np.array_equal(grow_mask(mask, radius), distance <= radius)
-
-
-def test_kernels_compile():
-    compile_kernels()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.interpolation import compile_kernels, interpolate_pixels
+from skyloom.algorithms.interpolation import interpolate_pixels
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 
@@ -124,7 +124,3 @@ def test_the_order_of_the_holes_does_not_matter():
     turned = interpolate_pixels(masked(image[::-1, ::-1], 100), hole[::-1, ::-1], 1.3).image[::-1, ::-1]
 
     np.testing.assert_allclose(upright, turned, rtol=1e-4, atol=1e-3)
-
-
-def test_compilation_covers_what_production_calls():
-    compile_kernels()

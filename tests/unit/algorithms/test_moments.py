@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from skyloom.algorithms.moments import adaptive_moments, compile_kernels, kernel_moments, star_moments
+from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
 
 
 def gaussian(shape, x, y, ixx, iyy, ixy):
@@ -100,10 +100,6 @@ def test_a_position_far_from_the_object_or_off_the_image_has_no_moments():
     moments = adaptive_moments(image, [21.0, 500.0], [16.0, 16.0], 1.5)
 
     assert np.isnan(moments.x).all()
-
-
-def test_kernels_compile():
-    compile_kernels()
 
 
 @pytest.mark.parametrize("sigma", [0.6, 0.7, 0.8])

@@ -6,7 +6,6 @@ import pytest
 from skyloom.algorithms.photometry import (
     FitSettings,
     aperture_photometry,
-    compile_kernels,
     point_source_image,
     psf_photometry,
 )
@@ -186,7 +185,3 @@ def test_an_aperture_over_a_pixel_without_data_has_no_flux():
     assert flux[0, 0] == pytest.approx(9 * np.pi, rel=2e-3)
     assert np.isnan(flux[0, 1])
     assert flux_err[0, 1] > 0
-
-
-def test_kernels_compile():
-    compile_kernels()

@@ -5,7 +5,6 @@ import pytest
 from astropy import wcs as astropy_wcs_module
 from reproject import reproject_interp
 
-from skyloom.algorithms import resampling
 from skyloom.algorithms.resampling import (
     dilate_mask,
     lanczos_table,
@@ -300,8 +299,3 @@ def test_a_kernel_on_an_identical_grid_without_smoothing_stays():
     kernel = gaussian_kernel(1.5, 21)
     same = resample_kernels(kernel[None], np.eye(2)[None], 21, smooth=False)[0]
     np.testing.assert_allclose(same, kernel, atol=1e-6)
-
-
-@pytest.mark.kernels
-def test_every_kernel_compiles_for_the_production_types():
-    resampling.compile_kernels()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.coadd import artifacts, combine
+from skyloom.coadd import combine
 from skyloom.coadd.artifacts import epoch_limit, local_range, stack_median
 from skyloom.coadd.combine import warp_signatures
 from skyloom.coadd.pipeline import assemble_coadd
@@ -109,12 +109,6 @@ def test_signatures_of_warps_differ(n):
     numbers = warp_signatures(n)
     assert len(np.unique(numbers)) == n
     assert (numbers > 0).all()
-
-
-@pytest.mark.kernels
-def test_every_kernel_compiles_for_the_production_types():
-    artifacts.compile_kernels()
-    combine.compile_kernels()
 
 
 @pytest.mark.kernels
