@@ -67,8 +67,8 @@ def scaled_by_cells(pixels, blank, points, power):
 
     Returns
     -------
-    expected, stated : ndarray, shape (m,)
-        Image over the root of the expected variance, and over the root of the variance plane.
+    expected, stated : list of ndarray
+        Image over the root of the expected variance, and over the root of the variance plane, a cell each.
     """
     good = blank & ~pixels.is_masked(NOT_SKY) & (pixels.variance > 0)
     cell_x, cell_y = (np.floor(p / CELL).astype(int) for p in points)
@@ -83,7 +83,7 @@ def scaled_by_cells(pixels, blank, points, power):
             values = pixels.image[window][good[window]]
             expected.append(values / np.sqrt(np.median([power[i][0] for i in inside])))
             stated.append(values / np.sqrt(pixels.variance[window][good[window]]))
-    return np.concatenate(expected), np.concatenate(stated)
+    return expected, stated
 
 
 def difference_noise(survey, visit, detector):
@@ -113,7 +113,18 @@ def difference_noise(survey, visit, detector):
     known = [i for i, key in enumerate(rows["id"].tolist()) if key in template]
     power = [(rows["variance"][i] + template[rows["id"][i]][0], template[rows["id"][i]][1]) for i in known]
     ratios = scaled_by_cells(pixels, blank, (rows["x"][known], rows["y"][known]), power)
-    return tuple(float(mad_sigma(ratio)) for ratio in ratios)
+    return tuple(scatter(ratio) for ratio in ratios)
+
+
+def scatter(cells):
+    """Robust standard deviation of the pixels of some cells (float).
+
+    Parameters
+    ----------
+    cells : list of ndarray
+        Pixels.
+    """
+    return float(mad_sigma(np.concatenate(cells)))
 
 
 def lanczos_variance():
@@ -125,8 +136,8 @@ def lanczos_variance():
     return float(np.mean(np.sum(weights**2, axis=1)) ** 2)
 
 
-def coadd_noise(survey, band, tract, patch):
-    """Noise of a deep coadd over the expected one and over the stated one.
+def coadd_pixels(survey, band, tract, patch):
+    """Blank pixels of a deep coadd over their expected noise and over the stated one.
 
     Parameters
     ----------
@@ -137,8 +148,10 @@ def coadd_noise(survey, band, tract, patch):
 
     Returns
     -------
-    expected, stated : float
-        1 when the noise is what photons and read noise propagate to, and what the variance plane says.
+    expected, stated : list of ndarray
+        A cell each; their `scatter` is 1 when the noise is what photons and read noise propagate to, and what the
+        variance plane says. The noise of one cell alone differs by some per cent, as the phases of its pixels on
+        those of the exposures do.
     """
     path = survey.product("coadd", kind="deep", band=band, tract=tract, patch=patch)
     pixels = read_exposure(path).pixels
@@ -147,7 +160,7 @@ def coadd_noise(survey, band, tract, patch):
     blank = blank_pixels(pixels.shape, x, y, flux / noise)
     factor = lanczos_variance()
     power = [(p * factor, holders) for p, holders in power]
-    return tuple(float(mad_sigma(ratio)) for ratio in scaled_by_cells(pixels, blank, (x, y), power))
+    return scaled_by_cells(pixels, blank, (x, y), power)
 
 
 def objects_on_coadd(survey, band, path):
