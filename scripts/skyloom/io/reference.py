@@ -86,8 +86,8 @@ class ReferenceValueError(ConfigError):
         self.path, self.key, self.column, self.value = path, key, column, value
 
 
-class ReferenceHeaderError(ConfigError):
-    """The first file of the reference catalogue cannot be read.
+class ReferenceUnreadableError(ConfigError):
+    """A file of the reference catalogue cannot be read.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class ReferenceHeaderError(ConfigError):
     """
 
     def __init__(self, path, problem):
-        super().__init__(f"{path}: the reference catalogue's header cannot be read ({problem})")
+        super().__init__(f"{path}: the reference catalogue cannot be read ({problem}): fetch it again")
         self.path, self.problem = path, problem
 
 
@@ -151,6 +151,8 @@ def read_reference_catalog(path, settings, band, region, mjd):
         If a configured column is missing.
     ReferenceValueError
         If a column of numbers holds text.
+    ReferenceUnreadableError
+        If a file is damaged.
     ReferenceBandError
         If Vega magnitudes have no zero point.
     CorruptProductError
@@ -196,7 +198,7 @@ def missing_reference_columns(path, settings, bands):
     ------
     ReferenceCatalogMissingError
         If there is no such file, or the folder holds no catalogue.
-    ReferenceHeaderError
+    ReferenceUnreadableError
         If the file cannot be read.
     """
     first = _shards(path)[0]
@@ -205,7 +207,7 @@ def missing_reference_columns(path, settings, bands):
     try:
         available = _header(first)
     except (OSError, ValueError) as error:
-        raise ReferenceHeaderError(str(first), str(error).splitlines()[0]) from error
+        raise ReferenceUnreadableError(str(first), str(error).splitlines()[0]) from error
     wanted = {}
     for band in bands:
         for key, name in _columns(settings, band).items():
@@ -255,18 +257,31 @@ def _shards(path):
 
 def _read_shard(path, names, settings, region):
     """Columns of one file's stars within the region, by quantity; positions in degrees."""
-    if path.name.endswith(PARQUET_SUFFIXES):
-        columns = _read_parquet(path, names)
-    elif path.name.endswith(FITS_SUFFIXES):
-        columns = _read_fits(path, names)
-    else:
-        columns = _read_csv(path, names)
+    try:
+        if path.name.endswith(PARQUET_SUFFIXES):
+            columns = _read_parquet(path, names, _declinations(settings, region))
+        elif path.name.endswith(FITS_SUFFIXES):
+            columns = _read_fits(path, names)
+        else:
+            columns = _read_csv(path, names)
+    except (OSError, ValueError) as error:
+        raise ReferenceUnreadableError(str(path), str(error).splitlines()[0]) from error
     for key in columns.keys() - {"id"}:
         columns[key] = _require_numbers(path, key, names[key], columns[key])
-    to_degree = np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
+    to_degree = _degrees_per_unit(settings)
     columns["ra"], columns["dec"] = columns["ra"] * to_degree, columns["dec"] * to_degree
     inside = _within(columns["ra"], columns["dec"], region)
     return {key: values[inside] for key, values in columns.items()}
+
+
+def _degrees_per_unit(settings):
+    """Degrees in the catalogue's unit of angles."""
+    return np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
+
+
+def _declinations(settings, region):
+    """Least and greatest declination of a region (ra, dec, radius) [degree] in the catalogue's unit."""
+    return tuple((region[1] + sign * region[2]) / _degrees_per_unit(settings) for sign in (-1, 1))
 
 
 def _require_columns(path, names, available):
@@ -296,8 +311,11 @@ def _first_text(values):
     return values.dtype.name
 
 
-def _read_parquet(path, names):
-    """Columns of a Parquet file; its hash is compared when it is Skyloom's own."""
+def _read_parquet(path, names, declinations):
+    """Columns of a Parquet file, of the row groups that may reach a range of declinations.
+
+    The hash is compared when the file is Skyloom's own.
+    """
     import pyarrow.parquet as pq
 
     with open(path, "rb") as stream:
@@ -309,8 +327,24 @@ def _read_parquet(path, names):
     else:
         file = pq.ParquetFile(path)
         _require_columns(path, names, file.schema_arrow.names)
-        table = file.read(columns=sorted(set(names.values())), use_threads=False)
+        groups = _row_groups(file.metadata, names["dec"], declinations)
+        table = file.read_row_groups(groups, columns=sorted(set(names.values())), use_threads=False)
     return {key: _numbers(table.column(name).to_numpy(zero_copy_only=False)) for key, name in names.items()}
+
+
+def _row_groups(metadata, column, limits):
+    """Row groups of a Parquet file whose statistics do not exclude values of a column between two limits."""
+    position = metadata.schema.names.index(column)
+    groups = []
+    for group in range(metadata.num_row_groups):
+        statistics = metadata.row_group(group).column(position).statistics
+        # Text in the column is reported by whoever reads it.
+        is_known = (
+            statistics is not None and statistics.has_min_max and isinstance(statistics.min, int | float)
+        )
+        if not is_known or (statistics.min <= limits[1] and statistics.max >= limits[0]):
+            groups.append(group)
+    return groups
 
 
 def _read_fits(path, names):

@@ -15,6 +15,7 @@ from skyloom.io.reference import (
     ReferenceBandError,
     ReferenceCatalogMissingError,
     ReferenceColumnError,
+    ReferenceUnreadableError,
     ReferenceValueError,
     missing_reference_columns,
     read_reference_catalog,
@@ -119,6 +120,29 @@ def test_a_folder_is_read_shard_by_shard_and_cut_to_the_region(tmp_path):
     stars = read_reference_catalog(tmp_path, make_settings(), "r", REGION, MJD)
 
     assert stars.flux == pytest.approx(np.concatenate([first["flux_r"], second["flux_r"]]))
+
+
+def test_of_a_large_parquet_file_only_the_row_groups_around_the_region_are_read(tmp_path):
+    columns = make_catalogue(n=1000)
+    order = np.argsort(columns["dec"])
+    columns = {name: values[order] for name, values in columns.items()}
+    path = tmp_path / "sorted.parquet"
+    pq.write_table(pa.table(columns), path, row_group_size=100)
+    region = (150.0, 2.2, 0.05)
+    whole = read_reference_catalog(path, make_settings(), "r", region, MJD)
+    # The first rows lie far south of the region: what stands there now is no Parquet page.
+    data = bytearray(path.read_bytes())
+    data[4:400] = b"X" * 396
+    path.write_bytes(data)
+
+    again = read_reference_catalog(path, make_settings(), "r", region, MJD)
+
+    assert len(whole) > 10
+    np.testing.assert_array_equal(again.id, whole.id)
+    with pytest.raises(
+        ReferenceUnreadableError, match="sorted.parquet: the reference catalogue cannot be read"
+    ):
+        read_reference_catalog(path, make_settings(), "r", (150.0, 1.95, 0.05), MJD)
 
 
 def test_a_region_over_the_meridian_and_the_pole_is_cut_right(tmp_path):

@@ -270,7 +270,7 @@ def test_a_reference_catalogue_that_is_no_parquet_file_is_told_before_any_job(gi
     given.pop("simulate")
     (tmp_path / "ref.parquet").touch()
     text = problems(given, reference={"path": "ref.parquet"}, missing_raw="skip")
-    assert "ref.parquet: the reference catalogue's header cannot be read" in text
+    assert "ref.parquet: the reference catalogue cannot be read" in text
 
 
 @pytest.mark.parametrize(
