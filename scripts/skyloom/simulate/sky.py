@@ -123,7 +123,7 @@ def fill_fluxes(objects, magnitude_r, colour, bands, rng):
     Parameters
     ----------
     objects : dict of str to ndarray, shape (n,)
-        Changed in place: its flux columns [nJy].
+        Changed in place: its flux columns [nJy] and its colour.
     magnitude_r, colour : ndarray, shape (n,)
         AB magnitude in r and colour g - r.
     bands : sequence of str
@@ -136,6 +136,7 @@ def fill_fluxes(objects, magnitude_r, colour, bands, rng):
     UnknownBandError
         If a band is none of `COLOUR_SLOPES`.
     """
+    objects["colour_gr"][:] = colour
     scatter = {band: rng.normal(0, COLOUR_SCATTER, len(colour)) for band in COLOUR_SLOPES}
     for band in bands:
         if band not in COLOUR_SLOPES:
