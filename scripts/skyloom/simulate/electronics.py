@@ -1,11 +1,12 @@
 """The camera's own truth, detector by detector: gains, bias structure, response, dark current, defects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skyloom.core.random import generator
 from skyloom.simulate.optics import detector_to_focal_plane
+from skyloom.simulate.random_field import draw_field
 
 BIAS_RAMP_PIXELS = 30.0
 """Rows over which the bias settles after the start of the read-out."""
@@ -13,6 +14,12 @@ HOT_PIXEL_RANGE = (2.0, 2000.0)
 """Dark current of hot pixels [electron/s], uniform in its logarithm."""
 DEAD_PIXEL_RESPONSE = 0.3
 BAD_COLUMN_RESPONSE = 0.2
+FRINGE_ORDERS = 3.0
+"""Standard deviation of the silicon's thickness in wavelengths: that many fringes cross a detector."""
+FRINGE_SCALE = 1.0
+"""Outer scale of the thickness over the detector's side."""
+FRINGE_SMOOTHEST = 2 * np.pi * 4
+"""Largest wave number of the thickness times its outer scale: silicon is polished."""
 FILTER_TILT = 0.01
 """Change of a filter's response from the axis to the field's edge."""
 
@@ -33,6 +40,10 @@ class DetectorTruth:
         Sensitivity of each pixel, filter and vignetting left out.
     dark : ndarray, shape (ny, nx), float32
         Dark current [electron/s].
+    crosstalk : ndarray, shape (a, a), float64
+        Part of an amplifier's signal (column) that appears in another's (row), in the order of the layout.
+    dead : tuple of str
+        Amplifiers without signal.
     """
 
     gain: dict
@@ -42,6 +53,8 @@ class DetectorTruth:
     bias_columns: dict
     response: np.ndarray
     dark: np.ndarray
+    crosstalk: np.ndarray
+    dead: tuple
 
 
 def draw_detector(detector, simulation):
@@ -77,9 +90,96 @@ def draw_detector(detector, simulation):
         level,
         rows,
         columns,
-        _pixel_response(detector, settings, rng),
+        _pixel_response(detector, settings, rng) * amplifier_steps(detector, simulation),
         _dark(detector, settings, rng),
+        _crosstalk(detector, simulation),
+        tuple(dead["amplifier"] for dead in settings["dead_amplifiers"] if dead["detector"] == detector.id),
     )
+
+
+def amplifier_steps(detector, simulation):
+    """Relative sensitivity of the amplifiers' parts of a detector, shape (ny, nx), float32.
+
+    Parameters
+    ----------
+    detector : Detector
+        Layout.
+    simulation : Simulation
+        Its setting `detector.amplifier_response` (standard deviation) and its seed.
+    """
+    steps = np.ones(detector.shape, np.float32)
+    scatter = simulation.settings["detector"]["amplifier_response"]
+    if scatter > 0:
+        rng = generator(simulation.seed, "amplifier response", detector.id)
+        for amplifier in detector.amplifiers:
+            x0, x1, y0, y1 = amplifier.detector_section
+            steps[y0:y1, x0:x1] = 1 + scatter * rng.standard_normal()
+    return steps
+
+
+def _crosstalk(detector, simulation):
+    """Matrix of the crosstalk between the amplifiers of a detector: of either sign, none with itself."""
+    n, scatter = len(detector.amplifiers), simulation.settings["detector"]["crosstalk"]
+    rng = generator(simulation.seed, "crosstalk", detector.id)
+    matrix = scatter * rng.standard_normal((n, n))
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def detector_tonight(detector, mjd, simulation):
+    """What a detector truly does in one night: its gains have drifted from their means.
+
+    Parameters
+    ----------
+    detector : Detector
+        Layout.
+    mjd : float
+        Time [MJD]; gains are the same for one integer part.
+    simulation : Simulation
+        Its setting `detector.gain_drift` (standard deviation from night to night) and its seed.
+
+    Returns
+    -------
+    DetectorTruth
+    """
+    truth = draw_detector(detector, simulation)
+    drift = simulation.settings["detector"]["gain_drift"]
+    rng = generator(simulation.seed, "gain drift", int(mjd), detector.id)
+    gain = {name: mean * (1 + drift * rng.standard_normal()) for name, mean in truth.gain.items()}
+    return replace(truth, gain=gain)
+
+
+def fringes(detector, band, simulation):
+    """Fringe pattern of the sky's emission lines in a detector, relative to the sky.
+
+    Parameters
+    ----------
+    detector : Detector
+        Layout.
+    band : str
+        Band: its amplitude is the setting `detector.fringing`.
+    simulation : Simulation
+        Settings and seed.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32, or None
+        Of zero mean, nearly; None for a band without fringes.
+
+    Notes
+    -----
+    Interference in silicon whose thickness varies smoothly: the cosine of a smooth random phase. Flat fields show
+    none, because lamps have no lines.
+    """
+    amplitude = simulation.settings["detector"]["fringing"].get(band, 0.0)
+    if amplitude == 0:
+        return None
+    ny, nx = detector.shape
+    rng = generator(simulation.seed, "fringes", detector.id)
+    thickness = draw_field((2 * np.pi * FRINGE_ORDERS) ** 2, FRINGE_SCALE * max(ny, nx), rng)
+    smooth = thickness.waves_below(FRINGE_SMOOTHEST / (FRINGE_SCALE * max(ny, nx)))
+    phase = smooth.plane(np.arange(nx, dtype=float), np.arange(ny, dtype=float))
+    return np.float32(amplitude) * np.cos(phase)
 
 
 def amplifier_bounds(amplifier):

@@ -92,7 +92,16 @@ def sky_electrons(view, focal_x, focal_y):
     """
     slope_x, slope_y = (float(s) / view.optics.field_radius for s in view.truth.sky_slope)
     level = float(view.truth.sky)
-    return level * (1 + slope_x * focal_x + slope_y * focal_y) * view.optics.pixel_area(focal_x, focal_y)
+    dark_sky = level * (1 + slope_x * focal_x + slope_y * focal_y)
+    return (dark_sky + level * _moonlight(view, focal_x, focal_y)) * view.optics.pixel_area(focal_x, focal_y)
+
+
+def _moonlight(view, focal_x, focal_y):
+    """Moonlit over dark sky minus one, a plane over the field."""
+    ratio, *slopes = view.truth.air.moon
+    # The inverse axes give arcseconds East and North for a pixel.
+    along = np.array(slopes) / 3600 @ np.linalg.inv(sky_axes(view.truth, view.optics))
+    return np.maximum(ratio + float(along[0]) * focal_x + float(along[1]) * focal_y, 0)
 
 
 def pixels_of(view, objects, mjd):
@@ -115,8 +124,14 @@ def pixels_of(view, objects, mjd):
         Positions at that time [deg].
     """
     ra, dec = positions_at(objects, mjd)
-    x, y = focal_plane_to_detector(view.detector, *sky_to_focal_plane(view.truth, view.optics, ra, dec))
-    return x, y, ra, dec
+    focal_x, focal_y = sky_to_focal_plane(view.truth, view.optics, ra, dec)
+    near = np.hypot(focal_x, focal_y) < view.optics.field_radius + MARGIN_PIXELS
+    axes = sky_axes(view.truth, view.optics)
+    colour = objects["colour_gr"][near]
+    shift_x, shift_y = view.truth.air.displacement(focal_x[near], focal_y[near], colour, axes)
+    focal_x[near] += shift_x
+    focal_y[near] += shift_y
+    return *focal_plane_to_detector(view.detector, focal_x, focal_y), ra, dec
 
 
 def visible_sources(view, objects):
@@ -133,7 +148,8 @@ def visible_sources(view, objects):
     -------
     dict of str to ndarray, shape (m,)
         `index` into the objects, `id`, `kind`, `x`, `y`, `fwhm` [pixel], `ra`, `dec` [deg], `flux` [nJy],
-        `e1`, `e2` in the detector's axes; only objects that shine and lie on the detector or near it.
+        `e1`, `e2` in the detector's axes, `transmission` of patchy clouds; only objects that shine and lie on the
+        detector or near it.
     """
     flux = fluxes_at(objects, view.visit)
     x, y, ra, dec = pixels_of(view, objects, view.visit["mjd"])
@@ -154,10 +170,13 @@ def visible_sources(view, objects):
     }
     visible = select(visible, index)
     focal = detector_to_focal_plane(view.detector, visible["x"], visible["y"])
-    fwhm, e1, e2 = psf_at(view.truth, view.optics, *focal)
+    colour, axes = objects["colour_gr"][index], sky_axes(view.truth, view.optics)
+    widths = psf_at(view.truth, view.optics, *focal)
+    fwhm, e1, e2 = view.truth.air.smeared(widths, colour, axes, view.truth.moffat_beta)
     turn = 2 * np.radians(view.detector.orientation)
     return visible | {
         "index": index,
+        "transmission": view.truth.air.transmission(*focal),
         "fwhm": fwhm,
         "e1": e1 * np.cos(turn) + e2 * np.sin(turn),
         "e2": e2 * np.cos(turn) - e1 * np.sin(turn),
@@ -178,7 +197,7 @@ def draw_objects_in_place(image, view, objects, visible):
     visible : dict of str to ndarray, shape (m,)
         From `visible_sources`.
     """
-    electrons = visible["flux"] * view.truth.electrons_per_njy
+    electrons = visible["flux"] * visible["transmission"] * view.truth.electrons_per_njy
     spreads = PointSpreads(visible["fwhm"], visible["e1"], visible["e2"], view.truth.moffat_beta)
     sources = Sources(visible["x"], visible["y"], electrons, spreads)
     is_galaxy, is_moving = visible["kind"] == GALAXY, visible["kind"] == MOVING
@@ -250,7 +269,7 @@ def source_rows(view, visible, dark_current):
     return {name: rows[name] for name in ("id", "kind", "x", "y", "ra", "dec", "flux")} | {
         "visit": np.full(n, view.visit["visit"], np.int64),
         "detector": np.full(n, view.detector.id, np.int32),
-        "electrons_per_njy": np.full(n, view.truth.electrons_per_njy),
+        "electrons_per_njy": view.truth.electrons_per_njy * rows["transmission"],
         "response": response,
         "sky": sky_electrons(view, *focal) * response + dark,
         "psf_fwhm": rows["fwhm"] * view.optics.pixel_scale,

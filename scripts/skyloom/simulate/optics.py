@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.core.random import generator
+from skyloom.simulate.atmosphere import Air, draw_air
 
 ARCSEC_PER_RADIAN = 180 / np.pi * 3600
 INVERSION_STEPS = 6
@@ -73,6 +74,8 @@ class VisitTruth:
         e1 and e2 (axes of the focal plane) as a + b u + c v.
     moffat_beta : float
         Exponent of the Moffat profile.
+    air : Air
+        What depends on direction and colour.
     """
 
     ra: float
@@ -85,6 +88,7 @@ class VisitTruth:
     fwhm_terms: tuple
     shear_terms: np.ndarray
     moffat_beta: float
+    air: Air
 
 
 def optics_of(camera, telescope):
@@ -169,6 +173,7 @@ def draw_visit(visit, simulation):
         fwhm_terms=(0.5 * size * np.cos(size_angle), 0.5 * size * np.sin(size_angle), size),
         shear_terms=shear * np.array([0.5, 1.0, 1.0]),
         moffat_beta=atmosphere["moffat_beta"],
+        air=draw_air(visit, simulation),
     )
 
 

@@ -8,7 +8,7 @@ from skyloom.core.random import generator
 from skyloom.simulate.bad_frames import EMPTY, WRONG_SKY, WRONG_SKY_OFFSET
 from skyloom.simulate.catalog import join
 from skyloom.simulate.cosmic_rays import add_cosmic_rays_in_place
-from skyloom.simulate.electronics import draw_detector, focal_plane_grid, illumination
+from skyloom.simulate.electronics import detector_tonight, focal_plane_grid, fringes, illumination
 from skyloom.simulate.exposing import (
     draw_objects_in_place,
     sky_electrons,
@@ -19,6 +19,7 @@ from skyloom.simulate.exposing import (
 from skyloom.simulate.optics import optics_of
 from skyloom.simulate.readout import read_out
 from skyloom.simulate.sky import cells_near, static_objects, survey_objects
+from skyloom.simulate.stray_light import add_satellites_in_place, add_stray_light_in_place
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +91,17 @@ def simulate_exposure(visit, detector, objects, simulation, bad=""):
     if bad == EMPTY:
         objects = join([], simulation.bands)
     settings = simulation.settings["detector"]
-    view, truth = view_of(visit, detector, simulation), draw_detector(detector, simulation)
+    view, truth = view_of(visit, detector, simulation), detector_tonight(detector, visit["mjd"], simulation)
     rng = generator(simulation.seed, "exposure", visit["visit"], detector.id)
     focal_x, focal_y = focal_plane_grid(detector)
     expected = sky_electrons(view, focal_x, focal_y)
+    pattern = fringes(detector, visit["band"], simulation)
+    if pattern is not None:
+        expected *= 1 + pattern
     visible = visible_sources(view, objects)
     draw_objects_in_place(expected, view, objects, visible)
+    add_stray_light_in_place(expected, view, objects)
+    add_satellites_in_place(expected, view)
     expected *= illumination(focal_x, focal_y, visit["band"], view.optics, simulation) * truth.response
     expected += truth.dark * np.float32(visit["exposure_time"])
     electrons = rng.poisson(expected).astype(np.float32)
@@ -138,24 +144,34 @@ def simulate_calibration_frame(frame, detector, simulation):
     -----
     A flat sees a screen of constant surface brightness through the distorted optics, as a dome's: pixels of
     larger area on the sky get more light, though stars' fluxes do not change with it. Its lamp varies by 2 %.
+    With `flat_reference_time` its light grows with the exposure, for pairs at several levels; the screen is
+    unevenly lit by `flat_illumination_error`, which the sky is not.
     """
     settings = simulation.settings["detector"]
-    truth = draw_detector(detector, simulation)
+    truth = detector_tonight(detector, frame["mjd"], simulation)
     rng = generator(simulation.seed, "calibration", frame["frame"], detector.id)
     if frame["kind"] == "bias":
         return read_out(np.zeros(detector.shape, np.float32), detector, truth, settings, rng)
     expected = truth.dark * np.float32(frame["exposure_time"])
     if frame["kind"] == "flat":
-        lamp = 1 + LAMP_SCATTER * generator(simulation.seed, "lamp", frame["frame"]).standard_normal()
-        optics = optics_of(simulation.camera, simulation.settings["telescope"])
-        focal_x, focal_y = focal_plane_grid(detector)
-        screen = (
-            optics.pixel_area(focal_x, focal_y) * truth.response * np.float32(settings["flat_level"] * lamp)
-        )
-        expected += screen * illumination(focal_x, focal_y, frame["band"], optics, simulation)
+        expected += _flat_screen(frame, detector, simulation) * truth.response
     electrons = rng.poisson(expected).astype(np.float32)
     _add_rays_in_place(electrons, frame["exposure_time"], settings, rng)
     return read_out(electrons, detector, truth, settings, rng)
+
+
+def _flat_screen(frame, detector, simulation):
+    """Light of a flat field on pixels of ideal response [electron], shape (ny, nx), float32."""
+    settings, telescope = simulation.settings["detector"], simulation.settings["telescope"]
+    lamp = 1 + LAMP_SCATTER * generator(simulation.seed, "lamp", frame["frame"]).standard_normal()
+    if settings["flat_reference_time"] > 0:
+        lamp *= frame["exposure_time"] / settings["flat_reference_time"]
+    optics = optics_of(simulation.camera, telescope)
+    focal_x, focal_y = focal_plane_grid(detector)
+    screen = optics.pixel_area(focal_x, focal_y) * np.float32(settings["flat_level"] * lamp)
+    screen *= illumination(focal_x, focal_y, frame["band"], optics, simulation)
+    error = np.float32(telescope["flat_illumination_error"] / optics.field_radius**2)
+    return screen * (1 + error * (focal_x**2 + focal_y**2))
 
 
 def _add_rays_in_place(electrons, exposure_time, settings, rng):

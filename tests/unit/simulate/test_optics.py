@@ -20,9 +20,8 @@ from skyloom.simulate.optics import (
 
 def star_at(ra, dec):
     ra, dec = np.atleast_1d(ra), np.atleast_1d(dec)
-    zeros = {
-        name: np.zeros(ra.size) for name in ("pmra", "pmdec", "parallax", "rate_ra", "rate_dec", "rate_mjd")
-    }
+    names = ("pmra", "pmdec", "parallax", "rate_ra", "rate_dec", "rate_mjd", "colour_gr")
+    zeros = {name: np.zeros(ra.size) for name in names}
     return zeros | {"ra": ra, "dec": dec, "kind": np.full(ra.size, "star")}
 
 
