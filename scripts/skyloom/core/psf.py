@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.core.wcs import polynomial_terms
+from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 LANCZOS_ORDER = 5
 MOMENT_ITERATIONS = 50
@@ -207,9 +207,7 @@ class PixelPsf:
         ndarray, shape (m, k, k), float64
             Each of sum 1, centred on pixel k // 2.
         """
-        x0, x1, y0, y1 = self.domain
-        u = (2 * np.atleast_1d(np.asarray(x, dtype=np.float64)) - x0 - x1) / (x1 - x0)
-        v = (2 * np.atleast_1d(np.asarray(y, dtype=np.float64)) - y0 - y1) / (y1 - y0)
+        u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         terms = polynomial_terms(u, v, self.order)
         kernels = np.tensordot(terms.T, self.coefficients.astype(np.float64), axes=1)
         return kernels / kernels.sum(axis=(1, 2), keepdims=True)
