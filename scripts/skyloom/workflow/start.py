@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from skyloom.core.errors import ConfigError
+from skyloom.workflow.calib_epochs import science_epoch
 from skyloom.workflow.config import COMMAND_LINE, load_yaml
 from skyloom.workflow.environment import set_environment
 from skyloom.workflow.failures import failure_report, forget_failures, read_failures, survival_report
@@ -47,7 +48,7 @@ class Skyloom:
         self.fingerprints = Fingerprints(home / "scripts")
         self.kernel_fingerprint = self.fingerprints.kernels()
         self.frame_epochs = "|".join(sorted({row["epoch"] for row in survey.frames.values()})) or NEVER
-        self.science_epochs = "|".join(f"science-{name}" for name in survey.cameras)
+        self.science_epochs = "|".join(science_epoch(name) for name in survey.cameras)
         self._pixels = max(
             d.shape[0] * d.shape[1]
             for _, camera, _ in survey.cameras.values()

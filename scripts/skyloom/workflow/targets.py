@@ -3,7 +3,8 @@
 import inspect
 
 from skyloom.core.errors import ConfigError
-from skyloom.workflow.paths import product_path
+from skyloom.workflow.calib_epochs import science_epoch
+from skyloom.workflow.paths import NO_BAND, product_path
 from skyloom.workflow.survey import template_exists
 
 TEMPLATE_KIND = "good_seeing"
@@ -56,6 +57,11 @@ class UnknownDataIdError(ConfigError):
     def __init__(self, what, known):
         super().__init__(f"{what} is not part of the survey, which has {known}")
         self.what, self.known = what, known
+
+
+def _band_of(wildcards):
+    """Band of a calibration's job; those without a band have no such wildcard."""
+    return getattr(wildcards, "band", NO_BAND)
 
 
 class Targets:
@@ -149,7 +155,7 @@ class Targets:
         """Return the input function of the raw frames of one combined calibration."""
 
         def frames(wildcards):
-            band = getattr(wildcards, "band", "none")
+            band = _band_of(wildcards)
             members = self.epochs.frames(wildcards.epoch, kind, band)
             if not members:
                 known = [epoch for epoch, k, b in self.epochs.combinations() if (k, b) == (kind, band)]
@@ -162,7 +168,7 @@ class Targets:
         """Return the parameter function of the table rows of a combined calibration's frames."""
 
         def rows(wildcards):
-            members = self.epochs.frames(wildcards.epoch, kind, getattr(wildcards, "band", "none"))
+            members = self.epochs.frames(wildcards.epoch, kind, _band_of(wildcards))
             return [self.survey.frames[frame] for frame in members]
 
         return function_of_wildcards(rows)
@@ -181,11 +187,10 @@ class Targets:
         """
 
         def calib(wildcards):
-            band = getattr(wildcards, "band", "none")
-            epoch = self.epochs.of_frames(kind, (wildcards.epoch, of, band))
+            epoch = self.epochs.of_frames(kind, (wildcards.epoch, of, _band_of(wildcards)))
             if epoch is None:
                 return []
-            return self.path("calib", epoch=epoch, kind=kind, band="none", detector=wildcards.detector)
+            return self.path("calib", epoch=epoch, kind=kind, band=NO_BAND, detector=wildcards.detector)
 
         return function_of_wildcards(calib)
 
@@ -199,7 +204,7 @@ class Targets:
 
     def _camera_name(self, epoch):
         """Camera of an epoch, also of those made from science frames."""
-        by_science = {f"science-{name}": name for name in self.survey.cameras}
+        by_science = {science_epoch(name): name for name in self.survey.cameras}
         if epoch in by_science:
             return by_science[epoch]
         return self.epochs.camera(epoch)
