@@ -82,7 +82,13 @@ class PsfPhotometry:
     usable_fraction: np.ndarray
 
     def select(self, index):
-        """Return the fits that `index` (bool or int array) picks."""
+        """Return some of the fits (PsfPhotometry).
+
+        Parameters
+        ----------
+        index : ndarray, shape (n,), bool, or shape (m,), int
+            Fits to keep, or their indices in the order wanted.
+        """
         return PsfPhotometry(*(getattr(self, field.name)[index] for field in fields(self)))
 
 

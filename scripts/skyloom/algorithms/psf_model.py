@@ -23,7 +23,13 @@ CORE_RADIUS_SIGMA = 2.5
 
 
 class TooFewPsfStarsError(DataError):
-    """Too few stars to fit a PSF to."""
+    """Too few stars to fit a PSF to.
+
+    Parameters
+    ----------
+    n_star, n_needed : int
+        Stars that are fit for it, and how many are needed.
+    """
 
     def __init__(self, n_star, n_needed):
         self.n_star = n_star
@@ -35,7 +41,13 @@ class TooFewPsfStarsError(DataError):
 
 
 class PsfFitFailedError(DataError):
-    """The fitted PSF is no PSF."""
+    """The fitted PSF is no PSF.
+
+    Parameters
+    ----------
+    detail : str
+        What is wrong with the fitted image.
+    """
 
     def __init__(self, detail):
         self.detail = detail

@@ -67,7 +67,20 @@ class KernelLocator(_CacheLocator):
 
     @classmethod
     def from_function(cls, py_func, py_file):  # noqa: ARG003 (Numba's signature)
-        """Return the locator of a kernel of ours, None for other functions."""
+        """Return the locator of a kernel of ours, None for other functions.
+
+        Parameters
+        ----------
+        py_func : function
+            What Numba compiles.
+        py_file : str
+            File that it stands in; not looked at.
+
+        Returns
+        -------
+        KernelLocator or None
+            Its folder exists.
+        """
         if not py_func.__module__.startswith("skyloom."):
             return None
         locator = cls(py_func.__module__)

@@ -191,7 +191,13 @@ def polynomial_terms(u, v, order):
 
 
 def order_of(n_term):
-    """Total degree of a full polynomial with `n_term` terms (int)."""
+    """Total degree of a full polynomial (int).
+
+    Parameters
+    ----------
+    n_term : int
+        Number of its terms: (order + 1) (order + 2) / 2.
+    """
     order = round((np.sqrt(8 * n_term + 1) - 3) / 2)
     if (order + 1) * (order + 2) // 2 != n_term:
         raise ValueError(f"{n_term} is not the number of terms of a full polynomial")

@@ -154,11 +154,23 @@ class CalibEpochs:
         return problems
 
     def frames(self, epoch, kind, band):
-        """Return the frames of one combined calibration (list of int; empty when there are none)."""
+        """Return the frames of one combined calibration (list of int; empty when there are none).
+
+        Parameters
+        ----------
+        epoch, kind, band : str
+            The combined calibration.
+        """
         return self._frames_of.get((epoch, kind, band), [])
 
     def camera(self, epoch):
-        """Return the name of the camera that an epoch belongs to (str)."""
+        """Return the name of the camera that an epoch belongs to (str).
+
+        Parameters
+        ----------
+        epoch : str
+            Epoch of calibration frames; those made from science frames are not known here.
+        """
         return self._camera_of[epoch]
 
     def combinations(self):

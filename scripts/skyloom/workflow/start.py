@@ -56,14 +56,31 @@ class Skyloom:
         )
 
     def settings_of(self, sections):
-        """Return some sections of the settings (dict); the reference catalogue's path is an input, no setting."""
+        """Return some sections of the settings (dict); the reference catalogue's path is an input, no setting.
+
+        Parameters
+        ----------
+        sections : iterable of str
+            Names of the sections, such as ``diff``.
+        """
         chosen = {section: self.survey.settings[section] for section in sections}
         if "reference" in chosen:
             chosen["reference"] = {key: value for key, value in chosen["reference"].items() if key != "path"}
         return chosen
 
     def memory_of(self, stage):
-        """Return the resource function of a stage's memory [MB], which grows with its warps and with each attempt."""
+        """Return the resource function of a stage's memory [MB], which grows with its warps and with each attempt.
+
+        Parameters
+        ----------
+        stage : str
+            A key of `skyloom.workflow.memory.NEEDS`.
+
+        Returns
+        -------
+        function
+            Of wildcards, input and attempt, as Snakemake calls it; gives an int [MB].
+        """
         sky_map = self.survey.settings["sky_map"]
         pixels = self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2
 
@@ -75,6 +92,11 @@ class Skyloom:
 
     def ap_products(self, wildcards):
         """Return what target ap makes (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Of target ap, which has none.
 
         Raises
         ------
@@ -100,16 +122,34 @@ class Skyloom:
         return nights
 
     def visit_rows(self, visits):
-        """Return rows of the visit table (list of dict)."""
+        """Return rows of the visit table (list of dict).
+
+        Parameters
+        ----------
+        visits : iterable of int
+            Visits.
+        """
         return [self.survey.visits[visit] for visit in visits]
 
     def raws_of(self, visits):
-        """Return the raw files of simulated visits, each detector in turn, excluded ones too (list of str)."""
+        """Return the raw files of simulated visits, each detector in turn, excluded ones too (list of str).
+
+        Parameters
+        ----------
+        visits : iterable of int
+            Visits of the simulated camera.
+        """
         detectors = sorted(self.simulated_camera[1].detectors)
         return [self.survey.raw_file(visit, detector) for visit in visits for detector in detectors]
 
     def truth_sources_of(self, visits):
-        """Return the truth tables of some visits; none when the survey is not simulated (list of str)."""
+        """Return the truth tables of some visits; none when the survey is not simulated (list of str).
+
+        Parameters
+        ----------
+        visits : iterable of int
+            Visits.
+        """
         if not self.is_simulated:
             return []
         return [product_path(self.survey.root, "truth_source", visit=visit) for visit in visits]

@@ -57,11 +57,23 @@ class Survey:
     epochs: CalibEpochs
 
     def raw_file(self, visit, detector):
-        """Return the raw file of a visit, also of one that is excluded (str)."""
+        """Return the raw file of a visit, also of one that is excluded (str).
+
+        Parameters
+        ----------
+        visit, detector : int
+            The image.
+        """
         return str(Path(self.raw_root) / raw_path(self.visits[visit], detector))
 
     def frame_file(self, frame, detector):
-        """Return the raw file of a calibration frame (str)."""
+        """Return the raw file of a calibration frame (str).
+
+        Parameters
+        ----------
+        frame, detector : int
+            The image.
+        """
         return str(Path(self.raw_root) / raw_path(self.frames[frame], detector))
 
 

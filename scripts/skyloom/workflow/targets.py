@@ -107,11 +107,30 @@ class Targets:
         self.object_patches = sorted({(tract, patch) for _, tract, patch in self.patch_visits})
 
     def path(self, name, **data_id):
-        """Return the path of one product (str)."""
+        """Return the path of one product (str).
+
+        Parameters
+        ----------
+        name : str
+            A key of `skyloom.workflow.paths.PATTERNS`.
+        **data_id : str or int
+            Value of each wildcard of its pattern.
+        """
         return product_path(self.root, name, **data_id)
 
     def visit_row(self, wildcards):
-        """Return the visit table's row of a job (dict)."""
+        """Return the visit table's row of a job (dict).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         visit = int(wildcards.visit)
         if visit not in self.survey.visits:
             visits = list(self.survey.visits)
@@ -121,15 +140,48 @@ class Targets:
         return self.survey.visits[visit]
 
     def camera_of(self, wildcards):
-        """Return the path of the camera file of a job's visit (str)."""
+        """Return the path of the camera file of a job's visit (str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         return self.survey.cameras[self.visit_row(wildcards)["camera"]][0]
 
     def camera_content_of(self, wildcards):
-        """Return the hash of the content of the camera file of a job's visit (str)."""
+        """Return the hash of the content of the camera file of a job's visit (str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         return self.survey.cameras[self.visit_row(wildcards)["camera"]][2]
 
     def raw_of(self, wildcards):
-        """Return the raw file of a visit and detector (str)."""
+        """Return the raw file of a visit and detector (str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit, or does not process this detector of it.
+        """
         row = self.visit_row(wildcards)
         pair = (row["visit"], int(wildcards.detector))
         if pair not in self.survey.raws:
@@ -140,7 +192,18 @@ class Targets:
         return self.survey.raws[pair]
 
     def calib_of(self, kind):
-        """Return the input function of one kind of calibration; it gives no file when the camera has none."""
+        """Return the input function of one kind of calibration.
+
+        Parameters
+        ----------
+        kind : str
+            bias, dark, flat or defects.
+
+        Returns
+        -------
+        function
+            Of the wildcards visit and detector; gives a path (str), or no file (list) when the camera has none.
+        """
 
         def calib(wildcards):
             found = self.calibs.get(self.visit_row(wildcards)["visit"], {}).get(kind)
@@ -152,7 +215,19 @@ class Targets:
         return function_of_wildcards(calib)
 
     def calib_frames_of(self, kind):
-        """Return the input function of the raw frames of one combined calibration."""
+        """Return the input function of the raw frames of one combined calibration.
+
+        Parameters
+        ----------
+        kind : str
+            bias, dark or flat.
+
+        Returns
+        -------
+        function
+            Of the wildcards epoch, detector and, for flats, band; gives paths (list of str), and raises
+            UnknownDataIdError when there are no such frames.
+        """
 
         def frames(wildcards):
             band = _band_of(wildcards)
@@ -165,7 +240,19 @@ class Targets:
         return function_of_wildcards(frames)
 
     def frame_rows_of(self, kind):
-        """Return the parameter function of the table rows of a combined calibration's frames."""
+        """Return the parameter function of the table rows of a combined calibration's frames.
+
+        Parameters
+        ----------
+        kind : str
+            bias, dark or flat.
+
+        Returns
+        -------
+        function
+            Of the wildcards epoch and, for flats, band; gives rows in the order of `calib_frames_of` (list of
+            dict).
+        """
 
         def rows(wildcards):
             members = self.epochs.frames(wildcards.epoch, kind, _band_of(wildcards))
@@ -176,14 +263,18 @@ class Targets:
     def epoch_calib(self, kind, of):
         """Return the input function of the bias or dark that darks or flats take: the one valid at their time.
 
-        It gives no file when there are no frames of `kind`.
-
         Parameters
         ----------
         kind : str
             bias or dark.
         of : str
             What is combined: dark or flat.
+
+        Returns
+        -------
+        function
+            Of the wildcards epoch, detector and, for flats, band; gives a path (str), or no file (list) when
+            there are no frames of `kind`.
         """
 
         def calib(wildcards):
@@ -195,7 +286,18 @@ class Targets:
         return function_of_wildcards(calib)
 
     def epoch_camera(self, index):
-        """Return the parameter function of the camera of an epoch: its file (index 0) or content hash (index 2)."""
+        """Return the parameter function of the camera of an epoch.
+
+        Parameters
+        ----------
+        index : int
+            0 for the path of the camera's file, 2 for the hash of its content.
+
+        Returns
+        -------
+        function
+            Of the wildcard epoch; gives a str.
+        """
 
         def camera(wildcards):
             return self.survey.cameras[self._camera_name(wildcards.epoch)][index]
@@ -210,7 +312,13 @@ class Targets:
         return self.epochs.camera(epoch)
 
     def science_raws_of(self, wildcards):
-        """Return the raw files of one detector in all visits of an epoch made from science frames (list of str)."""
+        """Return the raw files of one detector in all visits of an epoch made from science frames (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: epoch and detector.
+        """
         name, detector = self._camera_name(wildcards.epoch), int(wildcards.detector)
         pairs = self.survey.raws.items()
         return [
@@ -228,7 +336,18 @@ class Targets:
         return [self.path("calib", epoch=e, kind=k, band=b, detector=d) for e, k, b, d in sorted(wanted)]
 
     def of_visit(self, name):
-        """Return the input function of a product of all detectors of a visit, in order of detector."""
+        """Return the input function of a product of all detectors of a visit.
+
+        Parameters
+        ----------
+        name : str
+            A key of `skyloom.workflow.paths.PATTERNS` with the wildcards visit and detector.
+
+        Returns
+        -------
+        function
+            Of the wildcard visit; gives paths in order of detector (list of str).
+        """
 
         def products(wildcards):
             visit = self.visit_row(wildcards)["visit"]
@@ -237,11 +356,28 @@ class Targets:
         return function_of_wildcards(products)
 
     def visit_calib_of(self, wildcards):  # noqa: ARG002 (an input function)
-        """Return the global calibration of a visit: none before the stage exists (list)."""
+        """Return the global calibration of a visit: none before the stage exists (list).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+        """
         return []
 
     def calexps_of_warp(self, wildcards):
-        """Return the calexps of a visit that may touch a patch (list of str)."""
+        """Return the calexps of a visit that may touch a patch (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit, band, tract and patch.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit, or the visit does not touch the patch in this band.
+        """
         row = self.visit_row(wildcards)
         key = (row["visit"], int(wildcards.tract), wildcards.patch)
         if key not in self.warp_detectors or row["band"] != wildcards.band:
@@ -252,6 +388,17 @@ class Targets:
 
     def visits_of_coadd(self, kind, band, tract, patch):
         """Return the visits of one coadd (list of int).
+
+        Parameters
+        ----------
+        kind : str
+            Kind of coadd, `DEEP_KIND` or `TEMPLATE_KIND`.
+        band : str
+            Band.
+        tract : int or str
+            Tract.
+        patch : str
+            Patch as x_y.
 
         Raises
         ------
@@ -270,18 +417,46 @@ class Targets:
         return visits
 
     def warps_of_coadd(self, wildcards):
-        """Return the warps of a coadd (list of str)."""
+        """Return the warps of a coadd (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: kind, band, tract and patch.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no visit for it.
+        """
         visits = self.visits_of_coadd(wildcards.kind, wildcards.band, wildcards.tract, wildcards.patch)
         where = {"band": wildcards.band, "tract": wildcards.tract, "patch": wildcards.patch}
         return [self.path("warp", visit=visit, **where) for visit in visits]
 
     def bands_of_patch(self, wildcards):
-        """Return the bands that a patch has visits in, in the survey's order (list of str)."""
+        """Return the bands that a patch has visits in, in the survey's order (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract and patch.
+        """
         tract, patch = int(wildcards.tract), wildcards.patch
         return [band for band in self.survey.settings["bands"] if (band, tract, patch) in self.patch_visits]
 
     def coadds_of_objects(self, wildcards):
-        """Return the deep coadds of a patch in the order of `bands_of_patch` (list of str)."""
+        """Return the deep coadds of a patch in the order of `bands_of_patch` (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract and patch.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no visit touches the patch.
+        """
         bands = self.bands_of_patch(wildcards)
         if not bands:
             what = f"patch {wildcards.patch} of tract {wildcards.tract}"
@@ -290,11 +465,33 @@ class Targets:
         return [self.path("coadd", kind=DEEP_KIND, band=band, **where) for band in bands]
 
     def templates_of(self, wildcards):
-        """Return the template coadds of this root that a detector may touch (list of str)."""
+        """Return the template coadds of this root that a detector may touch (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         return self._templates(wildcards, self.root, lambda key: key in self.template_patches)
 
     def finished_templates_of(self, wildcards):
-        """Return the template coadds of the finished root `template.root` that a detector may touch (list of str)."""
+        """Return the template coadds of the finished root `template.root` that a detector may touch (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         finished = self.survey.settings["template"]["root"].rstrip("/")
         return self._templates(wildcards, finished, lambda key: template_exists(finished, *key))
 
@@ -312,7 +509,18 @@ class Targets:
         ]
 
     def dia_sources_of_tract(self, wildcards):
-        """Return the DIA sources of all detectors that may touch a tract, in order of visit (list of str)."""
+        """Return the DIA sources of all detectors that may touch a tract, in order of visit (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no difference touches the tract.
+        """
         pairs = self.tract_sources.get(int(wildcards.tract))
         if not pairs:
             raise UnknownDataIdError(
@@ -359,14 +567,42 @@ class Targets:
         return [self.path("dia_object", tract=tract) for tract in sorted(self.tract_sources)]
 
     def catalogues(self, name):
-        """Return a product of every visit and detector (list of str)."""
+        """Return a product of every visit and detector (list of str).
+
+        Parameters
+        ----------
+        name : str
+            A key of `skyloom.workflow.paths.PATTERNS` with the wildcards visit and detector.
+        """
         return [self.path(name, visit=v, detector=d) for v, d in self.survey.patches]
 
     def ap_pairs(self, wildcards):
-        """Return (visit, detector) of the prompt differences of a visit (list of tuple)."""
+        """Return (visit, detector) of the prompt differences of a visit (list of tuple).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         visit = self.visit_row(wildcards)["visit"]
         return [(visit, detector) for detector in self.survey.detectors.get(visit, ())]
 
     def ap_dia_sources(self, wildcards):
-        """Return the prompt DIA sources of a visit's detectors, in the order of `ap_pairs` (list of str)."""
+        """Return the prompt DIA sources of a visit's detectors, in the order of `ap_pairs` (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         return [self.path("ap_dia_source", visit=v, detector=d) for v, d in self.ap_pairs(wildcards)]
