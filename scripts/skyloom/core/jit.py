@@ -48,6 +48,11 @@ class KernelLocator(_CacheLocator):
 
     The folder's name is a fingerprint of all kernels, so neither the place of the clone nor a comment, both of
     which Numba's own locators look at, makes a kernel stale.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the kernel's module.
     """
 
     def __init__(self, module):
