@@ -25,7 +25,13 @@ MODE_MEDIAN, MODE_MEAN = 2.5, 1.5
 
 
 class NoSkyPixelsError(DataError):
-    """No mesh cell has enough unmasked pixels to measure a background."""
+    """No mesh cell has enough unmasked pixels to measure a background.
+
+    Parameters
+    ----------
+    n_good, n_pixel : int
+        Pixels free of masks and objects, and all pixels.
+    """
 
     def __init__(self, n_good, n_pixel):
         self.n_good = n_good

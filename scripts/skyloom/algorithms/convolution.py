@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from skyloom.core.wcs import tpv_powers
+from skyloom.core.wcs import tpv_powers, unit_coordinates
 
 
 def convolve_polynomial(image, kernels, order, domain):
@@ -35,9 +35,7 @@ def convolve_polynomial(image, kernels, order, domain):
     half = kernels.shape[-1] // 2
     shape = (fft.next_fast_len(ny + half, real=True), fft.next_fast_len(nx + half, real=True))
     transform = fft.rfft2(np.asarray(image, dtype=np.float32), s=shape)
-    x0, x1, y0, y1 = domain
-    u = ((2 * np.arange(nx) - x0 - x1) / (x1 - x0)).astype(np.float32)
-    v = ((2 * np.arange(ny) - y0 - y1) / (y1 - y0)).astype(np.float32)
+    u, v = (axis.astype(np.float32) for axis in unit_coordinates(np.arange(nx), np.arange(ny), domain))
     out = np.zeros((ny, nx), dtype=np.float32)
     for kernel, (a, b) in zip(kernels, tpv_powers(order)[1], strict=True):
         part = fft.irfft2(transform * _kernel_transform(kernel, shape), s=shape)[:ny, :nx]

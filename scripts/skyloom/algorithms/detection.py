@@ -67,14 +67,33 @@ class Detections:
         return len(self.x)
 
     def detected_mask(self, radius, polarity="positive"):
-        """Pixels in footprints of a polarity, grown by `radius` [pixel] (bool, shape (ny, nx))."""
+        """Pixels in footprints of a polarity, grown.
+
+        Parameters
+        ----------
+        radius : float
+            Radius of the disc that footprints grow by [pixel].
+        polarity : {"positive", "negative"}
+            Sign of the peaks whose footprints count.
+
+        Returns
+        -------
+        ndarray, shape (ny, nx), bool
+            True in the grown footprints.
+        """
         sign = -1.0 if polarity == "negative" else 1.0
         wanted = np.zeros(int(self.labels.max(initial=0)) + 1, dtype=bool)
         wanted[1 + self.footprint[sign * self.significance > 0]] = True
         return grow_mask(wanted[self.labels], radius)
 
     def select(self, keep):
-        """Detections with the peaks where `keep` (bool or index array) holds; footprints stay."""
+        """Return some of the peaks (Detections); footprints stay.
+
+        Parameters
+        ----------
+        keep : ndarray, shape (n,), bool, or shape (m,), int
+            Peaks to keep, or their indices in the order wanted.
+        """
         return Detections(
             self.x[keep],
             self.y[keep],
@@ -172,7 +191,22 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
 
 
 def find_peaks(significance, threshold, settings):
-    """Detections on a significance image (positive side only); see `detect`."""
+    """Detections on a significance image, positive side only; see `detect`.
+
+    Parameters
+    ----------
+    significance : ndarray, shape (ny, nx), float32
+        Signal to noise of a point source on each pixel, as from `significance_image`.
+    threshold : float
+        Least significance of a peak [sigma].
+    settings : DetectionSettings
+        Prominence of companions.
+
+    Returns
+    -------
+    Detections
+        Peaks by falling significance; empty when there is none.
+    """
     labels, peak_y, peak_x, footprint = flood_footprints(
         significance, threshold, settings.min_prominence, settings.relative_prominence
     )

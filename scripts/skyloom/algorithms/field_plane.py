@@ -3,6 +3,7 @@
 import numpy as np
 
 from skyloom.core.photo_calib import FieldPolynomial
+from skyloom.core.wcs import unit_coordinates
 
 
 def fit_field_plane(positions, values, weights, domain):
@@ -25,9 +26,7 @@ def fit_field_plane(positions, values, weights, domain):
         Of degree 1, without covariance. Values on a line or in one point, which do not fix a plane, give the
         one with the smallest slopes.
     """
-    x0, x1, y0, y1 = domain
-    u = (2 * positions[0] - x0 - x1) / (x1 - x0)
-    v = (2 * positions[1] - y0 - y1) / (y1 - y0)
+    u, v = unit_coordinates(*positions, domain)
     mean = np.average(values, weights=weights)
     centre_u, centre_v = np.average(u, weights=weights), np.average(v, weights=weights)
     root = np.sqrt(weights)

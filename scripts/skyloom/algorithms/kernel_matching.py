@@ -10,7 +10,7 @@ from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.errors import DataError
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial
-from skyloom.core.wcs import polynomial_terms
+from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
 
@@ -362,9 +362,7 @@ class _SpatialDesign:
             settings.background_order if is_used.sum() > 3 * settings.stamps_per_term else 0
         )
         self.order = _affordable_order(int(is_used.sum()), settings)
-        x0, x1, y0, y1 = domain
-        u = (2.0 * stamps.x - x0 - x1) / (x1 - x0)
-        v = (2.0 * stamps.y - y0 - y1) / (y1 - y0)
+        u, v = unit_coordinates(stamps.x, stamps.y, domain)
         terms = polynomial_terms(u, v, self.order).T
         self.n_term = terms.shape[1]
         sky = _background_terms(u, v, self.background_order)

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+CENTRE_BOX = 1
+"""Half-width of the box that is a source's centre [pixel]."""
+
 
 def bits_in_boxes(mask, x, y, half_width):
     """Union of the mask bits in a square box about each position.
@@ -31,3 +34,32 @@ def bits_in_boxes(mask, x, y, half_width):
     is_cut = (column < half_width) | (column >= nx - half_width)
     is_cut |= (row < half_width) | (row >= ny - half_width)
     return bits, is_cut
+
+
+def box_flags(mask, position, radius, planes, centre):
+    """Flags that tell which mask bits lie below the sources and at their centres.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (ny, nx), uint32
+        Mask planes.
+    position : tuple of ndarray, shape (n,), float64
+        ``(x, y)`` [pixel].
+    radius : float
+        Half-width of the box that a source covers [pixel]; rounded up, and never less than its centre's.
+    planes : dict of str to uint32
+        Mask bits of each flag; one is ``edge``, which is also set where the box reaches over the image's edge.
+    centre : sequence of str
+        Flags that the central pixels have too.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,), bool
+        ``pixelFlags_`` with the flag's name for the box, and with ``Center`` behind it for the central 3x3 pixels.
+    """
+    bits, is_cut = bits_in_boxes(mask, *position, max(int(np.ceil(radius)), CENTRE_BOX))
+    centre_bits, _ = bits_in_boxes(mask, *position, CENTRE_BOX)
+    flags = {f"pixelFlags_{name}": (bits & plane) != 0 for name, plane in planes.items()}
+    flags |= {f"pixelFlags_{name}Center": (centre_bits & planes[name]) != 0 for name in centre}
+    flags["pixelFlags_edge"] |= is_cut
+    return flags

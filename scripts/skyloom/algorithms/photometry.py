@@ -11,6 +11,8 @@ from skyloom.core.psf import LANCZOS_ORDER
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
 APERTURE_RADII = (3.0, 6.0, 9.0, 12.0, 17.0, 25.0, 35.0, 50.0, 70.0)
+APERTURE_FLUXES = tuple(f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII)
+"""Names of the fluxes in these apertures, those of their columns."""
 N_SWEEP = 4
 MAX_SHIFT = 1.5
 MAX_STEP = 0.5
@@ -80,7 +82,13 @@ class PsfPhotometry:
     usable_fraction: np.ndarray
 
     def select(self, index):
-        """Return the fits that `index` (bool or int array) picks."""
+        """Return some of the fits (PsfPhotometry).
+
+        Parameters
+        ----------
+        index : ndarray, shape (n,), bool, or shape (m,), int
+            Fits to keep, or their indices in the order wanted.
+        """
         return PsfPhotometry(*(getattr(self, field.name)[index] for field in fields(self)))
 
 

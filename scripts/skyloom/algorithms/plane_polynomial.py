@@ -37,11 +37,33 @@ class PlanePolynomial:
         return order_of(self.coefficients.shape[1])
 
     def evaluate(self, dx, dy):
-        """Tangent-plane offsets (xi, eta) [degree] of pixel offsets, each of shape (n,)."""
+        """Tangent-plane offsets of pixel offsets.
+
+        Parameters
+        ----------
+        dx, dy : array_like, shape (n,)
+            Offsets from the centre [pixel].
+
+        Returns
+        -------
+        xi, eta : ndarray, shape (n,), float64
+            Offsets East and North [degree].
+        """
         return tuple(self.coefficients @ polynomial_terms(dx, dy, self.order))
 
     def error(self, dx, dy):
-        """Standard error of each coordinate at pixel offsets (ndarray, shape (n,), degree)."""
+        """Standard error of each tangent-plane coordinate.
+
+        Parameters
+        ----------
+        dx, dy : array_like, shape (n,)
+            Offsets from the centre [pixel].
+
+        Returns
+        -------
+        ndarray, shape (n,), float64
+            From the covariance of the coefficients, alike for xi and eta [degree].
+        """
         terms = polynomial_terms(dx, dy, self.order)
         return np.sqrt(np.einsum("in,ij,jn->n", terms, self.covariance, terms))
 

@@ -10,7 +10,7 @@ from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.psf import LANCZOS_ORDER, PixelPsf, gaussian_kernel, lanczos_weights
-from skyloom.core.wcs import polynomial_terms
+from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,13 @@ CORE_RADIUS_SIGMA = 2.5
 
 
 class TooFewPsfStarsError(DataError):
-    """Too few stars to fit a PSF to."""
+    """Too few stars to fit a PSF to.
+
+    Parameters
+    ----------
+    n_star, n_needed : int
+        Stars that are fit for it, and how many are needed.
+    """
 
     def __init__(self, n_star, n_needed):
         self.n_star = n_star
@@ -35,7 +41,13 @@ class TooFewPsfStarsError(DataError):
 
 
 class PsfFitFailedError(DataError):
-    """The fitted PSF is no PSF."""
+    """The fitted PSF is no PSF.
+
+    Parameters
+    ----------
+    detail : str
+        What is wrong with the fitted image.
+    """
 
     def __init__(self, detail):
         self.detail = detail
@@ -254,10 +266,7 @@ def _outliers(scatter, used, n_sigma):
 
 def _updated(psf, order, positions, stamps, variation):
     """PSF corrected by the weighted polynomial fit of the residual stamps, pixel by pixel."""
-    x0, x1, y0, y1 = psf.domain
-    u = (2 * positions[0] - x0 - x1) / (x1 - x0)
-    v = (2 * positions[1] - y0 - y1) / (y1 - y0)
-    terms = polynomial_terms(u, v, order)
+    terms = polynomial_terms(*unit_coordinates(*positions, psf.domain), order)
     residuals, weights = stamps
     coefficients = np.zeros((len(terms), psf.size, psf.size))
     n_common = min(len(terms), len(psf.coefficients))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import APERTURE_RADII
+from skyloom.algorithms.photometry import APERTURE_FLUXES
 from skyloom.core.images import MaskedImage
 
 
@@ -51,7 +51,7 @@ def calibrate_fluxes(columns, background, photo_calib):
         The flux columns, and ``sky``: the sky's brightness at each source [nJy/pixel].
     """
     scale = photo_calib.evaluate(columns["x"], columns["y"])
-    names = ["psfFlux", *(f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII)]
+    names = ["psfFlux", *APERTURE_FLUXES]
     scaled = {key: columns[key] * scale for name in names for key in (name, f"{name}Err")}
     level = background.image()
     ny, nx = level.shape

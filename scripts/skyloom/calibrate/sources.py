@@ -3,10 +3,10 @@
 import numpy as np
 
 from skyloom.algorithms.extendedness import classify_by_size
-from skyloom.algorithms.mask_flags import bits_in_boxes
+from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
 from skyloom.algorithms.photometry import (
-    APERTURE_RADII,
+    APERTURE_FLUXES,
     FitSettings,
     aperture_photometry,
     psf_photometry,
@@ -15,17 +15,16 @@ from skyloom.core import mask_planes
 from skyloom.core.ids import source_ids
 from skyloom.core.schemas import SOURCE
 
-# The half-width of the box whose pixels make a source's flags, in sigma of the PSF, and that of its centre in
-# pixels.
+# The half-width of the box whose pixels make a source's flags, in sigma of the PSF.
 FLAG_BOX_SIGMA = 2.0
-CENTRE_BOX = 1
 FLAG_PLANES = {
-    "bad": "BAD",
-    "cr": "CR",
-    "interpolated": "INTRP",
-    "nodata": "NO_DATA",
-    "saturated": "SAT",
-    "suspect": "SUSPECT",
+    "bad": mask_planes.BAD,
+    "cr": mask_planes.CR,
+    "edge": mask_planes.bits("EDGE", "SENSOR_EDGE"),
+    "interpolated": mask_planes.INTRP,
+    "nodata": mask_planes.NO_DATA,
+    "saturated": mask_planes.SAT,
+    "suspect": mask_planes.SUSPECT,
 }
 CENTRE_FLAGS = ("cr", "interpolated", "saturated", "suspect")
 
@@ -188,23 +187,13 @@ def pixel_flags(mask, x, y, radius):
         ``pixelFlags_{bad,cr,edge,interpolated,nodata,saturated,suspect}`` and the ``...Center`` ones of 3x3
         pixels.
     """
-    half = max(int(np.ceil(radius)), CENTRE_BOX)
-    bits, is_cut = bits_in_boxes(mask, x, y, half)
-    centre_bits, _ = bits_in_boxes(mask, x, y, CENTRE_BOX)
-    flags = {
-        f"pixelFlags_{name}": (bits & mask_planes.bits(plane)) != 0 for name, plane in FLAG_PLANES.items()
-    }
-    for name in CENTRE_FLAGS:
-        flags[f"pixelFlags_{name}Center"] = (centre_bits & mask_planes.bits(FLAG_PLANES[name])) != 0
-    flags["pixelFlags_edge"] = is_cut | ((bits & mask_planes.bits("EDGE", "SENSOR_EDGE")) != 0)
-    return flags
+    return box_flags(mask, (x, y), radius, FLAG_PLANES, CENTRE_FLAGS)
 
 
 def _aperture_columns(masked_image, x, y):
     """Aperture fluxes under their schema names."""
     flux, flux_err = aperture_photometry(masked_image, x, y)
     columns = {}
-    for i, radius in enumerate(APERTURE_RADII):
-        name = f"ap{radius:02.0f}Flux"
+    for i, name in enumerate(APERTURE_FLUXES):
         columns |= {name: flux[:, i], f"{name}Err": flux_err[:, i], f"{name}_flag": ~np.isfinite(flux[:, i])}
     return columns

@@ -130,7 +130,13 @@ class StarField:
 
 
 def centre_pixel(shape):
-    """Pixel (x, y) at the middle of an array of shape (ny, nx) (ndarray, shape (2,), float64)."""
+    """Pixel (x, y) at the middle of an array (ndarray, shape (2,), float64).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape (ny, nx) of the array.
+    """
     return np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
 
 

@@ -69,17 +69,40 @@ class MatchedStars:
         return len(self.dx)
 
     def select(self, chosen):
-        """Return some of the pairs (MatchedStars) by a bool or int index."""
+        """Return some of the pairs (MatchedStars).
+
+        Parameters
+        ----------
+        chosen : ndarray, shape (n,), bool, or shape (m,), int
+            Pairs to keep, or their indices in the order wanted.
+        """
         return MatchedStars(*(getattr(self, name)[chosen] for name in self.__slots__))
 
     def is_same(self, other):
-        """Return whether these are the same pairs as the other ones (bool)."""
+        """Return whether these are the same pairs as the other ones (bool).
+
+        Parameters
+        ----------
+        other : MatchedStars
+            The other ones.
+        """
         return np.array_equal(self.index, other.index) and np.array_equal(
             self.reference_index, other.reference_index
         )
 
     def residuals(self, polynomial):
-        """Return reference - fit, East and North (each ndarray, shape (n,), arcsec)."""
+        """Return reference - fit of each pair.
+
+        Parameters
+        ----------
+        polynomial : PlanePolynomial
+            The fit.
+
+        Returns
+        -------
+        residual_xi, residual_eta : ndarray, shape (n,), float64
+            East and North [arcsec].
+        """
         xi, eta = polynomial.evaluate(self.dx, self.dy)
         return (self.xi - xi) * ARCSEC, (self.eta - eta) * ARCSEC
 

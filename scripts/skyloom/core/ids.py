@@ -31,6 +31,19 @@ def _check(name, value, n_bit):
         raise IdRangeError(name, value, 1 << n_bit)
 
 
+def _join(first, second, numbers, second_bits, number_bits):
+    """Identifiers of two parts, the first in the highest bits, and running numbers."""
+    base = (int(first) << (second_bits + number_bits)) | (int(second) << number_bits)
+    return np.int64(base) + numbers
+
+
+def _split(ids, second_bits, number_bits):
+    """Invert `_join`: both parts and the running numbers."""
+    ids = np.asarray(ids, dtype=np.int64)
+    second = (ids >> number_bits) & ((1 << second_bits) - 1)
+    return ids >> (second_bits + number_bits), second, ids & ((1 << number_bits) - 1)
+
+
 def source_ids(visit, detector, n_source):
     """Identifiers of a detector's sources: 31 bits visit, 9 detector, 23 running number.
 
@@ -54,8 +67,7 @@ def source_ids(visit, detector, n_source):
     _check("visit", visit, VISIT_BITS)
     _check("detector", detector, DETECTOR_BITS)
     _check("number of sources", n_source, SOURCE_BITS)
-    base = (int(visit) << (DETECTOR_BITS + SOURCE_BITS)) | (int(detector) << SOURCE_BITS)
-    return np.int64(base) + np.arange(n_source, dtype=np.int64)
+    return _join(visit, detector, np.arange(n_source, dtype=np.int64), DETECTOR_BITS, SOURCE_BITS)
 
 
 def object_ids(tract, patch_index, n_object, first=0):
@@ -83,8 +95,8 @@ def object_ids(tract, patch_index, n_object, first=0):
     _check("tract", tract, TRACT_BITS)
     _check("patch", patch_index, PATCH_BITS)
     _check("number of objects", first + n_object, OBJECT_BITS)
-    base = (int(tract) << (PATCH_BITS + OBJECT_BITS)) | (int(patch_index) << OBJECT_BITS)
-    return np.int64(base) + np.arange(first, first + n_object, dtype=np.int64)
+    numbers = np.arange(first, first + n_object, dtype=np.int64)
+    return _join(tract, patch_index, numbers, PATCH_BITS, OBJECT_BITS)
 
 
 def unpack_source_ids(ids):
@@ -100,10 +112,7 @@ def unpack_source_ids(ids):
     visit, detector, number : ndarray, shape (n,), int64
         Their parts.
     """
-    ids = np.asarray(ids, dtype=np.int64)
-    visit = ids >> (DETECTOR_BITS + SOURCE_BITS)
-    detector = (ids >> SOURCE_BITS) & ((1 << DETECTOR_BITS) - 1)
-    return visit, detector, ids & ((1 << SOURCE_BITS) - 1)
+    return _split(ids, DETECTOR_BITS, SOURCE_BITS)
 
 
 def unpack_object_ids(ids):
@@ -119,7 +128,4 @@ def unpack_object_ids(ids):
     tract, patch_index, number : ndarray, shape (n,), int64
         Their parts.
     """
-    ids = np.asarray(ids, dtype=np.int64)
-    tract = ids >> (PATCH_BITS + OBJECT_BITS)
-    patch_index = (ids >> OBJECT_BITS) & ((1 << PATCH_BITS) - 1)
-    return tract, patch_index, ids & ((1 << OBJECT_BITS) - 1)
+    return _split(ids, PATCH_BITS, OBJECT_BITS)

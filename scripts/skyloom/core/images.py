@@ -38,7 +38,13 @@ class MaskedImage:
         return self.image.shape
 
     def is_masked(self, planes):
-        """Return where any bit of `planes` is set (ndarray of bool, shape (ny, nx))."""
+        """Return where any bit of `planes` is set (ndarray of bool, shape (ny, nx)).
+
+        Parameters
+        ----------
+        planes : uint32
+            Bits of `skyloom.core.mask_planes`; any of them counts.
+        """
         return (self.mask & planes) != 0
 
 

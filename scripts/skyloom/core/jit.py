@@ -48,6 +48,11 @@ class KernelLocator(_CacheLocator):
 
     The folder's name is a fingerprint of all kernels, so neither the place of the clone nor a comment, both of
     which Numba's own locators look at, makes a kernel stale.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the kernel's module.
     """
 
     def __init__(self, module):
@@ -67,7 +72,20 @@ class KernelLocator(_CacheLocator):
 
     @classmethod
     def from_function(cls, py_func, py_file):  # noqa: ARG003 (Numba's signature)
-        """Return the locator of a kernel of ours, None for other functions."""
+        """Return the locator of a kernel of ours, None for other functions.
+
+        Parameters
+        ----------
+        py_func : function
+            What Numba compiles.
+        py_file : str
+            File that it stands in; not looked at.
+
+        Returns
+        -------
+        KernelLocator or None
+            Its folder exists.
+        """
         if not py_func.__module__.startswith("skyloom."):
             return None
         locator = cls(py_func.__module__)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from skyloom.core.wcs import polynomial_terms
+from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,7 @@ class MatchingKernel:
         x, y : array_like, shape (m,)
             Pixel positions.
         """
-        x0, x1, y0, y1 = self.domain
-        u = (2 * np.atleast_1d(np.asarray(x, dtype=np.float64)) - x0 - x1) / (x1 - x0)
-        v = (2 * np.atleast_1d(np.asarray(y, dtype=np.float64)) - y0 - y1) / (y1 - y0)
+        u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         return polynomial_terms(u, v, self.order).T @ self.coefficients.T
 
     def kernel_at(self, x, y):

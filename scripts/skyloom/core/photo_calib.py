@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from skyloom.core.wcs import unit_coordinates
+
 
 @dataclass(frozen=True, slots=True)
 class FieldPolynomial:
@@ -24,13 +26,6 @@ class FieldPolynomial:
     domain: tuple[float, float, float, float]
     covariance: np.ndarray | None = None
 
-    def _unit_coordinates(self, x, y):
-        """Map pixel positions to [-1, 1]."""
-        x0, x1, y0, y1 = self.domain
-        u = (2 * np.asarray(x, dtype=np.float64) - x0 - x1) / (x1 - x0)
-        v = (2 * np.asarray(y, dtype=np.float64) - y0 - y1) / (y1 - y0)
-        return u, v
-
     def evaluate(self, x, y):
         """Value at positions (ndarray of the shape of `x`, float64).
 
@@ -39,7 +34,7 @@ class FieldPolynomial:
         x, y : array_like
             Pixel positions of equal shape.
         """
-        u, v = self._unit_coordinates(x, y)
+        u, v = unit_coordinates(x, y, self.domain)
         return chebyshev.chebval2d(v, u, self.coefficients)
 
     def error(self, x, y):
@@ -55,7 +50,7 @@ class FieldPolynomial:
         ndarray, shape (n,), float64
             Standard errors; NaN when no covariance is known.
         """
-        u, v = self._unit_coordinates(np.atleast_1d(x), np.atleast_1d(y))
+        u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         if self.covariance is None:
             return np.full(u.shape, np.nan)
         degree = self.coefficients.shape[0] - 1
@@ -75,8 +70,7 @@ class FieldPolynomial:
         ndarray, shape (ny, nx), float32
             The function on the pixel grid.
         """
-        u, _ = self._unit_coordinates(np.arange(shape[1]), np.zeros(shape[1]))
-        _, v = self._unit_coordinates(np.zeros(shape[0]), np.arange(shape[0]))
+        u, v = unit_coordinates(np.arange(shape[1]), np.arange(shape[0]), self.domain)
         return chebyshev.chebgrid2d(v, u, self.coefficients).astype(np.float32)
 
 

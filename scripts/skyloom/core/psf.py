@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.core.wcs import polynomial_terms
+from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 LANCZOS_ORDER = 5
 MOMENT_ITERATIONS = 50
@@ -168,8 +168,24 @@ def _shift_matrices(shift, size):
     return matrices
 
 
+class Psf:
+    """What every PSF gives beside `kernels_at`."""
+
+    __slots__ = ()
+
+    def kernel_at(self, x, y):
+        """PSF image at one position; see `kernels_at` (ndarray, shape (k, k), float64).
+
+        Parameters
+        ----------
+        x, y : float
+            Pixel position.
+        """
+        return self.kernels_at([x], [y])[0]
+
+
 @dataclass(frozen=True, slots=True)
-class PixelPsf:
+class PixelPsf(Psf):
     """PSF image whose pixels are polynomials of the position on the detector.
 
     Attributes
@@ -207,26 +223,14 @@ class PixelPsf:
         ndarray, shape (m, k, k), float64
             Each of sum 1, centred on pixel k // 2.
         """
-        x0, x1, y0, y1 = self.domain
-        u = (2 * np.atleast_1d(np.asarray(x, dtype=np.float64)) - x0 - x1) / (x1 - x0)
-        v = (2 * np.atleast_1d(np.asarray(y, dtype=np.float64)) - y0 - y1) / (y1 - y0)
+        u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         terms = polynomial_terms(u, v, self.order)
         kernels = np.tensordot(terms.T, self.coefficients.astype(np.float64), axes=1)
         return kernels / kernels.sum(axis=(1, 2), keepdims=True)
 
-    def kernel_at(self, x, y):
-        """PSF image at one position (ndarray, shape (k, k), float64).
-
-        Parameters
-        ----------
-        x, y : float
-            Pixel position.
-        """
-        return self.kernels_at([x], [y])[0]
-
 
 @dataclass(frozen=True, slots=True)
-class CellPsf:
+class CellPsf(Psf):
     """One PSF image for each square cell of a coadd or warp.
 
     Attributes
@@ -266,16 +270,6 @@ class CellPsf:
         row = np.floor((np.atleast_1d(y) + 0.5 - self.origin[1]) / self.cell_size).astype(int)
         kernels = self.images[np.clip(row, 0, cy - 1), np.clip(column, 0, cx - 1)].astype(np.float64)
         return kernels / kernels.sum(axis=(1, 2), keepdims=True)
-
-    def kernel_at(self, x, y):
-        """PSF image of the cell that holds one position (ndarray, shape (k, k), float64).
-
-        Parameters
-        ----------
-        x, y : float
-            Pixel position.
-        """
-        return self.kernels_at([x], [y])[0]
 
     def shifted(self, dx, dy):
         """Return the same PSF for an array that starts at pixel (dx, dy) of this one.

@@ -33,40 +33,45 @@ COADD_INPUT = TableSchema(
 )
 
 
-def _source_columns():
-    """Columns of SOURCE: the published ones that we measure, and a few of our own."""
-    apertures = []
-    for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70"):
-        apertures += [
-            Column(
-                f"ap{radius}Flux", "float64", "nJy", f"Flux within {int(radius)} pixels; NaN over an edge."
-            ),
-            Column(f"ap{radius}FluxErr", "float64", "nJy", f"Error of ap{radius}Flux."),
-            Column(f"ap{radius}Flux_flag", "bool", "", f"True where ap{radius}Flux could not be measured."),
-        ]
-    shapes = []
-    for suffix, of in (("", "the source"), ("PSF", "the PSF at the source")):
-        for name, axes in (("ixx", "x x"), ("iyy", "y y"), ("ixy", "x y")):
-            shapes.append(
-                Column(f"{name}{suffix}", "float64", "pixel**2", f"Adaptive second moment {axes} of {of}.")
-            )
-    flags = [
-        Column(f"pixelFlags_{name}", "bool", "", f"True where {what}.")
-        for name, what in (
-            ("bad", "a bad pixel lies in the source's core"),
-            ("cr", "a cosmic ray lies in the source's core"),
-            ("crCenter", "a cosmic ray lies in the central 3x3 pixels"),
-            ("edge", "the source's core reaches over the edge"),
-            ("interpolated", "an interpolated pixel lies in the source's core"),
-            ("interpolatedCenter", "an interpolated pixel lies in the central 3x3 pixels"),
-            ("nodata", "a pixel without data lies in the source's core"),
-            ("saturated", "a saturated pixel lies in the source's core"),
-            ("saturatedCenter", "a saturated pixel lies in the central 3x3 pixels"),
-            ("suspect", "a pixel of doubtful linearity lies in the source's core"),
-            ("suspectCenter", "a pixel of doubtful linearity lies in the central 3x3 pixels"),
-        )
-    ]
+_APERTURES = ("03", "06", "09", "12", "17", "25", "35", "50", "70")
+
+
+def _flux_columns(name, dtype, flux, error, flag):
+    """Columns of a flux, its error and its flag, of which the last three arguments are the descriptions."""
     return (
+        Column(name, dtype, "nJy", flux),
+        Column(f"{name}Err", dtype, "nJy", error),
+        Column(f"{name}_flag", "bool", "", flag),
+    )
+
+
+def _aperture_columns(prefix, dtype, remark, flag):
+    """Columns of all apertures; `flag` is the description of a flag, with {} for the flux's name."""
+    columns = []
+    for radius in _APERTURES:
+        name = f"{prefix}ap{radius}Flux"
+        flux = f"Flux within {int(radius)} pixels{remark}."
+        columns += _flux_columns(name, dtype, flux, f"Error of {name}.", flag.format(name))
+    return columns
+
+
+_SOURCE_FLAGS = {
+    "bad": "a bad pixel lies in the source's core",
+    "cr": "a cosmic ray lies in the source's core",
+    "crCenter": "a cosmic ray lies in the central 3x3 pixels",
+    "edge": "the source's core reaches over the edge",
+    "interpolated": "an interpolated pixel lies in the source's core",
+    "interpolatedCenter": "an interpolated pixel lies in the central 3x3 pixels",
+    "nodata": "a pixel without data lies in the source's core",
+    "saturated": "a saturated pixel lies in the source's core",
+    "saturatedCenter": "a saturated pixel lies in the central 3x3 pixels",
+    "suspect": "a pixel of doubtful linearity lies in the source's core",
+    "suspectCenter": "a pixel of doubtful linearity lies in the central 3x3 pixels",
+}
+
+SOURCE = TableSchema(
+    "source",
+    (
         Column("sourceId", "int64", "", "Identity: 31 bits visit, 9 detector, 23 running number."),
         Column("visit", "int64", "", "Visit."),
         Column("detector", "int32", "", "Detector."),
@@ -86,98 +91,133 @@ def _source_columns():
         Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
         Column("xyCov", "float32", "pixel**2", "Covariance of x and y."),
         Column("centroid_flag", "bool", "", "True where the fit failed and x, y are those of the peak."),
-        Column("psfFlux", "float64", "nJy", "Flux of the fitted PSF, aperture-corrected."),
-        Column("psfFluxErr", "float64", "nJy", "Error of psfFlux from photons and read noise."),
-        Column("psfFlux_flag", "bool", "", "True where too few pixels below the PSF are usable."),
+        *_flux_columns(
+            "psfFlux",
+            "float64",
+            "Flux of the fitted PSF, aperture-corrected.",
+            "Error of psfFlux from photons and read noise.",
+            "True where too few pixels below the PSF are usable.",
+        ),
         Column("psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
         Column("psfFlux_apCorr", "float64", "", "Aperture correction that was applied to psfFlux."),
         Column("psfFlux_apCorrErr", "float64", "", "Error of the aperture correction, not in psfFluxErr."),
         Column("psfFlux_chi2", "float32", "", "Chi squared of the PSF fit in the PSF's stamp."),
         Column("psfFlux_npix", "float32", "", "Usable pixels of the PSF fit."),
-        *apertures,
-        *shapes,
+        *_aperture_columns("", "float64", "; NaN over an edge", "True where {} could not be measured."),
+        *(
+            Column(f"{name}{suffix}", "float64", "pixel**2", f"Adaptive second moment {axes} of {of}.")
+            for suffix, of in (("", "the source"), ("PSF", "the PSF at the source"))
+            for name, axes in (("ixx", "x x"), ("iyy", "y y"), ("ixy", "x y"))
+        ),
         Column("extendedness", "float64", "", "1 for a source larger than the PSF, 0 for the others."),
         Column("extendedness_flag", "bool", "", "True where there is no shape to tell."),
         Column("sizeExtendedness", "float64", "", "((T - T_psf) / T_psf^0.5)^2 with T = ixx + iyy."),
         Column("sky", "float64", "nJy", "Background that was subtracted, per pixel."),
         Column("detectionSignificance", "float32", "", "Matched-filter signal to noise of the peak."),
-        *flags,
+        *(
+            Column(f"pixelFlags_{name}", "bool", "", f"True where {what}.")
+            for name, what in _SOURCE_FLAGS.items()
+        ),
         Column("calib_psf_candidate", "bool", "", "Chosen as a PSF star."),
         Column("calib_psf_used", "bool", "", "The PSF was fitted to it."),
         Column("calib_psf_reserved", "bool", "", "Kept out of the PSF fit to test it."),
         Column("calib_astrometry_used", "bool", "", "The WCS was fitted to it."),
         Column("calib_photometry_used", "bool", "", "The zero point was fitted to it."),
-    )
+    ),
+)
+
+_OBJECT_COLUMNS = (
+    Column("objectId", "int64", "", "Identity: 20 bits tract, 14 patch, 29 running number."),
+    Column("tract", "int64", "", "Tract."),
+    Column("patch", "int64", "", "Number of the patch in its tract."),
+    Column("patchName", "string", "", "The patch as x_y, the form of file names."),
+    Column("coord_ra", "float64", "deg", "Right ascension (ICRS)."),
+    Column("coord_dec", "float64", "deg", "Declination (ICRS)."),
+    Column("coord_raErr", "float32", "deg", "Error of coord_ra times cos(dec), from the centroid alone."),
+    Column("coord_decErr", "float32", "deg", "Error of coord_dec, from the centroid alone."),
+    Column("coord_ra_dec_Cov", "float32", "deg**2", "Covariance of both."),
+    Column("x", "float64", "pixel", "Column in the patch, PSF fit in refBand."),
+    Column("y", "float64", "pixel", "Row in the patch, PSF fit in refBand."),
+    Column("xErr", "float32", "pixel", "Error of x; NaN where the fit failed."),
+    Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
+    Column("xy_flag", "bool", "", "True where the fit failed and x, y are those of the peak."),
+    Column("refBand", "string", "", "Band whose coadd gave the position."),
+    Column("refExtendedness", "float32", "", "Extendedness in refBand."),
+    Column("refSizeExtendedness", "float32", "", "sizeExtendedness in refBand."),
+    Column("shape_xx", "float32", "pixel**2", "Adaptive moment xx in refBand."),
+    Column("shape_yy", "float32", "pixel**2", "Adaptive moment yy in refBand."),
+    Column("shape_xy", "float32", "pixel**2", "Adaptive moment xy in refBand."),
+    Column("footprintArea", "int32", "pixel", "Pixels of the footprint in the band that found it first."),
+    Column("deblend_nPeaks", "int32", "", "Peaks in that footprint."),
+    Column("detect_fromBlend", "bool", "", "The footprint has more than one peak."),
+    Column("detect_isIsolated", "bool", "", "The footprint has one peak."),
+    Column("detect_isPrimary", "bool", "", "In the inner region of patch and tract: true in this table."),
+)
+
+_OBJECT_PLANES = {
+    "bad": "A defect was used for want of better",
+    "clipped": "An artifact was clipped",
+    "cr": "A cosmic ray was used for want of better",
+    "edge": "The image ends",
+    "inexact_psf": "The PSF changes",
+    "interpolated": "An interpolated pixel was used",
+    "nodata": "Data are missing",
+    "saturated": "More than a tenth of the weight is saturated",
+    "sensor_edge": "A detector ends",
+    "suspect": "A nearly saturated pixel was used",
+}
+_OBJECT_PLANES_OF_CENTRE = (
+    "clipped",
+    "cr",
+    "inexact_psf",
+    "interpolated",
+    "saturated",
+    "sensor_edge",
+    "suspect",
+)
 
 
-SOURCE = TableSchema("source", _source_columns())
+def _object_flag_columns(band):
+    """Columns of one band's flags: every plane around the object, and some of them in its middle."""
+    columns = []
+    for plane, text in _OBJECT_PLANES.items():
+        name = f"{band}_pixelFlags_{plane}"
+        columns.append(Column(name, "bool", "", f"{text} within 2 sigma of the PSF, {band} band."))
+        if plane in _OBJECT_PLANES_OF_CENTRE:
+            text = f"{text} in the central 3x3 pixels, {band} band."
+            columns.append(Column(f"{name}Center", "bool", "", text))
+    return columns
 
 
 def _object_band_columns(band):
     """Columns of one band of the object table."""
-    shapes = [
-        Column(
-            f"{band}_{name}{suffix}", "float32", "pixel**2", f"Adaptive moment {name[1:]}{of}, {band} band."
-        )
-        for suffix, of in (("", ""), ("PSF", " of the PSF"))
-        for name in ("ixx", "iyy", "ixy")
-    ]
-    apertures = [
-        column
-        for radius in ("03", "06", "09", "12", "17", "25", "35", "50", "70")
-        for column in (
-            Column(
-                f"{band}_ap{radius}Flux", "float32", "nJy", f"Flux within {int(radius)} pixels, {band} band."
-            ),
-            Column(f"{band}_ap{radius}FluxErr", "float32", "nJy", f"Error of {band}_ap{radius}Flux."),
-            Column(f"{band}_ap{radius}Flux_flag", "bool", "", "True where the aperture is not all on data."),
-        )
-    ]
-    planes = {
-        "bad": "A defect was used for want of better",
-        "clipped": "An artifact was clipped",
-        "cr": "A cosmic ray was used for want of better",
-        "edge": "The image ends",
-        "inexact_psf": "The PSF changes",
-        "interpolated": "An interpolated pixel was used",
-        "nodata": "Data are missing",
-        "saturated": "More than a tenth of the weight is saturated",
-        "sensor_edge": "A detector ends",
-        "suspect": "A nearly saturated pixel was used",
-    }
-    with_centre = ("clipped", "cr", "inexact_psf", "interpolated", "saturated", "sensor_edge", "suspect")
-    flags = [
-        column
-        for name, text in planes.items()
-        for column in (
-            Column(
-                f"{band}_pixelFlags_{name}", "bool", "", f"{text} within 2 sigma of the PSF, {band} band."
-            ),
-            Column(
-                f"{band}_pixelFlags_{name}Center",
-                "bool",
-                "",
-                f"{text} in the central 3x3 pixels, {band} band.",
-            ),
-        )
-        if not column.name.endswith("Center") or name in with_centre
-    ]
     return (
-        Column(
-            f"{band}_psfFlux", "float32", "nJy", f"PSF flux at the object's position, corrected, {band} band."
+        *_flux_columns(
+            f"{band}_psfFlux",
+            "float32",
+            f"PSF flux at the object's position, corrected, {band} band.",
+            f"Error of {band}_psfFlux with the noise's correlation.",
+            "True where too few pixels below the PSF are usable.",
         ),
-        Column(
-            f"{band}_psfFluxErr", "float32", "nJy", f"Error of {band}_psfFlux with the noise's correlation."
-        ),
-        Column(f"{band}_psfFlux_flag", "bool", "", "True where too few pixels below the PSF are usable."),
         Column(f"{band}_psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
-        *apertures,
-        *shapes,
+        *_aperture_columns(
+            f"{band}_", "float32", f", {band} band", "True where the aperture is not all on data."
+        ),
+        *(
+            Column(
+                f"{band}_{name}{suffix}",
+                "float32",
+                "pixel**2",
+                f"Adaptive moment {name[1:]}{of}, {band} band.",
+            )
+            for suffix, of in (("", ""), ("PSF", " of the PSF"))
+            for name in ("ixx", "iyy", "ixy")
+        ),
         Column(f"{band}_i_flag", "bool", "", f"True where the moments failed, {band} band."),
         Column(f"{band}_extendedness", "float32", "", f"1 when larger than the PSF, else 0, {band} band."),
         Column(f"{band}_sizeExtendedness", "float32", "", "((T - T_psf) / T_psf^0.5)^2 with T = ixx + iyy."),
         Column(f"{band}_epoch", "float64", "d", f"Mean epoch of the coadd (MJD TAI), {band} band."),
-        *flags,
+        *_object_flag_columns(band),
     )
 
 
@@ -194,43 +234,8 @@ def object_schema(bands):
     TableSchema
         The schema.
     """
-    return TableSchema(
-        "object",
-        (
-            Column("objectId", "int64", "", "Identity: 20 bits tract, 14 patch, 29 running number."),
-            Column("tract", "int64", "", "Tract."),
-            Column("patch", "int64", "", "Number of the patch in its tract."),
-            Column("patchName", "string", "", "The patch as x_y, the form of file names."),
-            Column("coord_ra", "float64", "deg", "Right ascension (ICRS)."),
-            Column("coord_dec", "float64", "deg", "Declination (ICRS)."),
-            Column(
-                "coord_raErr", "float32", "deg", "Error of coord_ra times cos(dec), from the centroid alone."
-            ),
-            Column("coord_decErr", "float32", "deg", "Error of coord_dec, from the centroid alone."),
-            Column("coord_ra_dec_Cov", "float32", "deg**2", "Covariance of both."),
-            Column("x", "float64", "pixel", "Column in the patch, PSF fit in refBand."),
-            Column("y", "float64", "pixel", "Row in the patch, PSF fit in refBand."),
-            Column("xErr", "float32", "pixel", "Error of x; NaN where the fit failed."),
-            Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
-            Column("xy_flag", "bool", "", "True where the fit failed and x, y are those of the peak."),
-            Column("refBand", "string", "", "Band whose coadd gave the position."),
-            Column("refExtendedness", "float32", "", "Extendedness in refBand."),
-            Column("refSizeExtendedness", "float32", "", "sizeExtendedness in refBand."),
-            Column("shape_xx", "float32", "pixel**2", "Adaptive moment xx in refBand."),
-            Column("shape_yy", "float32", "pixel**2", "Adaptive moment yy in refBand."),
-            Column("shape_xy", "float32", "pixel**2", "Adaptive moment xy in refBand."),
-            Column(
-                "footprintArea", "int32", "pixel", "Pixels of the footprint in the band that found it first."
-            ),
-            Column("deblend_nPeaks", "int32", "", "Peaks in that footprint."),
-            Column("detect_fromBlend", "bool", "", "The footprint has more than one peak."),
-            Column("detect_isIsolated", "bool", "", "The footprint has one peak."),
-            Column(
-                "detect_isPrimary", "bool", "", "In the inner region of patch and tract: true in this table."
-            ),
-            *(column for band in bands for column in _object_band_columns(band)),
-        ),
-    )
+    by_band = [column for band in bands for column in _object_band_columns(band)]
+    return TableSchema("object", (*_OBJECT_COLUMNS, *by_band))
 
 
 VISIT_SUMMARY = TableSchema(
@@ -396,34 +401,17 @@ DIA_MATCH = TableSchema(
 )
 
 
-def dia_object_schema(bands):
-    """Schema of the DIA object table.
-
-    Parameters
-    ----------
-    bands : sequence of str
-        Bands of the survey; each has the same columns, prefixed by its name.
-
-    Returns
-    -------
-    TableSchema
-        The schema.
-    """
-    return TableSchema(
-        "dia_object",
-        (
-            Column("diaObjectId", "int64", "", "Identity: 20 bits tract, 14 of ones, 29 running number."),
-            Column("tract", "int64", "", "Tract whose inner region holds the object."),
-            Column("ra", "float64", "deg", "Weighted mean right ascension (ICRS)."),
-            Column("raErr", "float32", "deg", "Error of ra times cos(dec)."),
-            Column("dec", "float64", "deg", "Weighted mean declination (ICRS)."),
-            Column("decErr", "float32", "deg", "Error of dec."),
-            Column("nDiaSources", "int32", "", "Number of its DIA sources."),
-            Column("firstDiaSourceMjdTai", "float64", "d", "Time of the first one (MJD TAI)."),
-            Column("lastDiaSourceMjdTai", "float64", "d", "Time of the last one (MJD TAI)."),
-            *(column for band in bands for column in _dia_object_band_columns(band)),
-        ),
-    )
+_DIA_OBJECT_COLUMNS = (
+    Column("diaObjectId", "int64", "", "Identity: 20 bits tract, 14 of ones, 29 running number."),
+    Column("tract", "int64", "", "Tract whose inner region holds the object."),
+    Column("ra", "float64", "deg", "Weighted mean right ascension (ICRS)."),
+    Column("raErr", "float32", "deg", "Error of ra times cos(dec)."),
+    Column("dec", "float64", "deg", "Weighted mean declination (ICRS)."),
+    Column("decErr", "float32", "deg", "Error of dec."),
+    Column("nDiaSources", "int32", "", "Number of its DIA sources."),
+    Column("firstDiaSourceMjdTai", "float64", "d", "Time of the first one (MJD TAI)."),
+    Column("lastDiaSourceMjdTai", "float64", "d", "Time of the last one (MJD TAI)."),
+)
 
 
 def _dia_object_band_columns(band):
@@ -451,3 +439,20 @@ def _dia_object_band_columns(band):
         ),
         Column(f"{band}_scienceFluxMeanErr", "float32", "nJy", f"Error of {band}_scienceFluxMean."),
     )
+
+
+def dia_object_schema(bands):
+    """Schema of the DIA object table.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        Bands of the survey; each has the same columns, prefixed by its name.
+
+    Returns
+    -------
+    TableSchema
+        The schema.
+    """
+    by_band = [column for band in bands for column in _dia_object_band_columns(band)]
+    return TableSchema("dia_object", (*_DIA_OBJECT_COLUMNS, *by_band))

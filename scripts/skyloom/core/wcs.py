@@ -141,6 +141,31 @@ def tpv_powers(order):
     return numbers, powers
 
 
+def unit_coordinates(x, y, domain):
+    """Positions mapped from a rectangle to [-1, 1], in which polynomials of the position are well conditioned.
+
+    Parameters
+    ----------
+    x : array_like, shape (m,)
+        Columns [pixel].
+    y : array_like, shape (n,)
+        Rows [pixel]; n need not be m.
+    domain : tuple of float
+        (x0, x1, y0, y1) of the rectangle.
+
+    Returns
+    -------
+    u : ndarray, shape (m,), float64
+        -1 at x0, 1 at x1.
+    v : ndarray, shape (n,), float64
+        -1 at y0, 1 at y1.
+    """
+    x0, x1, y0, y1 = domain
+    u = (2 * np.asarray(x, dtype=np.float64) - x0 - x1) / (x1 - x0)
+    v = (2 * np.asarray(y, dtype=np.float64) - y0 - y1) / (y1 - y0)
+    return u, v
+
+
 def polynomial_terms(u, v, order):
     """Monomials u^a v^b in the order of `tpv_powers`.
 
@@ -166,7 +191,13 @@ def polynomial_terms(u, v, order):
 
 
 def order_of(n_term):
-    """Total degree of a full polynomial with `n_term` terms (int)."""
+    """Total degree of a full polynomial (int).
+
+    Parameters
+    ----------
+    n_term : int
+        Number of its terms: (order + 1) (order + 2) / 2.
+    """
     order = round((np.sqrt(8 * n_term + 1) - 3) / 2)
     if (order + 1) * (order + 2) // 2 != n_term:
         raise ValueError(f"{n_term} is not the number of terms of a full polynomial")
@@ -198,6 +229,12 @@ class Wcs:
     pv2: np.ndarray | None = None
     shape: tuple[int, int] = (0, 0)
 
+    def _linear(self, x, y):
+        """Intermediate coordinates of pixels [degree], before the distortion."""
+        dx = np.asarray(x, dtype=np.float64) - self.crpix[0]
+        dy = np.asarray(y, dtype=np.float64) - self.crpix[1]
+        return self.cd[0, 0] * dx + self.cd[0, 1] * dy, self.cd[1, 0] * dx + self.cd[1, 1] * dy
+
     def _distort(self, u, v):
         """Apply the TPV polynomials to intermediate coordinates [degree]."""
         if self.pv1 is None:
@@ -228,11 +265,7 @@ class Wcs:
         xi, eta : ndarray, shape (n,), float64
             Offsets East and North of `crval` [degree].
         """
-        dx = np.asarray(x, dtype=np.float64) - self.crpix[0]
-        dy = np.asarray(y, dtype=np.float64) - self.crpix[1]
-        u = self.cd[0, 0] * dx + self.cd[0, 1] * dy
-        v = self.cd[1, 0] * dx + self.cd[1, 1] * dy
-        return self._distort(u, v)
+        return self._distort(*self._linear(x, y))
 
     def pixel_to_sky(self, x, y):
         """Sky positions of pixels.
@@ -307,10 +340,7 @@ class Wcs:
         ndarray, shape (2, 2, n), float64
             ``[[dxi/dx, dxi/dy], [deta/dx, deta/dy]]`` [degree/pixel].
         """
-        dx = np.atleast_1d(np.asarray(x, dtype=np.float64)) - self.crpix[0]
-        dy = np.atleast_1d(np.asarray(y, dtype=np.float64)) - self.crpix[1]
-        u = self.cd[0, 0] * dx + self.cd[0, 1] * dy
-        v = self.cd[1, 0] * dx + self.cd[1, 1] * dy
+        u, v = self._linear(np.atleast_1d(x), np.atleast_1d(y))
         xi_u, xi_v, eta_u, eta_v = self._distortion_jacobian(u, v)
         cd = self.cd
         return np.array(

@@ -141,7 +141,15 @@ def subtract(science, template, settings):
 
 
 def pair_margin(science, template):
-    """Pixels that the template has beyond the science image on each side (int)."""
+    """Pixels that the template has beyond the science image on each side (int).
+
+    Parameters
+    ----------
+    science : Exposure
+        The science image.
+    template : Template
+        Its template, larger by the same margin on all sides.
+    """
     return (template.pixels.shape[0] - science.pixels.shape[0]) // 2
 
 

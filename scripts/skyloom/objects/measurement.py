@@ -3,26 +3,25 @@
 import numpy as np
 
 from skyloom.algorithms.extendedness import classify_by_size
-from skyloom.algorithms.mask_flags import bits_in_boxes
+from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import AdaptiveMoments, adaptive_moments, kernel_moments, star_moments
-from skyloom.algorithms.photometry import APERTURE_RADII, aperture_photometry
+from skyloom.algorithms.photometry import APERTURE_FLUXES, aperture_photometry
 from skyloom.core import mask_planes
 from skyloom.objects.positions import psf_fit
 
-# Half-width of the box whose pixels make an object's flags [sigma of PSF], and that of its centre [pixel].
+# Half-width of the box whose pixels make an object's flags [sigma of PSF].
 FLAG_BOX_SIGMA = 2.0
-CENTRE_BOX = 1
 FLAG_PLANES = {
-    "bad": "BAD",
-    "clipped": "CLIPPED",
-    "cr": "CR",
-    "edge": "EDGE",
-    "inexact_psf": "INEXACT_PSF",
-    "interpolated": "INTRP",
-    "nodata": "NO_DATA",
-    "saturated": "SAT",
-    "sensor_edge": "SENSOR_EDGE",
-    "suspect": "SUSPECT",
+    "bad": mask_planes.BAD,
+    "clipped": mask_planes.CLIPPED,
+    "cr": mask_planes.CR,
+    "edge": mask_planes.EDGE,
+    "inexact_psf": mask_planes.INEXACT_PSF,
+    "interpolated": mask_planes.INTRP,
+    "nodata": mask_planes.NO_DATA,
+    "saturated": mask_planes.SAT,
+    "sensor_edge": mask_planes.SENSOR_EDGE,
+    "suspect": mask_planes.SUSPECT,
 }
 CENTRE_FLAGS = ("clipped", "cr", "inexact_psf", "interpolated", "saturated", "sensor_edge", "suspect")
 
@@ -74,7 +73,7 @@ def measure_band(coadd, x, y, settings):
     columns |= {name: getattr(shape, name) for name in ("ixx", "iyy", "ixy")}
     columns |= {f"{name}PSF": getattr(psf_shape, name) for name in ("ixx", "iyy", "ixy")}
     columns |= _aperture_columns(coadd, x, y)
-    columns |= _flag_columns(coadd.pixels.mask, x, y, FLAG_BOX_SIGMA * sigma)
+    columns |= box_flags(coadd.pixels.mask, (x, y), FLAG_BOX_SIGMA * sigma, FLAG_PLANES, CENTRE_FLAGS)
     return columns
 
 
@@ -97,7 +96,7 @@ def missing_band(n):
     }
     columns |= {name: nan for name in ("epoch", "ixx", "iyy", "ixy", "ixxPSF", "iyyPSF", "ixyPSF")}
     columns |= {"psfFlux_flag": true, "i_flag": true}
-    for name in _aperture_names():
+    for name in APERTURE_FLUXES:
         columns |= {name: nan, f"{name}Err": nan, f"{name}_flag": true}
     columns |= {f"pixelFlags_{name}": false for name in FLAG_PLANES}
     columns |= {f"pixelFlags_{name}Center": false for name in CENTRE_FLAGS}
@@ -115,31 +114,13 @@ def _scatter(moments, known):
     return AdaptiveMoments(*spread)
 
 
-def _aperture_names():
-    """Names of the aperture columns in order of radius."""
-    return [f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII]
-
-
 def _aperture_columns(coadd, x, y):
     """Aperture fluxes; errors carry the noise correlation."""
     flux, flux_err = aperture_photometry(coadd.pixels, x, y)
     flux_err = flux_err * np.sqrt(coadd.noise_correlation)
     columns = {}
-    for index, name in enumerate(_aperture_names()):
+    for index, name in enumerate(APERTURE_FLUXES):
         failed = ~np.isfinite(flux[:, index])
         columns |= {name: flux[:, index], f"{name}Err": np.where(failed, np.nan, flux_err[:, index])}
         columns[f"{name}_flag"] = failed
-    return columns
-
-
-def _flag_columns(mask, x, y, radius):
-    """Flags of the mask planes below each object and at its centre."""
-    bits, is_cut = bits_in_boxes(mask, x, y, max(int(np.ceil(radius)), CENTRE_BOX))
-    centre_bits, _ = bits_in_boxes(mask, x, y, CENTRE_BOX)
-    columns = {
-        f"pixelFlags_{name}": (bits & mask_planes.bits(plane)) != 0 for name, plane in FLAG_PLANES.items()
-    }
-    for name in CENTRE_FLAGS:
-        columns[f"pixelFlags_{name}Center"] = (centre_bits & mask_planes.bits(FLAG_PLANES[name])) != 0
-    columns["pixelFlags_edge"] |= is_cut
     return columns

@@ -3,9 +3,32 @@
 from skyloom.workflow.config import Problem
 from skyloom.workflow.paths import NO_BAND
 
-SCIENCE_EPOCH = "science"
 CORRECTED_BY = {"dark": ("bias",), "flat": ("bias", "dark")}
 """Calibrations that are taken off the frames of a kind before they are combined."""
+
+
+def science_epoch(camera):
+    """Return the epoch of the defects that are made from a camera's science frames (str).
+
+    Parameters
+    ----------
+    camera : str
+        The camera's name.
+    """
+    return f"science-{camera}"
+
+
+def calib_band(kind, band):
+    """Return the band of a calibration's path: that of flats, none otherwise (str).
+
+    Parameters
+    ----------
+    kind : str
+        Kind of calibration.
+    band : str
+        Band of the frame or visit.
+    """
+    return band if kind == "flat" else NO_BAND
 
 
 class CalibEpochs:
@@ -26,7 +49,7 @@ class CalibEpochs:
         self._kinds_of = {}
         self._defects_from_science = defects_from_science
         for frame, row in frames.items():
-            band = row["band"] if row["kind"] == "flat" else NO_BAND
+            band = calib_band(row["kind"], row["band"])
             self._frames_of.setdefault((row["epoch"], row["kind"], band), []).append(frame)
             epochs = self._validity.setdefault((row["camera"], row["kind"], band), {})
             epochs[row["epoch"]] = (row["valid_from"], row["valid_until"])
@@ -131,11 +154,23 @@ class CalibEpochs:
         return problems
 
     def frames(self, epoch, kind, band):
-        """Return the frames of one combined calibration (list of int; empty when there are none)."""
+        """Return the frames of one combined calibration (list of int; empty when there are none).
+
+        Parameters
+        ----------
+        epoch, kind, band : str
+            The combined calibration.
+        """
         return self._frames_of.get((epoch, kind, band), [])
 
     def camera(self, epoch):
-        """Return the name of the camera that an epoch belongs to (str)."""
+        """Return the name of the camera that an epoch belongs to (str).
+
+        Parameters
+        ----------
+        epoch : str
+            Epoch of calibration frames; those made from science frames are not known here.
+        """
         return self._camera_of[epoch]
 
     def combinations(self):
@@ -158,14 +193,14 @@ class CalibEpochs:
         """
         found = {}
         for kind in self._kinds_of.get(row["camera"], ()):
-            band = row["band"] if kind == "flat" else NO_BAND
+            band = calib_band(kind, row["band"])
             epoch = self._valid_epoch((row["camera"], kind, band), row["mjd"])
             if epoch is not None:
                 found[kind] = (epoch, band)
         if "dark" in found:
             found["defects"] = found["dark"]
         elif self._defects_from_science and "dark" not in self._kinds_of.get(row["camera"], ()):
-            found["defects"] = (f"{SCIENCE_EPOCH}-{row['camera']}", NO_BAND)
+            found["defects"] = (science_epoch(row["camera"]), NO_BAND)
         return found
 
     def _valid_epoch(self, key, mjd):
@@ -192,7 +227,7 @@ class CalibEpochs:
         for visit, row in visits.items():
             found = self.of_visit(row)
             for kind in sorted(self._kinds_of.get(row["camera"], ())):
-                band = row["band"] if kind == "flat" else NO_BAND
+                band = calib_band(kind, row["band"])
                 key = (row["camera"], kind, band)
                 if kind in found or key in problems:
                     continue

@@ -65,7 +65,15 @@ class InvalidConfigurationError(ConfigError):
 
 
 def nearest_name(name, names):
-    """Return the most similar of some names, or an empty string (str)."""
+    """Return the most similar of some names, or an empty string (str).
+
+    Parameters
+    ----------
+    name : str or other scalar
+        What was given.
+    names : iterable of str
+        What there is.
+    """
     matches = difflib.get_close_matches(str(name), [str(n) for n in names], n=1, cutoff=0.5)
     return matches[0] if matches else ""
 
@@ -246,7 +254,13 @@ def _all_keys(schema, prefix):
 
 
 def describe(schema):
-    """Return in words what a schema allows (str)."""
+    """Return in words what a schema allows (str).
+
+    Parameters
+    ----------
+    schema : dict
+        JSON schema of one key.
+    """
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
     kinds = schema.get("type", "any")

@@ -87,7 +87,13 @@ class Fingerprints:
         return [name for name in found if not name.startswith(f"{PACKAGE}.workflow")]
 
     def modules_of(self, name):
-        """Return the modules of the library that a rule's script depends on (list of str, sorted)."""
+        """Return the modules of the library that a rule's script depends on (list of str, sorted).
+
+        Parameters
+        ----------
+        name : str
+            Name of the rule, and of the script.
+        """
         script = self._parse(self._scripts / f"{name}.py", is_package=False)
         return sorted(self._closure(script.imports))
 

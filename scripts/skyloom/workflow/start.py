@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from skyloom.core.errors import ConfigError
+from skyloom.workflow.calib_epochs import science_epoch
 from skyloom.workflow.config import COMMAND_LINE, load_yaml
 from skyloom.workflow.environment import set_environment
 from skyloom.workflow.failures import failure_report, forget_failures, read_failures, survival_report
@@ -47,7 +48,7 @@ class Skyloom:
         self.fingerprints = Fingerprints(home / "scripts")
         self.kernel_fingerprint = self.fingerprints.kernels()
         self.frame_epochs = "|".join(sorted({row["epoch"] for row in survey.frames.values()})) or NEVER
-        self.science_epochs = "|".join(f"science-{name}" for name in survey.cameras)
+        self.science_epochs = "|".join(science_epoch(name) for name in survey.cameras)
         self._pixels = max(
             d.shape[0] * d.shape[1]
             for _, camera, _ in survey.cameras.values()
@@ -55,14 +56,31 @@ class Skyloom:
         )
 
     def settings_of(self, sections):
-        """Return some sections of the settings (dict); the reference catalogue's path is an input, no setting."""
+        """Return some sections of the settings (dict); the reference catalogue's path is an input, no setting.
+
+        Parameters
+        ----------
+        sections : iterable of str
+            Names of the sections, such as ``diff``.
+        """
         chosen = {section: self.survey.settings[section] for section in sections}
         if "reference" in chosen:
             chosen["reference"] = {key: value for key, value in chosen["reference"].items() if key != "path"}
         return chosen
 
     def memory_of(self, stage):
-        """Return the resource function of a stage's memory [MB], which grows with its warps and with each attempt."""
+        """Return the resource function of a stage's memory [MB], which grows with its warps and with each attempt.
+
+        Parameters
+        ----------
+        stage : str
+            A key of `skyloom.workflow.memory.NEEDS`.
+
+        Returns
+        -------
+        function
+            Of wildcards, input and attempt, as Snakemake calls it; gives an int [MB].
+        """
         sky_map = self.survey.settings["sky_map"]
         pixels = self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2
 
@@ -74,6 +92,11 @@ class Skyloom:
 
     def ap_products(self, wildcards):
         """Return what target ap makes (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Of target ap, which has none.
 
         Raises
         ------
@@ -99,16 +122,34 @@ class Skyloom:
         return nights
 
     def visit_rows(self, visits):
-        """Return rows of the visit table (list of dict)."""
+        """Return rows of the visit table (list of dict).
+
+        Parameters
+        ----------
+        visits : iterable of int
+            Visits.
+        """
         return [self.survey.visits[visit] for visit in visits]
 
     def raws_of(self, visits):
-        """Return the raw files of simulated visits, each detector in turn, excluded ones too (list of str)."""
+        """Return the raw files of simulated visits, each detector in turn, excluded ones too (list of str).
+
+        Parameters
+        ----------
+        visits : iterable of int
+            Visits of the simulated camera.
+        """
         detectors = sorted(self.simulated_camera[1].detectors)
         return [self.survey.raw_file(visit, detector) for visit in visits for detector in detectors]
 
     def truth_sources_of(self, visits):
-        """Return the truth tables of some visits; none when the survey is not simulated (list of str)."""
+        """Return the truth tables of some visits; none when the survey is not simulated (list of str).
+
+        Parameters
+        ----------
+        visits : iterable of int
+            Visits.
+        """
         if not self.is_simulated:
             return []
         return [product_path(self.survey.root, "truth_source", visit=visit) for visit in visits]

@@ -13,7 +13,7 @@ from skyloom.workflow import config as configuration
 from skyloom.workflow.calib_epochs import CalibEpochs
 from skyloom.workflow.config import InvalidConfigurationError, Problem, nearest_name
 from skyloom.workflow.overlaps import find_overlaps
-from skyloom.workflow.paths import NO_BAND, product_path
+from skyloom.workflow.paths import product_path
 from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS, raw_path, read_table_of, reference_problems
 
 
@@ -57,11 +57,23 @@ class Survey:
     epochs: CalibEpochs
 
     def raw_file(self, visit, detector):
-        """Return the raw file of a visit, also of one that is excluded (str)."""
+        """Return the raw file of a visit, also of one that is excluded (str).
+
+        Parameters
+        ----------
+        visit, detector : int
+            The image.
+        """
         return str(Path(self.raw_root) / raw_path(self.visits[visit], detector))
 
     def frame_file(self, frame, detector):
-        """Return the raw file of a calibration frame (str)."""
+        """Return the raw file of a calibration frame (str).
+
+        Parameters
+        ----------
+        frame, detector : int
+            The image.
+        """
         return str(Path(self.raw_root) / raw_path(self.frames[frame], detector))
 
 
@@ -373,8 +385,3 @@ def template_exists(root, band, tract, patch):
     return Path(
         product_path(root, "coadd", kind="good_seeing", band=band, tract=tract, patch=patch)
     ).is_file()
-
-
-def calib_band(kind, band):
-    """Return the band of a calibration frame's path: that of flats, none otherwise (str)."""
-    return band if kind == "flat" else NO_BAND

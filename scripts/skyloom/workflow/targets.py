@@ -1,16 +1,13 @@
 """Input and parameter functions of the rules: each answers from a table that was built once."""
 
-import inspect
-
-from skyloom.core.errors import ConfigError
 from skyloom.workflow.paths import product_path
+from skyloom.workflow.raw_targets import RawTargets, UnknownDataIdError, function_of_wildcards
 from skyloom.workflow.survey import template_exists
 
 TEMPLATE_KIND = "good_seeing"
 DEEP_KIND = "deep"
 IS_TEMPLATE = ("template", "both")
 IS_SCIENCE = ("science", "both")
-
 
 # Methods that rules name as input or parameter functions.
 ASKED_BY_SNAKEMAKE = (
@@ -20,45 +17,7 @@ ASKED_BY_SNAKEMAKE = (
 )  # fmt: skip
 
 
-def function_of_wildcards(function):
-    """Return a plain function of the wildcards that carries its signature.
-
-    Parameters
-    ----------
-    function : callable
-        Takes a job's wildcards.
-
-    Returns
-    -------
-    function
-        The same; Snakemake asks for the signature of each function at each job, which costs a fifth of the
-        time of a graph of 10,000 jobs when Python has to work it out.
-    """
-
-    def ask(wildcards):
-        return function(wildcards)
-
-    ask.__signature__ = inspect.signature(ask)
-    return ask
-
-
-class UnknownDataIdError(ConfigError):
-    """A target names something that the survey does not have.
-
-    Parameters
-    ----------
-    what : str
-        What was asked for.
-    known : str
-        What there is.
-    """
-
-    def __init__(self, what, known):
-        super().__init__(f"{what} is not part of the survey, which has {known}")
-        self.what, self.known = what, known
-
-
-class Targets:
+class Targets(RawTargets):
     """Everything that rules ask of a survey.
 
     Parameters
@@ -68,10 +27,7 @@ class Targets:
     """
 
     def __init__(self, survey):
-        self.survey = survey
-        self.root = survey.root
-        self.epochs = survey.epochs
-        self.calibs = {visit: self.epochs.of_visit(survey.visits[visit]) for visit in survey.detectors}
+        super().__init__(survey)
         self._index_patches()
         for name in ASKED_BY_SNAKEMAKE:
             setattr(self, name, function_of_wildcards(getattr(self, name)))
@@ -100,130 +56,19 @@ class Targets:
                 self.tract_sources.setdefault(tract, []).append(pair)
         self.object_patches = sorted({(tract, patch) for _, tract, patch in self.patch_visits})
 
-    def path(self, name, **data_id):
-        """Return the path of one product (str)."""
-        return product_path(self.root, name, **data_id)
-
-    def visit_row(self, wildcards):
-        """Return the visit table's row of a job (dict)."""
-        visit = int(wildcards.visit)
-        if visit not in self.survey.visits:
-            visits = list(self.survey.visits)
-            raise UnknownDataIdError(
-                f"visit {visit}", f"{len(visits)} visits, {min(visits)} to {max(visits)}"
-            )
-        return self.survey.visits[visit]
-
-    def camera_of(self, wildcards):
-        """Return the path of the camera file of a job's visit (str)."""
-        return self.survey.cameras[self.visit_row(wildcards)["camera"]][0]
-
-    def camera_content_of(self, wildcards):
-        """Return the hash of the content of the camera file of a job's visit (str)."""
-        return self.survey.cameras[self.visit_row(wildcards)["camera"]][2]
-
-    def raw_of(self, wildcards):
-        """Return the raw file of a visit and detector (str)."""
-        row = self.visit_row(wildcards)
-        pair = (row["visit"], int(wildcards.detector))
-        if pair not in self.survey.raws:
-            kept = self.survey.detectors.get(row["visit"], ())
-            raise UnknownDataIdError(
-                f"detector {pair[1]} of visit {pair[0]}", f"detectors {list(kept)} of it"
-            )
-        return self.survey.raws[pair]
-
-    def calib_of(self, kind):
-        """Return the input function of one kind of calibration; it gives no file when the camera has none."""
-
-        def calib(wildcards):
-            found = self.calibs.get(self.visit_row(wildcards)["visit"], {}).get(kind)
-            if found is None:
-                return []
-            epoch, band = found
-            return self.path("calib", epoch=epoch, kind=kind, band=band, detector=wildcards.detector)
-
-        return function_of_wildcards(calib)
-
-    def calib_frames_of(self, kind):
-        """Return the input function of the raw frames of one combined calibration."""
-
-        def frames(wildcards):
-            band = getattr(wildcards, "band", "none")
-            members = self.epochs.frames(wildcards.epoch, kind, band)
-            if not members:
-                known = [epoch for epoch, k, b in self.epochs.combinations() if (k, b) == (kind, band)]
-                raise UnknownDataIdError(f"{kind} of epoch {wildcards.epoch}, band {band}", f"epochs {known}")
-            return [self.survey.frame_file(frame, int(wildcards.detector)) for frame in members]
-
-        return function_of_wildcards(frames)
-
-    def frame_rows_of(self, kind):
-        """Return the parameter function of the table rows of a combined calibration's frames."""
-
-        def rows(wildcards):
-            members = self.epochs.frames(wildcards.epoch, kind, getattr(wildcards, "band", "none"))
-            return [self.survey.frames[frame] for frame in members]
-
-        return function_of_wildcards(rows)
-
-    def epoch_calib(self, kind, of):
-        """Return the input function of the bias or dark that darks or flats take: the one valid at their time.
-
-        It gives no file when there are no frames of `kind`.
+    def of_visit(self, name):
+        """Return the input function of a product of all detectors of a visit.
 
         Parameters
         ----------
-        kind : str
-            bias or dark.
-        of : str
-            What is combined: dark or flat.
+        name : str
+            A key of `skyloom.workflow.paths.PATTERNS` with the wildcards visit and detector.
+
+        Returns
+        -------
+        function
+            Of the wildcard visit; gives paths in order of detector (list of str).
         """
-
-        def calib(wildcards):
-            band = getattr(wildcards, "band", "none")
-            epoch = self.epochs.of_frames(kind, (wildcards.epoch, of, band))
-            if epoch is None:
-                return []
-            return self.path("calib", epoch=epoch, kind=kind, band="none", detector=wildcards.detector)
-
-        return function_of_wildcards(calib)
-
-    def epoch_camera(self, index):
-        """Return the parameter function of the camera of an epoch: its file (index 0) or content hash (index 2)."""
-
-        def camera(wildcards):
-            return self.survey.cameras[self._camera_name(wildcards.epoch)][index]
-
-        return function_of_wildcards(camera)
-
-    def _camera_name(self, epoch):
-        """Camera of an epoch, also of those made from science frames."""
-        by_science = {f"science-{name}": name for name in self.survey.cameras}
-        if epoch in by_science:
-            return by_science[epoch]
-        return self.epochs.camera(epoch)
-
-    def science_raws_of(self, wildcards):
-        """Return the raw files of one detector in all visits of an epoch made from science frames (list of str)."""
-        name, detector = self._camera_name(wildcards.epoch), int(wildcards.detector)
-        pairs = self.survey.raws.items()
-        return [
-            raw for (visit, d), raw in pairs if d == detector and self.survey.visits[visit]["camera"] == name
-        ]
-
-    def all_calibs(self):
-        """Return every combined calibration that the survey's visits take (list of str)."""
-        wanted = {
-            (epoch, kind, band, detector)
-            for visit, detectors in self.survey.detectors.items()
-            for kind, (epoch, band) in self.calibs[visit].items()
-            for detector in detectors
-        }
-        return [self.path("calib", epoch=e, kind=k, band=b, detector=d) for e, k, b, d in sorted(wanted)]
-
-    def of_visit(self, name):
-        """Return the input function of a product of all detectors of a visit, in order of detector."""
 
         def products(wildcards):
             visit = self.visit_row(wildcards)["visit"]
@@ -232,11 +77,28 @@ class Targets:
         return function_of_wildcards(products)
 
     def visit_calib_of(self, wildcards):  # noqa: ARG002 (an input function)
-        """Return the global calibration of a visit: none before the stage exists (list)."""
+        """Return the global calibration of a visit: none before the stage exists (list).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+        """
         return []
 
     def calexps_of_warp(self, wildcards):
-        """Return the calexps of a visit that may touch a patch (list of str)."""
+        """Return the calexps of a visit that may touch a patch (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit, band, tract and patch.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit, or the visit does not touch the patch in this band.
+        """
         row = self.visit_row(wildcards)
         key = (row["visit"], int(wildcards.tract), wildcards.patch)
         if key not in self.warp_detectors or row["band"] != wildcards.band:
@@ -247,6 +109,17 @@ class Targets:
 
     def visits_of_coadd(self, kind, band, tract, patch):
         """Return the visits of one coadd (list of int).
+
+        Parameters
+        ----------
+        kind : str
+            Kind of coadd, `DEEP_KIND` or `TEMPLATE_KIND`.
+        band : str
+            Band.
+        tract : int or str
+            Tract.
+        patch : str
+            Patch as x_y.
 
         Raises
         ------
@@ -265,18 +138,46 @@ class Targets:
         return visits
 
     def warps_of_coadd(self, wildcards):
-        """Return the warps of a coadd (list of str)."""
+        """Return the warps of a coadd (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: kind, band, tract and patch.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no visit for it.
+        """
         visits = self.visits_of_coadd(wildcards.kind, wildcards.band, wildcards.tract, wildcards.patch)
         where = {"band": wildcards.band, "tract": wildcards.tract, "patch": wildcards.patch}
         return [self.path("warp", visit=visit, **where) for visit in visits]
 
     def bands_of_patch(self, wildcards):
-        """Return the bands that a patch has visits in, in the survey's order (list of str)."""
+        """Return the bands that a patch has visits in, in the survey's order (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract and patch.
+        """
         tract, patch = int(wildcards.tract), wildcards.patch
         return [band for band in self.survey.settings["bands"] if (band, tract, patch) in self.patch_visits]
 
     def coadds_of_objects(self, wildcards):
-        """Return the deep coadds of a patch in the order of `bands_of_patch` (list of str)."""
+        """Return the deep coadds of a patch in the order of `bands_of_patch` (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract and patch.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no visit touches the patch.
+        """
         bands = self.bands_of_patch(wildcards)
         if not bands:
             what = f"patch {wildcards.patch} of tract {wildcards.tract}"
@@ -285,11 +186,33 @@ class Targets:
         return [self.path("coadd", kind=DEEP_KIND, band=band, **where) for band in bands]
 
     def templates_of(self, wildcards):
-        """Return the template coadds of this root that a detector may touch (list of str)."""
+        """Return the template coadds of this root that a detector may touch (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         return self._templates(wildcards, self.root, lambda key: key in self.template_patches)
 
     def finished_templates_of(self, wildcards):
-        """Return the template coadds of the finished root `template.root` that a detector may touch (list of str)."""
+        """Return the template coadds of the finished root `template.root` that a detector may touch (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         finished = self.survey.settings["template"]["root"].rstrip("/")
         return self._templates(wildcards, finished, lambda key: template_exists(finished, *key))
 
@@ -307,7 +230,18 @@ class Targets:
         ]
 
     def dia_sources_of_tract(self, wildcards):
-        """Return the DIA sources of all detectors that may touch a tract, in order of visit (list of str)."""
+        """Return the DIA sources of all detectors that may touch a tract, in order of visit (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no difference touches the tract.
+        """
         pairs = self.tract_sources.get(int(wildcards.tract))
         if not pairs:
             raise UnknownDataIdError(
@@ -354,14 +288,42 @@ class Targets:
         return [self.path("dia_object", tract=tract) for tract in sorted(self.tract_sources)]
 
     def catalogues(self, name):
-        """Return a product of every visit and detector (list of str)."""
+        """Return a product of every visit and detector (list of str).
+
+        Parameters
+        ----------
+        name : str
+            A key of `skyloom.workflow.paths.PATTERNS` with the wildcards visit and detector.
+        """
         return [self.path(name, visit=v, detector=d) for v, d in self.survey.patches]
 
     def ap_pairs(self, wildcards):
-        """Return (visit, detector) of the prompt differences of a visit (list of tuple)."""
+        """Return (visit, detector) of the prompt differences of a visit (list of tuple).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         visit = self.visit_row(wildcards)["visit"]
         return [(visit, detector) for detector in self.survey.detectors.get(visit, ())]
 
     def ap_dia_sources(self, wildcards):
-        """Return the prompt DIA sources of a visit's detectors, in the order of `ap_pairs` (list of str)."""
+        """Return the prompt DIA sources of a visit's detectors, in the order of `ap_pairs` (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
         return [self.path("ap_dia_source", visit=v, detector=d) for v, d in self.ap_pairs(wildcards)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyloom.algorithms.mask_flags import bits_in_boxes
+from skyloom.algorithms.mask_flags import bits_in_boxes, box_flags
 
 
 def test_bits_are_those_of_the_box_about_the_nearest_pixel():
@@ -17,3 +17,19 @@ def test_boxes_over_the_edge_are_told():
     mask = np.zeros((20, 30), np.uint32)
     x, y = np.array([1.0, 28.0, 15.0, 15.0, 2.0]), np.array([10.0, 10.0, 1.0, 18.4, 2.0])
     assert bits_in_boxes(mask, x, y, 2)[1].tolist() == [True, True, True, True, False]
+
+
+def test_flags_tell_of_the_box_and_some_of_them_of_the_central_pixels_too():
+    mask = np.zeros((20, 30), np.uint32)
+    mask[10, 12], mask[13, 10] = 1, 4
+    position = np.array([12.0, 10.0, 0.0]), np.array([10.0, 11.0, 5.0])
+    planes = {"bad": np.uint32(1), "cr": np.uint32(4), "edge": np.uint32(8)}
+
+    flags = box_flags(mask, position, 1.2, planes, ["bad"])
+
+    assert {name: values.tolist() for name, values in flags.items()} == {
+        "pixelFlags_bad": [True, True, False],
+        "pixelFlags_cr": [False, True, False],
+        "pixelFlags_edge": [False, False, True],
+        "pixelFlags_badCenter": [True, False, False],
+    }

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from skyloom.workflow.config import InvalidConfigurationError
+from skyloom.workflow.raw_targets import UnknownDataIdError
 from skyloom.workflow.start import Skyloom
 from skyloom.workflow.survey import load_survey, locate, template_exists
-from skyloom.workflow.targets import UnknownDataIdError
 
 HOME = Path(__file__).resolve().parents[3]
 TINY = HOME / "tests" / "workflow" / "tiny"
