@@ -188,3 +188,69 @@ def test_a_moving_object_leaves_a_trail_along_its_motion(perfect, visit):
     assert np.ptp(columns) > 40
     assert np.ptp(rows) < 25
     assert len(sources["id"]) == 1
+
+
+def with_section(simulation, section, **changes):
+    settings = simulation.settings | {section: simulation.settings[section] | changes}
+    return replace(simulation, settings=settings)
+
+
+def test_flats_of_a_series_brighten_with_their_exposure(perfect):
+    series = with_section(perfect, "detector", flat_reference_time=5.0, flat_level=10_000.0)
+    detector = series.camera.detectors[0]
+    truth = draw_detector(detector, series)
+    levels = [
+        electrons_of(simulate_calibration_frame(flat_frame(n, seconds), detector, series), detector, truth)
+        for n, seconds in enumerate((2.5, 5.0, 10.0))
+    ]
+    # Each lamp scatters by 2 %.
+    assert [level.mean() for level in levels] == pytest.approx([5e3, 1e4, 2e4], rel=0.08)
+    again = simulate_calibration_frame(flat_frame(1, 10.0), detector, perfect)
+    assert electrons_of(again, detector, truth).mean() == pytest.approx(30_000, rel=0.08)
+
+
+def test_an_unevenly_lit_screen_is_wrong_towards_the_edge_where_the_sky_is_right(perfect, visit):
+    uneven = with_section(perfect, "telescope", flat_illumination_error=0.1)
+    detector = perfect.camera.detectors[2]
+    truth = draw_detector(detector, perfect)
+    even, lit = (
+        electrons_of(simulate_calibration_frame(flat_frame(1), detector, s), detector, truth)
+        for s in (perfect, uneven)
+    )
+    ratio = lit.mean() / even.mean()
+    optics = view_of(visit, detector, perfect).optics
+    expected = 1 + 0.1 * (90**2 + 200**2) / optics.field_radius**2
+    assert ratio == pytest.approx(expected, rel=0.01)
+    view = view_of(visit, detector, uneven)
+    x, y = np.meshgrid([90.0], [200.0])
+    assert sky_electrons(view, x, y) == sky_electrons(view_of(visit, detector, perfect), x, y)
+
+
+EFFECTS = {
+    "turbulence": ("atmosphere", {"turbulence": 50.0}),
+    "refraction": ("atmosphere", {"refraction": True}),
+    "clouds": ("atmosphere", {"cloud_structure": 0.3}),
+    "aureole": ("telescope", {"aureole_fraction": 0.3}),
+    "spikes": ("telescope", {"spike_fraction": 0.3}),
+    "ghosts": ("telescope", {"ghost_fraction": 0.1, "ghost_radius": 3.0}),
+    "satellites": ("satellites", {"per_exposure": 30.0}),
+    "brighter_fatter": ("detector", {"brighter_fatter": 1e-5}),
+    "nonlinearity": ("detector", {"nonlinearity": 0.1}),
+    "crosstalk": ("detector", {"crosstalk": 0.01}),
+    "gain drift": ("detector", {"gain_drift": 0.1}),
+    "amplifier response": ("detector", {"amplifier_response": 0.1}),
+    "dead amplifier": ("detector", {"dead_amplifiers": [{"detector": 0, "amplifier": "L"}]}),
+}
+
+
+@pytest.mark.parametrize("name", EFFECTS)
+def test_each_effect_alone_changes_a_frame_and_nothing_of_the_sky_behind_it(simulation, visit, name):
+    section, changes = EFFECTS[name]
+    changed = with_section(simulation, section, **changes)
+    detector, low = simulation.camera.detectors[0], {**visit, "airmass": 1.8}
+    objects = simulate_sky([low], simulation)
+    again = simulate_sky([low], changed)
+    assert all(np.array_equal(objects[column], again[column]) for column in objects)
+    before, _ = simulate_exposure(low, detector, objects, simulation)
+    after, _ = simulate_exposure(low, detector, objects, changed)
+    assert any(not np.array_equal(before[plane], after[plane]) for plane in before)

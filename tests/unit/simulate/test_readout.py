@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,61 @@ def test_an_amplifier_without_flips_keeps_its_pixels_in_order(simulation):
 
 def test_bounds_enclose_all_sections(simulation):
     assert amplifier_bounds(simulation.camera.detectors[0].amplifiers[0]) == (0, 100, 0, 126)
+
+
+def with_detector(simulation, **changes):
+    detector = simulation.settings["detector"] | changes
+    return replace(simulation, settings=simulation.settings | {"detector": detector})
+
+
+def data_of(planes, name):
+    """Data section of an amplifier as electrons over the bias, nearly."""
+    return planes[name][:120, 4:84].astype(float)
+
+
+def test_a_bright_amplifier_shows_in_the_other_at_the_mirrored_pixel(perfect):
+    simulation = with_detector(perfect, crosstalk=3e-3)
+    electrons = np.zeros((120, 160), np.float32)
+    electrons[30:40, 10:20] = 80_000
+    planes, truth = read(simulation, electrons)
+    clean, _ = read(perfect, electrons)
+    ghost = (data_of(planes, "R") - data_of(clean, "R")).round()
+    aggressor = data_of(clean, "L") - truth.bias_level["L"]
+    expected = truth.crosstalk[1, 0] * aggressor[aggressor > 10_000].mean()
+    assert abs(expected) > 20
+    # Read at the same moment: the same pixel of the raw section, whatever the flips.
+    assert ghost[aggressor > 10_000].mean() == pytest.approx(expected, abs=1)
+    assert np.abs(ghost[aggressor < 10_000]).max() <= 1
+    assert truth.crosstalk[0, 0] == truth.crosstalk[1, 1] == 0
+
+
+def test_the_signal_falls_short_at_full_well_by_the_nonlinearity(perfect):
+    simulation = with_detector(perfect, nonlinearity=0.04)
+    missing = []
+    for level in (22_500.0, 45_000.0):
+        electrons = np.full((120, 160), level, np.float32)
+        straight, truth = read(perfect, electrons)
+        bent, _ = read(simulation, electrons)
+        loss = (data_of(straight, "L") - data_of(bent, "L")).mean()
+        missing.append(loss * truth.gain["L"] / level)
+    assert missing == pytest.approx([0.01, 0.02], rel=0.01)
+
+
+def test_a_dead_amplifier_shows_bias_and_noise_alone(perfect):
+    dead = [{"detector": 0, "amplifier": "L"}]
+    electrons = np.full((120, 160), 20_000.0, np.float32)
+    planes, truth = read(with_detector(perfect, dead_amplifiers=dead), electrons)
+    assert data_of(planes, "L").mean() == pytest.approx(truth.bias_level["L"], abs=1)
+    assert data_of(planes, "R").mean() > 10_000
+    other, _ = read(with_detector(perfect, dead_amplifiers=dead), electrons, detector=1)
+    assert data_of(other, "L").mean() > 10_000
+
+
+def test_a_saturated_star_bleeds_only_when_told(perfect):
+    electrons = np.zeros((120, 160), np.float32)
+    electrons[60, 40] = 900_000.0
+    lengths = [
+        int(np.count_nonzero(data_of(read(with_detector(perfect, bleeding=b), electrons)[0], "L") > 30_000))
+        for b in (False, True)
+    ]
+    assert lengths == [1, 10]
