@@ -5,7 +5,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 # What people call, loaded when they do. Scripts import modules by name, and must not depend on more than they use.
-_PUBLIC = {"open_product": "skyloom.io.products"}
+_PUBLIC = {name: "skyloom.commands.archive" for name in ("open_product", "cutout", "light_curve")}
 
 
 def __getattr__(name):
