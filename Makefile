@@ -41,6 +41,7 @@ format: environment-test ## rewrite Python and Snakemake files in the project's 
 bars: environment environment-test ## the full-size bars: value, bar, pass
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/start_and_imports.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/dag_resolution.py
+	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=bars,realdata pytest -m bars -rA
 
 soak: environment-test ## the long soaks: 100 kills, the suite three times
