@@ -1,0 +1,134 @@
+"""Each effect of the camera that instrument signature removal undoes: what is left with its step, and without it.
+
+The truth of the effect is the simulator's own; the residual is its part that is still in the image, by projection.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+from bars import Bars
+from single_visit import ROOT, VisitRun, write_camera
+
+from skyloom.core import mask_planes
+from skyloom.core.images import ExposureInfo
+from skyloom.io.calibs import read_calibs
+from skyloom.io.cameras import read_camera
+from skyloom.io.raws import read_raw
+from skyloom.isr.pipeline import remove_instrument_signature
+from skyloom.simulate.electronics import draw_detector, focal_plane_grid, illumination
+from skyloom.simulate.optics import optics_of
+from skyloom.simulate.simulation import Simulation
+from skyloom.workflow.config import fill_defaults, load_schema
+
+SIDE = 256
+SECONDS = 30.0
+NOTHING = {
+    "gain_error": 0.0, "read_noise_error": 0.0, "bias_structure": 0.0, "bias_drift": 0.0, "dark_current": 0.0,
+    "hot_pixel_fraction": 0.0, "dead_pixel_fraction": 0.0, "bad_columns": 0, "pixel_response": 0.0, "vignetting": 0.0,
+    "cosmic_ray_rate": 0.0,
+}  # fmt: skip
+EFFECTS = {
+    "overscan level": ({"bias_drift": 30.0}, {"overscan": {"method": "none"}}),
+    "bias rows": ({"bias_structure": 20.0}, {"overscan": {"method": "constant"}, "bias": False}),
+    "bias columns": ({"bias_structure": 20.0}, {"bias": False}),
+    "dark current": ({"dark_current": 30.0}, {"dark": False}),
+    "hot pixels": ({"hot_pixel_fraction": 0.002}, {"dark": False, "defects": False}),
+    "pixel response": ({"pixel_response": 0.05}, {"flat": False}),
+    "vignetting": ({"vignetting": 0.4}, {"flat": False}),
+    "amplifier response": ({"amplifier_response": 0.1}, {"flat": False}),
+    "gain error": ({"gain_error": 0.1}, {"flat": False}),
+}
+NOT_PATTERNS = ("NO_DATA", "SAT")
+
+
+def run_of(folder, effect):
+    """A visit of blank sky whose camera has one effect alone, with its combined calibrations."""
+    write_camera(folder / "camera.yaml", SIDE)
+    camera = read_camera(folder / "camera.yaml")
+    empty = {"density": 0.0}
+    simulate = {
+        "stars": empty, "galaxies": empty, "transients": empty, "moving_objects": {"per_night": 0},
+        "atmosphere": {"sky_gradient": 0.0}, "detector": NOTHING | EFFECTS[effect][0],
+    }  # fmt: skip
+    defaults = fill_defaults(load_schema(ROOT / "config" / "schema"), {"simulate": simulate})
+    visit = {
+        "visit": 301, "exposure_name": "A1", "night": "n1", "mjd": 61384.2, "band": "r", "exposure_time": SECONDS,
+        "ra": 150.0, "dec": 2.2, "rotation": 3.0, "airmass": 1.2, "pointing_uncertainty": 32.0, "camera": camera.name,
+        "raw": "", "use": "science",
+    }  # fmt: skip
+    run = VisitRun(folder, camera, visit, defaults, 1)
+    run.simulate()
+    run.combine(0)
+    return run
+
+
+def corrected(run, changes):
+    """Image and mask of detector 0 after instrument signature removal with some settings changed."""
+    settings = copy.deepcopy(run.params["settings"]["isr"])
+    for key, value in changes.items():
+        settings[key] = settings[key] | value if isinstance(value, dict) else value
+    raw = read_raw(run.path("raw", 0), run.camera.detectors[0], run.camera.raw)
+    calibs = read_calibs({kind: run.path(kind, 0) for kind in ("bias", "dark", "flat", "defects")})
+    info = ExposureInfo(visit=301, detector=0, band="r", exposure_time=SECONDS)
+    pixels = remove_instrument_signature(raw, calibs, info, settings).pixels
+    return pixels.image.astype(float), pixels.mask
+
+
+def pattern_of(run, effect):
+    """What the effect does to a frame of even sky, shape of the detector, in any unit."""
+    detector, camera = run.camera.detectors[0], run.camera
+    simulation = Simulation(run.defaults["simulate"], ("r",), 1, camera)
+    truth = draw_detector(detector, simulation)
+    pattern = np.zeros(detector.shape)
+    if effect in ("pixel response", "amplifier response"):
+        return truth.response - 1
+    if effect == "vignetting":
+        focal = focal_plane_grid(detector)
+        return illumination(*focal, "r", optics_of(camera, run.defaults["simulate"]["telescope"]), simulation)
+    if effect in ("dark current", "hot pixels"):
+        return truth.dark
+    for amplifier in detector.amplifiers:
+        x0, x1, y0, y1 = amplifier.detector_section
+        data_x0, data_x1, data_y0, data_y1 = amplifier.data_section
+        gain = truth.gain[amplifier.name]
+        part = np.full((y1 - y0, x1 - x0), 1.0)
+        if effect == "bias rows":
+            part = part * (truth.bias_rows[amplifier.name][data_y0:data_y1] * gain)[:, None]
+        elif effect == "bias columns":
+            part = part * (truth.bias_columns[amplifier.name][data_x0:data_x1] * gain)[None, :]
+        elif effect == "overscan level":
+            part = part * truth.bias_level[amplifier.name] * gain
+        elif effect == "gain error":
+            part = part / (gain / amplifier.gain)
+        part = part[:, ::-1] if amplifier.flip_x else part
+        pattern[y0:y1, x0:x1] = part[::-1] if amplifier.flip_y else part
+    return pattern
+
+
+def part_left(image, mask, pattern):
+    """Part of a pattern that is in an image: its slope on the pattern, over usable pixels."""
+    usable = (mask & mask_planes.bits(*NOT_PATTERNS, "BAD")) == 0
+    shape = pattern[usable] - pattern[usable].mean()
+    if np.ptp(shape) == 0:
+        return 0.0
+    return float(np.sum(shape * image[usable]) / np.sum(shape**2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_a_step_takes_away_more_than_nine_tenths_of_its_effect(tmp_path, effect):
+    run = run_of(tmp_path, effect)
+    pattern = pattern_of(run, effect)
+    left = {}
+    for name, changes in (("on", {}), ("off", EFFECTS[effect][1])):
+        image, mask = corrected(run, changes)
+        if effect == "hot pixels":
+            # The step masks and fills them in: what counts is the light that stays in the image.
+            mask = mask & mask_planes.bits(*NOT_PATTERNS)
+        left[name] = abs(part_left(image, mask, pattern))
+    bars = Bars(effect)
+    bars.note("part of the pattern with the step", left["on"])
+    bars.note("part of the pattern without it", left["off"])
+    bars.check("without over with", left["off"] / left["on"], low=10.0)
+    bars.judge()
