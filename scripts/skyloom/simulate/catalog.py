@@ -29,7 +29,9 @@ OBJECT_COLUMNS = (
     TruthColumn("pmra", "float64", "mas/yr", "Proper motion in right ascension times cos(dec)."),
     TruthColumn("pmdec", "float64", "mas/yr", "Proper motion in declination."),
     TruthColumn("parallax", "float64", "mas", "Annual parallax."),
-    TruthColumn("colour_gr", "float64", "mag", "AB magnitude in g minus that in r: the slope of the spectrum."),
+    TruthColumn(
+        "colour_gr", "float64", "mag", "AB magnitude in g minus that in r: the slope of the spectrum."
+    ),
     TruthColumn(
         "half_light_radius", "float64", "arcsec", "Half-light radius along the major axis; 0 for points."
     ),

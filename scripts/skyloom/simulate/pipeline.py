@@ -7,6 +7,7 @@ import numpy as np
 from skyloom.core.random import generator
 from skyloom.simulate.bad_frames import EMPTY, WRONG_SKY, WRONG_SKY_OFFSET
 from skyloom.simulate.catalog import join
+from skyloom.simulate.cells import cells_near
 from skyloom.simulate.cosmic_rays import add_cosmic_rays_in_place
 from skyloom.simulate.electronics import draw_detector, focal_plane_grid, illumination
 from skyloom.simulate.exposing import (
@@ -18,7 +19,7 @@ from skyloom.simulate.exposing import (
 )
 from skyloom.simulate.optics import optics_of
 from skyloom.simulate.readout import read_out
-from skyloom.simulate.sky import cells_near, static_objects, survey_objects
+from skyloom.simulate.sky import static_objects, survey_objects
 
 log = logging.getLogger(__name__)
 

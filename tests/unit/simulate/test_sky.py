@@ -14,15 +14,10 @@ from skyloom.simulate.catalog import (
     select,
     to_table,
 )
+from skyloom.simulate.cells import cells_near
+from skyloom.simulate.colours import UnknownBandError
 from skyloom.simulate.pipeline import field_radius, simulate_sky
-from skyloom.simulate.sky import (
-    CrowdedCellError,
-    UnknownBandError,
-    cells_near,
-    draw_magnitudes,
-    static_objects,
-    survey_objects,
-)
+from skyloom.simulate.sky import static_objects, survey_objects
 
 
 @pytest.fixture
@@ -130,31 +125,9 @@ def test_transients_without_galaxies_have_no_host(simulation, visits):
     assert not transients["host_id"].any()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_counts_rise_with_the_stated_slope(seed):
-    settings = {"magnitude_bright": 16.0, "magnitude_faint": 24.0, "count_slope": 0.3}
-    magnitudes = draw_magnitudes(20000, settings, np.random.default_rng(seed))
-    assert 16.0 <= magnitudes.min() < magnitudes.max() <= 24.0
-    for limit in (20.0, 22.0, 23.0):
-        expected = (10 ** (0.3 * limit) - 10**4.8) / (10**7.2 - 10**4.8)
-        assert np.mean(magnitudes < limit) == pytest.approx(expected, abs=4 * np.sqrt(expected / 20000))
-
-
-def test_a_slope_of_zero_is_uniform():
-    settings = {"magnitude_bright": 20.0, "magnitude_faint": 22.0, "count_slope": 0.0}
-    magnitudes = draw_magnitudes(10000, settings, np.random.default_rng(1))
-    assert magnitudes.mean() == pytest.approx(21.0, abs=4 * 2 / np.sqrt(12 * 10000))
-
-
 def test_a_band_without_colours_is_named(simulation, visits):
     with pytest.raises(UnknownBandError, match="no colours for band 'H'"):
         simulate_sky(visits, replace(simulation, bands=("r", "H")))
-
-
-def test_a_density_beyond_the_identifiers_is_named(simulation, visits):
-    stars = simulation.settings["stars"] | {"density": 1000.0}
-    with pytest.raises(CrowdedCellError, match="objects of kind star in a cell"):
-        simulate_sky(visits, replace(simulation, settings=simulation.settings | {"stars": stars}))
 
 
 def test_the_sky_reaches_as_far_as_a_visit_may_look(simulation):
