@@ -91,6 +91,7 @@ class Survey:
             "calibration_frames": self.frames,
         }
         self.truth_object = str(folder / "object.parquet")
+        self.truth_orbit = str(folder / "orbit.parquet")
         self.reference = str(folder / "reference.parquet")
         self.raw_calib = [str(folder / f"calib_{f['frame']}_{d}.fits") for f in self.frames for d in (0, 1)]
         self.raw = [str(folder / f"raw_{v['visit']}_{d}.fits") for v in self.visits for d in (0, 1)]
@@ -98,12 +99,17 @@ class Survey:
         self.camera = read_camera(self.params["camera"])
 
     def make(self):
-        output = {"truth_object": self.truth_object, "reference": self.reference, "raw_calib": self.raw_calib}
+        output = {
+            "truth_object": self.truth_object,
+            "truth_orbit": self.truth_orbit,
+            "reference": self.reference,
+            "raw_calib": self.raw_calib,
+        }
         script("simulate_sky").main(make_job("simulate_sky", output=output, params=self.params))
         script("simulate_night").main(
             make_job(
                 "simulate_night",
-                input={"truth_object": self.truth_object},
+                input={"truth_object": self.truth_object, "truth_orbit": self.truth_orbit},
                 output={"raw": self.raw, "truth_source": self.truth_source},
                 params=self.params,
             )
@@ -114,7 +120,14 @@ class Survey:
         return read_raw(self.raw[index], self.camera.detectors[index % 2], self.camera.raw)
 
     def hashes(self):
-        files = [self.truth_object, self.reference, *self.raw_calib, *self.raw, *self.truth_source]
+        files = [
+            self.truth_object,
+            self.truth_orbit,
+            self.reference,
+            *self.raw_calib,
+            *self.raw,
+            *self.truth_source,
+        ]
         return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files]
 
 

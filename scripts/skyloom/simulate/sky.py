@@ -4,6 +4,7 @@ import numpy as np
 
 from skyloom.simulate.catalog import join, select
 from skyloom.simulate.cells import cells_near
+from skyloom.simulate.dust import redden_in_place
 from skyloom.simulate.galaxies import cell_galaxies
 from skyloom.simulate.moving_objects import night_moving_objects
 from skyloom.simulate.stars import cell_stars
@@ -39,6 +40,7 @@ def static_objects(cells, window, simulation):
         if window is not None:
             parts.append(cell_transients(cell, galaxies, window, simulation))
     objects = join(parts, simulation.bands)
+    redden_in_place(objects, simulation)
     return select(objects, np.argsort(objects["id"], kind="stable"))
 
 

@@ -6,10 +6,12 @@ import pytest
 from skyloom.simulate.catalog import (
     GALAXY,
     MOVING,
+    ORBIT_COLUMNS,
     STAR,
     TRANSIENT,
     flux_name,
-    from_table,
+    from_tables,
+    has_orbit,
     object_columns,
     select,
     to_table,
@@ -138,7 +140,7 @@ def test_the_sky_reaches_as_far_as_a_visit_may_look(simulation):
 def test_objects_come_back_from_their_table(simulation, visits):
     objects = simulate_sky(visits, simulation)
     table = to_table(object_columns(simulation.bands), objects)
-    back = from_table(table)
+    back = from_tables(table, to_table(ORBIT_COLUMNS, select(objects, has_orbit(objects))))
     for name, values in objects.items():
         assert np.array_equal(back[name], values)
     for field in table.schema:
