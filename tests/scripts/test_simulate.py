@@ -122,7 +122,6 @@ class Survey:
     def hashes(self):
         files = [
             self.truth_object,
-            self.truth_orbit,
             self.reference,
             *self.raw_calib,
             *self.raw,
