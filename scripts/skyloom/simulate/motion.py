@@ -3,6 +3,7 @@
 import numpy as np
 
 from skyloom.simulate.catalog import MOVING, REFERENCE_MJD, TRANSIENT, flux_name
+from skyloom.simulate.variability import variation
 
 DAYS_PER_YEAR = 365.25
 MAS_PER_RADIAN = 180 / np.pi * 3.6e6
@@ -93,7 +94,7 @@ def fluxes_at(objects, visit):
     ndarray, shape (n,), float64
         Flux [nJy]; 0 for transients and moving objects in template visits, and for transients that are off.
     """
-    flux = objects[flux_name(visit["band"])].copy()
+    flux = objects[flux_name(visit["band"])] * variation(objects, visit["band"], visit["mjd"])
     is_transient = objects["kind"] == TRANSIENT
     phase = (visit["mjd"] - objects["peak_mjd"][is_transient]) / objects["duration"][is_transient]
     light = np.exp(-0.5 * phase**2)

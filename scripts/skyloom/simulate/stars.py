@@ -3,7 +3,7 @@
 import numpy as np
 
 from skyloom.core.random import generator
-from skyloom.simulate.catalog import STAR, empty_objects
+from skyloom.simulate.catalog import REFERENCE_MJD, STAR, empty_objects
 from skyloom.simulate.cells import cell_area, cell_centre, cell_positions, identifiers, new_objects
 from skyloom.simulate.colours import draw_magnitudes, fill_fluxes
 from skyloom.simulate.dust import EXTINCTION_PER_REDDENING, reddening
@@ -17,6 +17,7 @@ from skyloom.simulate.milky_way import (
     proper_motions,
     velocities,
 )
+from skyloom.simulate.variability import add_variability_in_place
 
 GALACTIC = "galactic"
 REDDEST_V_MINUS_R = 0.9
@@ -45,8 +46,12 @@ def cell_stars(cell, simulation):
     CrowdedCellError
         If the density is beyond what identifiers can count.
     """
-    make = _galactic_stars if simulation.settings["stars"]["model"] == GALACTIC else _stars_of_density
-    return make(cell, simulation)
+    settings = simulation.settings["stars"]
+    make = _galactic_stars if settings["model"] == GALACTIC else _stars_of_density
+    stars = make(cell, simulation)
+    rng = generator(simulation.seed, "sky", "variability", *cell)
+    add_variability_in_place(stars, settings["variable_fraction"], REFERENCE_MJD, rng)
+    return stars
 
 
 def _stars_of_density(cell, simulation):
