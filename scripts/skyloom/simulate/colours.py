@@ -69,9 +69,51 @@ def fill_fluxes(objects, magnitude_r, colour, bands, rng):
     """
     objects["colour_gr"][:] = colour
     scatter = {band: rng.normal(0, COLOUR_SCATTER, len(colour)) for band in COLOUR_SLOPES}
-    for band in bands:
-        if band not in COLOUR_SLOPES:
-            raise UnknownBandError(band)
+    magnitudes = {}
+    for band, slope in COLOUR_SLOPES.items():
         wander = 0 if band == "r" else scatter[band]
-        magnitude = magnitude_r + COLOUR_OFFSETS[band] + COLOUR_SLOPES[band] * colour + wander
-        objects[flux_name(band)][:] = 10 ** (0.4 * (AB_ZERO_POINT_NJY - magnitude))
+        magnitudes[band] = magnitude_r + COLOUR_OFFSETS[band] + slope * colour + wander
+    set_fluxes(objects, magnitudes, bands)
+
+
+def set_fluxes(objects, magnitudes, bands):
+    """Set the flux columns from magnitudes.
+
+    Parameters
+    ----------
+    objects : dict of str to ndarray, shape (n,)
+        Its flux columns [nJy] are changed in place.
+    magnitudes : dict of str to ndarray, shape (n,)
+        AB magnitude by band.
+    bands : sequence of str
+        Bands of the survey.
+
+    Raises
+    ------
+    UnknownBandError
+        If a band has no magnitudes.
+    """
+    for band in bands:
+        if band not in magnitudes:
+            raise UnknownBandError(band)
+        objects[flux_name(band)][:] = 10 ** (0.4 * (AB_ZERO_POINT_NJY - magnitudes[band]))
+
+
+def bulge_fractions(galaxies, band):
+    """Fraction of the flux in a band that is the bulge's.
+
+    Parameters
+    ----------
+    galaxies : dict of str to ndarray, shape (n,)
+        `bulge_fraction`, that in r, and `bulge_colour` [mag].
+    band : str
+        One of `COLOUR_SLOPES`.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        The flux ratio of bulge and disc changes from r to the band along the locus of `COLOUR_SLOPES`.
+    """
+    brighter = 10 ** (-0.4 * COLOUR_SLOPES[band] * galaxies["bulge_colour"])
+    fraction = galaxies["bulge_fraction"]
+    return fraction * brighter / (fraction * brighter + (1 - fraction))

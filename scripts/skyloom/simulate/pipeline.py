@@ -17,6 +17,7 @@ from skyloom.simulate.exposing import (
     view_of,
     visible_sources,
 )
+from skyloom.simulate.groups import reach
 from skyloom.simulate.optics import optics_of
 from skyloom.simulate.readout import read_out
 from skyloom.simulate.sky import static_objects, survey_objects
@@ -60,7 +61,8 @@ def field_radius(simulation):
     telescope = simulation.settings["telescope"]
     optics = optics_of(simulation.camera, telescope)
     radius = (optics.field_radius + telescope["distortion"]) * optics.pixel_scale
-    return (radius + telescope["pointing_error"]) / 3600 + FIELD_MARGIN_DEG
+    margin = FIELD_MARGIN_DEG + reach(simulation.settings["galaxies"])
+    return (radius + telescope["pointing_error"]) / 3600 + margin
 
 
 def simulate_exposure(visit, detector, objects, simulation, bad=""):
