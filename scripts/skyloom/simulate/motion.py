@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skyloom.simulate.catalog import MOVING, REFERENCE_MJD, TRANSIENT, flux_name
+from skyloom.simulate.catalog import MOVING, REFERENCE_MJD, TRANSIENT, flux_name, select
+from skyloom.simulate.supernovae import SUPERNOVA, fading
 from skyloom.simulate.variability import variation
 
 DAYS_PER_YEAR = 365.25
@@ -96,9 +97,22 @@ def fluxes_at(objects, visit):
     """
     flux = objects[flux_name(visit["band"])] * variation(objects, visit["band"], visit["mjd"])
     is_transient = objects["kind"] == TRANSIENT
-    phase = (visit["mjd"] - objects["peak_mjd"][is_transient]) / objects["duration"][is_transient]
-    light = np.exp(-0.5 * phase**2)
-    flux[is_transient] *= np.where(light < FAINTEST_FRACTION, 0.0, light)
+    flux[is_transient] *= _transient_light(select(objects, is_transient), visit)
     if visit["use"] == "template":
         flux[is_transient | (objects["kind"] == MOVING)] = 0.0
     return flux
+
+
+def _transient_light(transients, visit):
+    """Flux of transients over that at their maximum, shape (n,)."""
+    days = visit["mjd"] - transients["peak_mjd"]
+    is_supernova = transients["variability"] == SUPERNOVA
+    light = np.empty(len(days))
+    light[is_supernova] = fading(
+        transients["redshift"][is_supernova],
+        transients["stretch"][is_supernova],
+        days[is_supernova],
+        visit["band"],
+    )
+    light[~is_supernova] = np.exp(-0.5 * (days[~is_supernova] / transients["duration"][~is_supernova]) ** 2)
+    return np.where(light < FAINTEST_FRACTION, 0.0, light)

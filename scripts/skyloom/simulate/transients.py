@@ -1,15 +1,22 @@
-"""Transients of a cell, a fraction of them in its galaxies."""
+"""Transients of a cell, a fraction of them in its galaxies: Gaussian flashes, or supernovae of type Ia."""
 
 import numpy as np
 
 from skyloom.core.random import generator
-from skyloom.simulate.catalog import TRANSIENT, flux_name
+from skyloom.simulate.catalog import TRANSIENT, flux_name, select
 from skyloom.simulate.cells import new_objects
-from skyloom.simulate.colours import draw_magnitudes, fill_fluxes
+from skyloom.simulate.colours import draw_magnitudes, fill_fluxes, set_fluxes
+from skyloom.simulate.supernovae import MAGNITUDE_SCATTER, STRETCH_SCATTER, SUPERNOVA, peak_magnitudes
+
+GAUSSIAN = "gaussian"
+WINDOW_MARGIN = 5.0
+"""Flashes peak up to this many days before the first and after the last science visit."""
+SUPERNOVA_MARGINS = (40.0, 20.0)
+"""The same of supernovae, before and after: they fade slowly and rise fast [d]."""
 
 
 def cell_transients(cell, galaxies, window, simulation):
-    """Transients of one cell, a fraction of them in its galaxies.
+    """Transients of one cell.
 
     Parameters
     ----------
@@ -18,7 +25,7 @@ def cell_transients(cell, galaxies, window, simulation):
     galaxies : dict of str to ndarray
         The cell's galaxies, possible hosts.
     window : tuple of float
-        Times of the first and last science visit [MJD TAI]; maxima fall in between or within 5 days.
+        Times of the first and last science visit [MJD TAI], within or near which the maxima fall.
 
     Returns
     -------
@@ -36,12 +43,31 @@ def cell_transients(cell, galaxies, window, simulation):
     n = len(transients["id"])
     magnitude = draw_magnitudes(n, settings, rng)
     fill_fluxes(transients, magnitude, rng.normal(0.2, 0.2, n), bands, rng)
-    transients["peak_mjd"][:] = window[0] - 5 + rng.uniform(0, 1, n) * (window[1] - window[0] + 10)
+    part = rng.uniform(0, 1, n)
+    transients["peak_mjd"][:] = _within(window, (WINDOW_MARGIN, WINDOW_MARGIN), part)
     transients["duration"][:] = rng.uniform(*settings["duration"], n)
+    transients["variability"][:] = GAUSSIAN
     is_hosted = rng.uniform(0, 1, n) < settings["host_fraction"]
-    if galaxies["id"].size:
-        _move_into_hosts_in_place(transients, is_hosted, galaxies, bands[0], rng)
+    is_supernova = settings["model"] == SUPERNOVA
+    hosts = _hosts(galaxies, settings["redshift"]) if is_supernova else galaxies
+    if hosts["id"].size:
+        _move_into_hosts_in_place(transients, is_hosted, hosts, bands[0], rng)
+    if is_supernova:
+        transients["peak_mjd"][:] = _within(window, SUPERNOVA_MARGINS, part)
+        rng = generator(simulation.seed, "sky", SUPERNOVA, *cell)
+        _make_supernovae_in_place(transients, settings["redshift"], bands, rng)
     return transients
+
+
+def _within(window, margins, part):
+    """Times of a window, widened by margins before and after, by the part of it that has passed."""
+    return window[0] - margins[0] + part * (window[1] - window[0] + sum(margins))
+
+
+def _hosts(galaxies, limits):
+    """Galaxies that may host a supernova: of unknown redshift, or one between the limits."""
+    redshift = galaxies["redshift"]
+    return select(galaxies, (redshift == 0) | ((redshift >= limits[0]) & (redshift <= limits[1])))
 
 
 def _move_into_hosts_in_place(transients, is_hosted, galaxies, band, rng):
@@ -58,3 +84,18 @@ def _move_into_hosts_in_place(transients, is_hosted, galaxies, band, rng):
     transients["dec"][is_hosted] = dec
     transients["ra"][is_hosted] = galaxies["ra"][chosen] + radius * np.cos(angle) / np.cos(np.radians(dec))
     transients["host_id"][is_hosted] = galaxies["id"][chosen]
+    transients["redshift"][is_hosted] = galaxies["redshift"][chosen]
+
+
+def _make_supernovae_in_place(transients, limits, bands, rng):
+    """Turn transients into supernovae at their host's redshift; without one, they fill the volume evenly."""
+    n = len(transients["id"])
+    low, high = limits
+    drawn = (low**3 + rng.uniform(0, 1, n) * (high**3 - low**3)) ** (1 / 3)
+    transients["redshift"][:] = np.where(transients["redshift"] > 0, transients["redshift"], drawn)
+    transients["stretch"][:] = np.clip(rng.normal(1, STRETCH_SCATTER, n), 0.7, 1.3)
+    transients["variability"][:] = SUPERNOVA
+    transients["duration"][:] = 0.0
+    magnitudes = peak_magnitudes(transients["redshift"], rng.normal(0, MAGNITUDE_SCATTER, n))
+    transients["colour_gr"][:] = magnitudes["g"] - magnitudes["r"]
+    set_fluxes(transients, magnitudes, bands)

@@ -10,7 +10,7 @@ def test_identifiers_differ_by_kind_cell_and_number_and_stay_exact_in_a_double()
     names = np.concatenate([identifiers(k, c, 9000) for k in (STAR, GALAXY, TRANSIENT) for c in cells])
     assert len(set(names.tolist())) == 12 * 9000
     assert names.min() > 0
-    assert identifiers(STAR, (3599, 7200), 1 << 24)[-1] < 1 << 52
+    assert identifiers(STAR, (3599, 7200), 1 << 20)[-1] < 1 << 52
 
 
 def test_the_first_objects_of_a_cell_are_numbered_as_in_a_sparse_one():
