@@ -119,7 +119,9 @@ SOURCE_COLUMNS = (
 """Columns of truth/source."""
 
 REFERENCE_COLUMNS = (
-    TruthColumn("id", "int64", "", "Identifier in truth/object."),
+    TruthColumn(
+        "id", "int64", "", "Identifier in truth/object; a false entry's is in no table of the truth."
+    ),
     TruthColumn("ra", "float64", "deg", "Right ascension ICRS at J2016.0."),
     TruthColumn("dec", "float64", "deg", "Declination ICRS at J2016.0."),
     TruthColumn("ra_error", "float64", "mas", "Standard error of ra times cos(dec)."),
@@ -157,7 +159,7 @@ def reference_columns(bands):
     """Columns of the reference catalogue for a survey's bands."""
     fluxes = []
     for band in bands:
-        fluxes.append(TruthColumn(flux_name(band), "float64", "nJy", f"Flux in {band}."))
+        fluxes.append(TruthColumn(flux_name(band), "float64", "nJy", f"Flux in {band}; NaN if not measured."))
         fluxes.append(
             TruthColumn(
                 f"{flux_name(band)}_error", "float64", "nJy", f"Standard error of the flux in {band}."
