@@ -9,6 +9,8 @@ from skyloom.simulate.colours import draw_magnitudes, fill_fluxes, set_fluxes
 from skyloom.simulate.supernovae import MAGNITUDE_SCATTER, STRETCH_SCATTER, SUPERNOVA, peak_magnitudes
 
 GAUSSIAN = "gaussian"
+HOST_BAND_ORDER = "grizyu"
+"""Hosts are bright in the first of these that the survey has."""
 WINDOW_MARGIN = 5.0
 """Flashes peak up to this many days before the first and after the last science visit."""
 SUPERNOVA_MARGINS = (40.0, 20.0)
@@ -51,7 +53,8 @@ def cell_transients(cell, galaxies, window, simulation):
     is_supernova = settings["model"] == SUPERNOVA
     hosts = _hosts(galaxies, settings["redshift"]) if is_supernova else galaxies
     if hosts["id"].size:
-        _move_into_hosts_in_place(transients, is_hosted, hosts, bands[0], rng)
+        band = next(b for b in (*HOST_BAND_ORDER, *bands) if b in bands)
+        _move_into_hosts_in_place(transients, is_hosted, hosts, band, rng)
     if is_supernova:
         transients["peak_mjd"][:] = _within(window, SUPERNOVA_MARGINS, part)
         rng = generator(simulation.seed, "sky", SUPERNOVA, *cell)

@@ -145,3 +145,66 @@ def test_objects_come_back_from_their_table(simulation, visits):
         assert np.array_equal(back[name], values)
     for field in table.schema:
         assert field.metadata[b"description"]
+
+
+EVERYTHING = {
+    "stars": {"model": "galactic", "variable_fraction": 0.1},
+    "galaxies": {"model": "redshift", "clustering": 0.4, "bulge_colours": True},
+    "transients": {"model": "supernova_ia"},
+    "moving_objects": {"model": "keplerian"},
+    "dust": {"reddening": 0.02},
+}
+
+
+@pytest.fixture
+def full(simulation):
+    """A simulation whose sky has every effect."""
+    changed = {name: simulation.settings[name] | values for name, values in EVERYTHING.items()}
+    return replace(simulation, settings=simulation.settings | changed)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_full_sky_repeats_itself_and_changes_with_the_seed(full, visits, seed):
+    full = replace(full, seed=seed)
+    first, second = simulate_sky(visits, full), simulate_sky(visits, full)
+    assert all(np.array_equal(values, second[name]) for name, values in first.items())
+    assert len(set(first["id"].tolist())) == len(first["id"])
+    assert first["id"].max() < 1 << 53
+    other = simulate_sky(visits, replace(full, seed=seed + 10))
+    for name in (
+        "ra",
+        "ebv",
+        "redshift",
+        "period",
+        "light_seed",
+        "peak_mjd",
+        "semimajor_axis",
+        "bulge_colour",
+    ):
+        assert np.count_nonzero(first[name]) > 0
+        assert not set(first[name][first[name] != 0].tolist()) & set(other[name].tolist())
+
+
+def test_an_object_of_the_full_sky_does_not_depend_on_other_visits_or_bands(full, visits, visit):
+    alone = simulate_sky(visits, full)
+    # Transients know the first and last night, and nothing else of the visits.
+    away = {**visit, "visit": 3, "ra": 150.3, "mjd": 61375.2}
+    more = simulate_sky([away, *reversed(visits)], replace(full, bands=("u", "g", "r")))
+    match = np.searchsorted(more["id"], alone["id"][alone["kind"] != MOVING])
+    fixed = select(alone, alone["kind"] != MOVING)
+    for name, values in fixed.items():
+        assert np.array_equal(more[name][match], values), name
+
+
+def test_each_effect_is_switched_off_by_itself(simulation, full, visits):
+    for name in EVERYTHING:
+        settings = full.settings | {name: simulation.settings[name]}
+        objects = simulate_sky(visits, replace(full, settings=settings))
+        has = {
+            "stars": np.isin(objects["variability"], ("sine", "rr_lyrae", "eclipsing", "irregular")).any(),
+            "galaxies": objects["bulge_colour"].any(),
+            "transients": (objects["variability"] == "supernova_ia").any(),
+            "moving_objects": objects["semimajor_axis"].any(),
+            "dust": objects["ebv"].any(),
+        }
+        assert [effect for effect, present in has.items() if not present] == [name]
