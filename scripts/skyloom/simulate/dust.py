@@ -63,8 +63,11 @@ def _clouds(ra, dec, strength, seed):
         return np.ones(len(ra))
     waves, phases, amplitudes = _waves(seed)
     ra, dec = np.radians(ra), np.radians(dec)
-    place = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
-    field = np.cos(place @ waves.T + phases) @ amplitudes
+    x, y, z = np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)
+    field = np.zeros(len(ra))
+    # One by one: a product of matrices rounds by how many objects there are, and they must not depend on others.
+    for wave, phase, amplitude in zip(waves, phases, amplitudes, strict=True):
+        field += amplitude * np.cos(wave[0] * x + wave[1] * y + wave[2] * z + phase)
     return np.exp(strength * field - 0.5 * strength**2)
 
 

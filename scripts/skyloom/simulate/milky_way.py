@@ -28,10 +28,34 @@ TO_GALACTIC = np.array(
 
 ABSOLUTE_V = np.arange(-6.0, 17.0)
 LUMINOSITY = 1e-4 * np.array(
-    [0.0001, 0.0006, 0.0029, 0.013, 0.05, 0.25, 1, 3, 6, 12, 19, 34, 42, 35, 42, 54, 78, 98, 107, 117, 129]
-    + [125, 120]
+    [
+        0.0001,
+        0.0006,
+        0.0029,
+        0.013,
+        0.05,
+        0.25,
+        1,
+        3,
+        6,
+        12,
+        19,
+        34,
+        42,
+        35,
+        42,
+        54,
+        70,
+        80,
+        79,
+        60,
+        40,
+        30,
+        30,
+    ]
 )
-"""Stars a magnitude and pc^3 near the Sun by M_V: Allen (1973), section 117."""
+"""Stars a magnitude and pc^3 near the Sun by M_V: Allen (1973), section 117, and beyond M_V = 9 after the photometric
+function of Kroupa (1995), which counts a binary once, as an image does."""
 GIANT_FRACTION = 0.4
 """Of the stars brighter than the turn-off, those that are giants; old populations have only them."""
 TURN_OFF_V = 4.5
@@ -76,6 +100,15 @@ class Population:
     is_old: bool
     is_poor: bool
 
+    def luminosity(self):
+        """Stars a magnitude and pc^3 where the population is as dense as the thin disc, along `ABSOLUTE_V`.
+
+        Populations are as rich at equal colours (Juric et al. 2008), and subdwarfs of a colour are fainter.
+        """
+        shift = SUBDWARF_SHIFT if self.is_poor else 0.0
+        luminosity = np.interp(ABSOLUTE_V - shift, ABSOLUTE_V, LUMINOSITY)
+        return luminosity * np.where(self.is_old & (ABSOLUTE_V < TURN_OFF_V), GIANT_FRACTION, 1.0)
+
     def density(self, position):
         """Density relative to the thin disc's near the Sun at positions [kpc], shape (3, ...)."""
         radius = np.hypot(SUN_RADIUS - position[0], position[1])
@@ -116,12 +149,8 @@ def expected_numbers(direction, area, faint):
     """
     distance = 10 ** (0.2 * MODULI - 2)
     volume = area * np.radians(1 / 60) ** 2 * (1000 * distance) ** 3 * 0.2 * np.log(10) * MODULUS_STEP
-    old = np.where(ABSOLUTE_V < TURN_OFF_V, GIANT_FRACTION, 1.0) * LUMINOSITY
     numbers = [
-        np.outer(
-            population.density(direction[:, None] * distance) * volume,
-            old if population.is_old else LUMINOSITY,
-        )
+        np.outer(population.density(direction[:, None] * distance) * volume, population.luminosity())
         for population in POPULATIONS
     ]
     reachable = MODULI[:, None] + ABSOLUTE_V - 0.5 * (1 + MODULUS_STEP) < faint

@@ -12,7 +12,7 @@ from skyloom.simulate.cosmology import comoving_distance, distance_modulus, kpc_
 from skyloom.simulate.galaxies import cell_galaxies, draw_redshifts, half_light_radii
 from skyloom.simulate.galaxy_spectra import BANDS, TEMPLATES, colours, k_correction
 from skyloom.simulate.groups import RADIUS_DEG, group_members, offset
-from skyloom.simulate.pipeline import field_radius, simulate_sky
+from skyloom.simulate.pipeline import field_radius, simulate_exposure, simulate_sky
 
 COSMOLOGY = FlatLambdaCDM(70.0, 0.3, Tcmb0=0)
 
@@ -200,3 +200,14 @@ def test_the_field_is_filled_with_the_groups_of_the_cells_about_it(simulation, v
     assert field_radius(grouped) == pytest.approx(field_radius(simulation) + RADIUS_DEG)
     objects = simulate_sky([visit], grouped)
     assert len(set(objects["id"].tolist())) == len(objects["id"])
+
+
+def test_an_exposure_sees_the_colours_of_bulges_in_all_bands_but_r(perfect, visit):
+    plain, own = perfect, changed(perfect, bulge_colours=True)
+    detector = perfect.camera.detectors[0]
+    for band, is_same in (("r", True), ("g", False)):
+        frames = [
+            simulate_exposure({**visit, "band": band}, detector, simulate_sky([visit], s), s)[0]["L"]
+            for s in (plain, own)
+        ]
+        assert np.array_equal(*frames) == is_same
