@@ -1,7 +1,6 @@
 """The reference catalogue: the brighter stars as a survey like Gaia would have measured them."""
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from skyloom.core.random import generator
 from skyloom.simulate.catalog import STAR, flux_name, reference_columns, select
@@ -87,6 +86,9 @@ def _listed_stars(objects, simulation):
 
 def _beside_brighter(ra, dec, flux, distance):
     """True for stars that have a brighter one within a distance [arcsec], shape (n,)."""
+    # Half a second of import, for a survey that asks for it.
+    from scipy.spatial import cKDTree
+
     ra, dec = np.radians(ra), np.radians(dec)
     place = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
     chord = 2 * np.sin(0.5 * np.radians(distance / 3600))
