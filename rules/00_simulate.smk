@@ -5,6 +5,7 @@ if skyloom.is_simulated:
     rule simulate_sky:
         output:
             truth_object=path("truth_object"),
+            truth_orbit=path("truth_orbit"),
             reference=path("reference"),
             raw_calib=skyloom.all_frame_raws(),
         log:
@@ -36,6 +37,7 @@ for night, night_visits in skyloom.simulated_nights().items():
             f"simulate_night_{night}"
         input:
             truth_object=path("truth_object"),
+            truth_orbit=path("truth_orbit"),
         output:
             raw=skyloom.raws_of(night_visits),
             truth_source=skyloom.truth_sources_of(night_visits),

@@ -1,7 +1,7 @@
-"""Rule simulate_night: truth/object -> the night's raw frames and truth/source.
+"""Rule simulate_night: truth/object, truth/orbit -> the night's raw frames and truth/source.
 
 The job needs
-    job.input.truth_object
+    job.input.truth_object, job.input.truth_orbit
     job.output.raw            a list: row by row of visits, detectors ascending
     job.output.truth_source   a list: one file a visit, in the same order
     job.params.settings["simulate"], job.params.seed, job.params.bands, job.params.camera (the camera's file)
@@ -12,7 +12,7 @@ from skyloom.io.cameras import read_camera
 from skyloom.io.raws import write_raw
 from skyloom.io.tables import read_table, write_table
 from skyloom.simulate.bad_frames import TRUNCATED, bad_kind, spoil_planes, truncate_file
-from skyloom.simulate.catalog import SOURCE_COLUMNS, from_table, join_sources, to_table
+from skyloom.simulate.catalog import SOURCE_COLUMNS, from_tables, join_sources, to_table
 from skyloom.simulate.headers import named_planes, sky_headers
 from skyloom.simulate.pipeline import simulate_exposure
 from skyloom.simulate.simulation import Simulation
@@ -22,7 +22,7 @@ from skyloom.workflow import run_job
 def main(job):
     camera, settings = read_camera(job.params.camera), job.params.settings["simulate"]
     simulation = Simulation(settings, tuple(job.params.bands), job.params.seed, camera)
-    objects = from_table(read_table(job.input.truth_object))
+    objects = from_tables(read_table(job.input.truth_object), read_table(job.input.truth_orbit))
     detectors = [camera.detectors[number] for number in sorted(camera.detectors)]
     paths = iter(job.output.raw)
     for visit, truth_path in zip(job.params.visits, job.output.truth_source, strict=True):

@@ -157,13 +157,14 @@ class VisitRun:
 
     def simulate(self):
         raw_calib = [self.path("frame", f["frame"], d) for f in self.frames for d in self.detectors]
-        tables = {name: self.path(f"{name}.parquet") for name in ("truth_object", "reference")}
+        tables = {name: self.path(f"{name}.parquet") for name in ("truth_object", "truth_orbit", "reference")}
         self.call("simulate_sky", {}, tables | {"raw_calib": raw_calib})
         outputs = {
             "raw": [self.path("raw", d) for d in self.detectors],
             "truth_source": [self.path("truth_source.parquet")],
         }
-        self.call("simulate_night", {"truth_object": tables["truth_object"]}, outputs)
+        truth = {name: tables[name] for name in ("truth_object", "truth_orbit")}
+        self.call("simulate_night", truth, outputs)
 
     def combine(self, detector):
         made = {}

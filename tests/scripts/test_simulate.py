@@ -10,6 +10,8 @@ from skyloom.io.cameras import read_camera
 from skyloom.io.raws import TruncatedRawError, WrongShapeRawError, read_raw
 from skyloom.io.reference import read_reference_catalog
 from skyloom.io.tables import read_table
+from skyloom.simulate.catalog import from_tables, select
+from skyloom.simulate.orbits import ephemeris
 from skyloom.workflow import make_job
 from skyloom.workflow.config import fill_defaults, load_yaml
 
@@ -72,10 +74,12 @@ def visit_row(visit):
 class Survey:
     """A simulated survey of two visits and three calibration frames in a folder."""
 
-    def __init__(self, folder, seed=1, bad_frames=()):
+    def __init__(self, folder, seed=1, bad_frames=(), **changes):
         self.folder = folder
         settings = fill_defaults(load_yaml(ROOT / "config" / "schema" / "simulate.yaml"), {})
         settings["bad_frames"] = list(bad_frames)
+        for name, values in changes.items():
+            settings[name] |= values
         self.visits = [visit_row(1), visit_row(2)]
         self.frames = [
             {"frame": 11, "kind": "bias", "band": "none", "exposure_time": 0.0, "mjd": 61353.9},
@@ -91,6 +95,7 @@ class Survey:
             "calibration_frames": self.frames,
         }
         self.truth_object = str(folder / "object.parquet")
+        self.truth_orbit = str(folder / "orbit.parquet")
         self.reference = str(folder / "reference.parquet")
         self.raw_calib = [str(folder / f"calib_{f['frame']}_{d}.fits") for f in self.frames for d in (0, 1)]
         self.raw = [str(folder / f"raw_{v['visit']}_{d}.fits") for v in self.visits for d in (0, 1)]
@@ -98,12 +103,17 @@ class Survey:
         self.camera = read_camera(self.params["camera"])
 
     def make(self):
-        output = {"truth_object": self.truth_object, "reference": self.reference, "raw_calib": self.raw_calib}
+        output = {
+            "truth_object": self.truth_object,
+            "truth_orbit": self.truth_orbit,
+            "reference": self.reference,
+            "raw_calib": self.raw_calib,
+        }
         script("simulate_sky").main(make_job("simulate_sky", output=output, params=self.params))
         script("simulate_night").main(
             make_job(
                 "simulate_night",
-                input={"truth_object": self.truth_object},
+                input={"truth_object": self.truth_object, "truth_orbit": self.truth_orbit},
                 output={"raw": self.raw, "truth_source": self.truth_source},
                 params=self.params,
             )
@@ -114,7 +124,13 @@ class Survey:
         return read_raw(self.raw[index], self.camera.detectors[index % 2], self.camera.raw)
 
     def hashes(self):
-        files = [self.truth_object, self.reference, *self.raw_calib, *self.raw, *self.truth_source]
+        files = [
+            self.truth_object,
+            self.reference,
+            *self.raw_calib,
+            *self.raw,
+            *self.truth_source,
+        ]
         return [hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files]
 
 
@@ -191,3 +207,25 @@ def test_frames_of_an_empty_and_of_a_wrong_sky_say_so_in_the_truth(tmp_path):
     assert set(first["detector"].to_pylist()) == {1}
     dec = second["dec"].to_numpy()[second["detector"].to_numpy() == 1]
     assert np.all(dec < 1.5)
+
+
+def test_moving_objects_on_orbits_are_seen_at_their_ephemerides(tmp_path):
+    moving = {"model": "keplerian", "per_night": 30, "spread": 10.0}
+    survey = Survey(tmp_path, moving_objects=moving).make()
+    orbits = from_tables(read_table(survey.truth_object), read_table(survey.truth_orbit))
+    orbits = select(orbits, orbits["semimajor_axis"] > 0)
+    assert sorted(orbits["id"]) == sorted(read_table(survey.truth_orbit)["id"].to_pylist())
+    place = {identifier: k for k, identifier in enumerate(orbits["id"])}
+    n_seen = 0
+    for visit, path in zip(survey.visits, survey.truth_source, strict=True):
+        ra, dec, _ = ephemeris(orbits, visit["mjd"])
+        rows = [row for row in read_table(path).to_pylist() if row["kind"] == "mover"]
+        for row in rows:
+            k = place[row["id"]]
+            assert (row["ra"], row["dec"]) == pytest.approx((ra[k], dec[k]), abs=1e-9)
+        n_seen += len(rows)
+    assert n_seen > 5
+
+
+def test_without_orbits_their_table_is_empty(tmp_path):
+    assert read_table(Survey(tmp_path).make().truth_orbit).num_rows == 0

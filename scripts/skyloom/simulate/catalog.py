@@ -9,6 +9,8 @@ STAR, GALAXY, TRANSIENT, MOVING = "star", "galaxy", "transient", "mover"
 KINDS = (STAR, GALAXY, TRANSIENT, MOVING)
 REFERENCE_MJD = 57388.5
 """J2016.0, the epoch of positions and proper motions (that of Gaia DR3)."""
+TEXT = "U12"
+"""NumPy's type of columns of text: as long as the longest word in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,43 @@ OBJECT_COLUMNS = (
         "rate_ra", "float64", "deg/d", "Motion in right ascension times cos(dec) of a moving object."
     ),
     TruthColumn("rate_dec", "float64", "deg/d", "Motion in declination of a moving object."),
+    TruthColumn("redshift", "float64", "", "Redshift of a galaxy or supernova; 0 without one."),
+    TruthColumn("ebv", "float64", "mag", "Reddening E(B-V) of the fluxes by the dust in front."),
+    TruthColumn("bulge_colour", "float64", "mag", "Colour g - r of the bulge minus that of the disc."),
+    TruthColumn(
+        "variability",
+        "string",
+        "",
+        "Light curve: sine, rr_lyrae, eclipsing, irregular, gaussian, supernova_ia; empty for constant.",
+    ),
+    TruthColumn("period", "float64", "d", "Period, or damping time of an irregular star; 0 for others."),
+    TruthColumn(
+        "phase_mjd", "float64", "d", "MJD TAI of maximum light, or of the middle of primary eclipse."
+    ),
+    TruthColumn(
+        "amplitude", "float64", "mag", "Range in r of a variable star; standard deviation if irregular."
+    ),
+    TruthColumn("light_seed", "int64", "", "Seed of the light curve of an irregular star."),
+    TruthColumn("stretch", "float64", "", "Stretch in time of a supernova's light curve; 0 for others."),
 )
 """Columns of truth/object beside one flux a band."""
+
+ORBIT_COLUMNS = (
+    TruthColumn("id", "int64", "", "Identifier in truth/object."),
+    TruthColumn("population", "string", "", "main_belt, near_earth or tno."),
+    TruthColumn("epoch_mjd", "float64", "d", "Time of the elements, MJD TDB."),
+    TruthColumn("semimajor_axis", "float64", "au", "Semimajor axis of the heliocentric ellipse."),
+    TruthColumn("eccentricity", "float64", "", "Eccentricity, below 1."),
+    TruthColumn("inclination", "float64", "deg", "Inclination to the ecliptic of J2000."),
+    TruthColumn("node", "float64", "deg", "Longitude of the ascending node."),
+    TruthColumn("perihelion", "float64", "deg", "Argument of the perihelion."),
+    TruthColumn("mean_anomaly", "float64", "deg", "Mean anomaly at epoch_mjd."),
+    TruthColumn(
+        "absolute_magnitude", "float64", "mag", "H: AB magnitude in r, 1 au from Sun and Earth, at phase 0."
+    ),
+    TruthColumn("slope_parameter", "float64", "", "G of the phase function."),
+)
+"""Columns of truth/orbit, of moving objects with an orbit; in memory columns of every object, 0 without one."""
 
 SOURCE_COLUMNS = (
     TruthColumn("visit", "int64", "", "Visit."),
@@ -82,7 +119,9 @@ SOURCE_COLUMNS = (
 """Columns of truth/source."""
 
 REFERENCE_COLUMNS = (
-    TruthColumn("id", "int64", "", "Identifier in truth/object."),
+    TruthColumn(
+        "id", "int64", "", "Identifier in truth/object; a false entry's is in no table of the truth."
+    ),
     TruthColumn("ra", "float64", "deg", "Right ascension ICRS at J2016.0."),
     TruthColumn("dec", "float64", "deg", "Declination ICRS at J2016.0."),
     TruthColumn("ra_error", "float64", "mas", "Standard error of ra times cos(dec)."),
@@ -105,7 +144,12 @@ def flux_name(band):
 def object_columns(bands):
     """Columns of truth/object for a survey's bands."""
     fluxes = tuple(
-        TruthColumn(flux_name(b), "float64", "nJy", f"Flux in {b}; of a transient at its maximum.")
+        TruthColumn(
+            flux_name(b),
+            "float64",
+            "nJy",
+            f"Mean flux in {b}; of a transient at its maximum, of a mover at rate_mjd.",
+        )
         for b in bands
     )
     return OBJECT_COLUMNS + fluxes
@@ -115,7 +159,7 @@ def reference_columns(bands):
     """Columns of the reference catalogue for a survey's bands."""
     fluxes = []
     for band in bands:
-        fluxes.append(TruthColumn(flux_name(band), "float64", "nJy", f"Flux in {band}."))
+        fluxes.append(TruthColumn(flux_name(band), "float64", "nJy", f"Flux in {band}; NaN if not measured."))
         fluxes.append(
             TruthColumn(
                 f"{flux_name(band)}_error", "float64", "nJy", f"Standard error of the flux in {band}."
@@ -137,10 +181,10 @@ def empty_objects(n, bands):
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The columns of `object_columns`; `axis_ratio` is 1, `kind` is empty, the rest 0.
+        The columns of `object_columns` and `ORBIT_COLUMNS`; `axis_ratio` is 1, texts are empty, the rest 0.
     """
-    types = {"int64": np.int64, "float64": np.float64, "string": "U9"}
-    objects = {c.name: np.zeros(n, types[c.kind]) for c in object_columns(bands)}
+    types = {"int64": np.int64, "float64": np.float64, "string": TEXT}
+    objects = {c.name: np.zeros(n, types[c.kind]) for c in (*object_columns(bands), *ORBIT_COLUMNS)}
     objects["axis_ratio"][:] = 1.0
     return objects
 
@@ -188,9 +232,42 @@ def to_table(columns, arrays):
     return pa.Table.from_arrays(values, schema=pa.schema(fields))
 
 
-def from_table(table):
-    """Dict of NumPy columns of a truth table that was read back."""
+def from_tables(table, orbits):
+    """Objects of the truth tables that were read back.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns of `object_columns`.
+    orbits : pyarrow.Table
+        Columns of `ORBIT_COLUMNS`, a row for each moving object that has an orbit.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        As from `empty_objects`.
+    """
+    objects = _arrays(table)
+    elements = _arrays(orbits)
+    order = np.argsort(objects["id"], kind="stable")
+    rows = order[np.searchsorted(objects["id"], elements["id"], sorter=order)]
+    for column in ORBIT_COLUMNS[1:]:
+        values = elements[column.name]
+        objects[column.name] = np.zeros(len(order), values.dtype)
+        objects[column.name][rows] = values
+    return objects
+
+
+def has_orbit(objects):
+    """True for objects that move on an ellipse about the Sun, shape (n,)."""
+    return objects["semimajor_axis"] > 0
+
+
+def _arrays(table):
+    """Columns of a truth table as NumPy arrays."""
     return {
-        name: np.array(table[name].to_pylist(), "U9") if name == "kind" else table[name].to_numpy()
-        for name in table.column_names
+        field.name: np.array(table[field.name].to_pylist(), TEXT)
+        if pa.types.is_string(field.type)
+        else table[field.name].to_numpy()
+        for field in table.schema
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.simulate.catalog import GALAXY, MOVING, select
+from skyloom.simulate.colours import bulge_fractions
 from skyloom.simulate.drawing import PointSpreads, Sources, add_galaxies_in_place, add_point_sources_in_place
 from skyloom.simulate.electronics import illumination
 from skyloom.simulate.motion import fluxes_at, positions_at
@@ -211,7 +212,7 @@ def draw_objects_in_place(image, view, objects, visible):
         part = Sources(x, y, moving.electrons / TRAIL_STEPS, moving.spreads)
         add_point_sources_in_place(image, part, faintest)
     galaxies = select(objects, visible["index"][is_galaxy])
-    shapes = (galaxy_matrices(galaxies, view), galaxies["bulge_fraction"])
+    shapes = (galaxy_matrices(galaxies, view), bulge_fractions(galaxies, view.visit["band"]))
     add_galaxies_in_place(image, sources.select(is_galaxy), shapes)
 
 

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from skyloom.simulate.catalog import MOVING, REFERENCE_MJD, TRANSIENT, flux_name
+from skyloom.simulate.catalog import MOVING, REFERENCE_MJD, TRANSIENT, flux_name, has_orbit, select
+from skyloom.simulate.orbits import ephemeris
+from skyloom.simulate.supernovae import SUPERNOVA, fading
+from skyloom.simulate.variability import variation
 
 DAYS_PER_YEAR = 365.25
 MAS_PER_RADIAN = 180 / np.pi * 3.6e6
@@ -59,6 +62,15 @@ def positions_at(objects, mjd):
     The space motion is a straight line along the tangent at the epoch (Hipparcos catalogue, 1997, vol. 1,
     eq. 1.2.22, without radial velocity); the parallax is its eq. 1.2.20. No aberration, no refraction.
     """
+    ra, dec = _straight_positions(objects, mjd)
+    on_orbit = _rows_on_orbit(objects)
+    if on_orbit.size:
+        ra[on_orbit], dec[on_orbit], _ = ephemeris(select(objects, on_orbit), mjd)
+    return ra, dec
+
+
+def _straight_positions(objects, mjd):
+    """Positions [deg] of stars by motion and parallax, and of moving objects without an orbit by their rates."""
     ra, dec = np.radians(objects["ra"]), np.radians(objects["dec"])
     east = np.array([-np.sin(ra), np.cos(ra), np.zeros_like(ra)])
     north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
@@ -93,11 +105,38 @@ def fluxes_at(objects, visit):
     ndarray, shape (n,), float64
         Flux [nJy]; 0 for transients and moving objects in template visits, and for transients that are off.
     """
-    flux = objects[flux_name(visit["band"])].copy()
+    flux = objects[flux_name(visit["band"])] * variation(objects, visit["band"], visit["mjd"])
     is_transient = objects["kind"] == TRANSIENT
-    phase = (visit["mjd"] - objects["peak_mjd"][is_transient]) / objects["duration"][is_transient]
-    light = np.exp(-0.5 * phase**2)
-    flux[is_transient] *= np.where(light < FAINTEST_FRACTION, 0.0, light)
+    flux[is_transient] *= _transient_light(select(objects, is_transient), visit)
+    on_orbit = _rows_on_orbit(objects)
+    if on_orbit.size:
+        flux[on_orbit] *= _orbit_light(select(objects, on_orbit), visit["mjd"])
     if visit["use"] == "template":
         flux[is_transient | (objects["kind"] == MOVING)] = 0.0
     return flux
+
+
+def _rows_on_orbit(objects):
+    """Rows of the moving objects that have an orbit."""
+    rows = np.flatnonzero(objects["kind"] == MOVING)
+    return rows[has_orbit(select(objects, rows))] if rows.size else rows
+
+
+def _orbit_light(objects, mjd):
+    """Flux of objects on orbits over that at their `rate_mjd`, shape (n,)."""
+    return 10 ** (0.4 * (ephemeris(objects, objects["rate_mjd"])[2] - ephemeris(objects, mjd)[2]))
+
+
+def _transient_light(transients, visit):
+    """Flux of transients over that at their maximum, shape (n,)."""
+    days = visit["mjd"] - transients["peak_mjd"]
+    is_supernova = transients["variability"] == SUPERNOVA
+    light = np.empty(len(days))
+    light[is_supernova] = fading(
+        transients["redshift"][is_supernova],
+        transients["stretch"][is_supernova],
+        days[is_supernova],
+        visit["band"],
+    )
+    light[~is_supernova] = np.exp(-0.5 * (days[~is_supernova] / transients["duration"][~is_supernova]) ** 2)
+    return np.where(light < FAINTEST_FRACTION, 0.0, light)

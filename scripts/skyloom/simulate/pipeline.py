@@ -7,6 +7,7 @@ import numpy as np
 from skyloom.core.random import generator
 from skyloom.simulate.bad_frames import EMPTY, WRONG_SKY, WRONG_SKY_OFFSET
 from skyloom.simulate.catalog import join
+from skyloom.simulate.cells import cells_near
 from skyloom.simulate.cosmic_rays import add_cosmic_rays_in_place
 from skyloom.simulate.electronics import detector_tonight, focal_plane_grid, fringes, illumination
 from skyloom.simulate.exposing import (
@@ -16,9 +17,10 @@ from skyloom.simulate.exposing import (
     view_of,
     visible_sources,
 )
+from skyloom.simulate.groups import reach
 from skyloom.simulate.optics import optics_of
 from skyloom.simulate.readout import read_out
-from skyloom.simulate.sky import cells_near, static_objects, survey_objects
+from skyloom.simulate.sky import static_objects, survey_objects
 from skyloom.simulate.stray_light import add_satellites_in_place, add_stray_light_in_place
 
 log = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ def field_radius(simulation):
     telescope = simulation.settings["telescope"]
     optics = optics_of(simulation.camera, telescope)
     radius = (optics.field_radius + telescope["distortion"]) * optics.pixel_scale
-    return (radius + telescope["pointing_error"]) / 3600 + FIELD_MARGIN_DEG
+    margin = FIELD_MARGIN_DEG + reach(simulation.settings["galaxies"])
+    return (radius + telescope["pointing_error"]) / 3600 + margin
 
 
 def simulate_exposure(visit, detector, objects, simulation, bad=""):

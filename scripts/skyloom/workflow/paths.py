@@ -4,6 +4,7 @@ PATTERNS = {
     "raw": "raw/{visit}/{detector}.fits",
     "raw_calib": "raw_calib/{frame}/{detector}.fits",
     "truth_object": "truth/object.parquet",
+    "truth_orbit": "truth/orbit.parquet",
     "truth_source": "truth/source/{visit}.parquet",
     "reference": "refcat/reference.parquet",
     "kernels": "kernels.done",

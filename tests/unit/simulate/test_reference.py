@@ -1,11 +1,20 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 
+from skyloom.io.provenance import Provenance
+from skyloom.io.reference import read_reference_catalog
+from skyloom.io.tables import write_table
 from skyloom.simulate.catalog import STAR, flux_name, reference_columns, to_table
 from skyloom.simulate.pipeline import simulate_sky
 from skyloom.simulate.reference import reference_catalog
+from skyloom.workflow.config import fill_defaults, load_yaml
+
+CONFIG = Path(__file__).parents[3] / "config"
 
 
 def catalog_and_truth(simulation, visit):
@@ -71,3 +80,75 @@ def test_a_sky_without_stars_gives_an_empty_catalogue(simulation, visit):
     catalog = reference_catalog(simulate_sky([visit], bare), bare)
     table = to_table(reference_columns(bare.bands), catalog)
     assert table.num_rows == 0
+
+
+def changed(simulation, **values):
+    reference = simulation.settings["reference"] | values
+    return replace(simulation, settings=simulation.settings | {"reference": reference})
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_fraction_of_the_fluxes_is_missing_and_the_rest_as_it_was(simulation, visit, seed):
+    simulation = replace(simulation, seed=seed)
+    objects = simulate_sky([visit], simulation)
+    whole = reference_catalog(objects, simulation)
+    holes = reference_catalog(objects, changed(simulation, missing_flux_fraction=0.2))
+    is_missing = np.isnan(holes["flux_g"])
+    n = is_missing.size
+    assert abs(is_missing.mean() - 0.2) < 4.5 * np.sqrt(0.16 / n)
+    assert np.array_equal(is_missing, np.isnan(holes["flux_g_error"]))
+    for name in whole:
+        same = ~is_missing if name.startswith("flux_g") else np.ones(n, bool)
+        assert np.array_equal(holes[name][same], whole[name][same])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_false_entries_follow_the_true_ones_and_lie_near_no_star_of_their_name(simulation, visit, seed):
+    simulation = replace(simulation, seed=seed)
+    objects = simulate_sky([visit], simulation)
+    whole = reference_catalog(objects, simulation)
+    n = len(whole["id"])
+    more = reference_catalog(objects, changed(simulation, false_fraction=0.1))
+    for name, values in whole.items():
+        assert np.array_equal(more[name][:n], values)
+    false = {name: values[n:] for name, values in more.items()}
+    assert abs(len(false["id"]) - 0.1 * n) < 4.5 * np.sqrt(0.09 * n)
+    assert not set(false["id"].tolist()) & set(objects["id"].tolist())
+    true = SkyCoord(whole["ra"], whole["dec"], unit="deg")
+    _, distance, _ = SkyCoord(false["ra"], false["dec"], unit="deg").match_to_catalog_sky(true)
+    assert distance.max() <= 60.001 * u.arcsec
+    assert np.mean(distance > 1 * u.arcsec) > 0.9
+
+
+def test_stars_beside_brighter_ones_are_missing(simulation, visit):
+    objects = simulate_sky([visit], simulation)
+    whole = reference_catalog(objects, simulation)
+    kept = reference_catalog(objects, changed(simulation, close_pair=3.0))
+    stars = {name: values[objects["kind"] == STAR] for name, values in objects.items()}
+    places = SkyCoord(stars["ra"], stars["dec"], unit="deg")
+    first, second, _, _ = places.search_around_sky(places, 3 * u.arcsec)
+    beaten = first[stars[flux_name("r")][first] < stars[flux_name("r")][second]]
+    expected = set(whole["id"].tolist()) - set(stars["id"][beaten].tolist())
+    assert set(kept["id"].tolist()) == expected
+    assert len(expected) < len(whole["id"])
+
+
+def test_stars_beyond_the_bright_limit_are_missing(simulation, visit):
+    catalog, truth = catalog_and_truth(changed(simulation, magnitude_bright=18.0), visit)
+    assert truth[flux_name("r")].max() < 10 ** (0.4 * (31.4 - 18.0))
+    assert len(catalog["id"]) > 100
+
+
+def test_a_catalogue_of_gaps_comes_back_from_the_reader(simulation, visit, tmp_path):
+    gaps = changed(simulation, missing_flux_fraction=0.3, false_fraction=0.1)
+    catalog = reference_catalog(simulate_sky([visit], gaps), gaps)
+    path = tmp_path / "reference.parquet"
+    write_table(
+        path,
+        to_table(reference_columns(gaps.bands), catalog),
+        Provenance("rule", {}, "0", "c", "h", "f", (), {}),
+    )
+    settings = fill_defaults(load_yaml(CONFIG / "schema" / "reference.yaml"), {})
+    stars = read_reference_catalog(path, settings, "g", (150.0, 2.2, 1.0), 57388.5)
+    assert len(stars) == len(catalog["id"])
+    assert np.isnan(stars.flux).mean() == pytest.approx(np.isnan(catalog["flux_g"]).mean())

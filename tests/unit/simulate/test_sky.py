@@ -6,23 +6,20 @@ import pytest
 from skyloom.simulate.catalog import (
     GALAXY,
     MOVING,
+    ORBIT_COLUMNS,
     STAR,
     TRANSIENT,
     flux_name,
-    from_table,
+    from_tables,
+    has_orbit,
     object_columns,
     select,
     to_table,
 )
+from skyloom.simulate.cells import cells_near
+from skyloom.simulate.colours import UnknownBandError
 from skyloom.simulate.pipeline import field_radius, simulate_sky
-from skyloom.simulate.sky import (
-    CrowdedCellError,
-    UnknownBandError,
-    cells_near,
-    draw_magnitudes,
-    static_objects,
-    survey_objects,
-)
+from skyloom.simulate.sky import static_objects, survey_objects
 
 
 @pytest.fixture
@@ -130,31 +127,9 @@ def test_transients_without_galaxies_have_no_host(simulation, visits):
     assert not transients["host_id"].any()
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_counts_rise_with_the_stated_slope(seed):
-    settings = {"magnitude_bright": 16.0, "magnitude_faint": 24.0, "count_slope": 0.3}
-    magnitudes = draw_magnitudes(20000, settings, np.random.default_rng(seed))
-    assert 16.0 <= magnitudes.min() < magnitudes.max() <= 24.0
-    for limit in (20.0, 22.0, 23.0):
-        expected = (10 ** (0.3 * limit) - 10**4.8) / (10**7.2 - 10**4.8)
-        assert np.mean(magnitudes < limit) == pytest.approx(expected, abs=4 * np.sqrt(expected / 20000))
-
-
-def test_a_slope_of_zero_is_uniform():
-    settings = {"magnitude_bright": 20.0, "magnitude_faint": 22.0, "count_slope": 0.0}
-    magnitudes = draw_magnitudes(10000, settings, np.random.default_rng(1))
-    assert magnitudes.mean() == pytest.approx(21.0, abs=4 * 2 / np.sqrt(12 * 10000))
-
-
 def test_a_band_without_colours_is_named(simulation, visits):
     with pytest.raises(UnknownBandError, match="no colours for band 'H'"):
         simulate_sky(visits, replace(simulation, bands=("r", "H")))
-
-
-def test_a_density_beyond_the_identifiers_is_named(simulation, visits):
-    stars = simulation.settings["stars"] | {"density": 1000.0}
-    with pytest.raises(CrowdedCellError, match="objects of kind star in a cell"):
-        simulate_sky(visits, replace(simulation, settings=simulation.settings | {"stars": stars}))
 
 
 def test_the_sky_reaches_as_far_as_a_visit_may_look(simulation):
@@ -165,8 +140,71 @@ def test_the_sky_reaches_as_far_as_a_visit_may_look(simulation):
 def test_objects_come_back_from_their_table(simulation, visits):
     objects = simulate_sky(visits, simulation)
     table = to_table(object_columns(simulation.bands), objects)
-    back = from_table(table)
+    back = from_tables(table, to_table(ORBIT_COLUMNS, select(objects, has_orbit(objects))))
     for name, values in objects.items():
         assert np.array_equal(back[name], values)
     for field in table.schema:
         assert field.metadata[b"description"]
+
+
+EVERYTHING = {
+    "stars": {"model": "galactic", "variable_fraction": 0.1},
+    "galaxies": {"model": "redshift", "clustering": 0.4, "bulge_colours": True},
+    "transients": {"model": "supernova_ia"},
+    "moving_objects": {"model": "keplerian"},
+    "dust": {"reddening": 0.02},
+}
+
+
+@pytest.fixture
+def full(simulation):
+    """A simulation whose sky has every effect."""
+    changed = {name: simulation.settings[name] | values for name, values in EVERYTHING.items()}
+    return replace(simulation, settings=simulation.settings | changed)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_full_sky_repeats_itself_and_changes_with_the_seed(full, visits, seed):
+    full = replace(full, seed=seed)
+    first, second = simulate_sky(visits, full), simulate_sky(visits, full)
+    assert all(np.array_equal(values, second[name]) for name, values in first.items())
+    assert len(set(first["id"].tolist())) == len(first["id"])
+    assert first["id"].max() < 1 << 53
+    other = simulate_sky(visits, replace(full, seed=seed + 10))
+    for name in (
+        "ra",
+        "ebv",
+        "redshift",
+        "period",
+        "light_seed",
+        "peak_mjd",
+        "semimajor_axis",
+        "bulge_colour",
+    ):
+        assert np.count_nonzero(first[name]) > 0
+        assert not set(first[name][first[name] != 0].tolist()) & set(other[name].tolist())
+
+
+def test_an_object_of_the_full_sky_does_not_depend_on_other_visits_or_bands(full, visits, visit):
+    alone = simulate_sky(visits, full)
+    # Transients know the first and last night, and nothing else of the visits.
+    away = {**visit, "visit": 3, "ra": 150.3, "mjd": 61375.2}
+    more = simulate_sky([away, *reversed(visits)], replace(full, bands=("u", "g", "r")))
+    match = np.searchsorted(more["id"], alone["id"][alone["kind"] != MOVING])
+    fixed = select(alone, alone["kind"] != MOVING)
+    for name, values in fixed.items():
+        assert np.array_equal(more[name][match], values), name
+
+
+def test_each_effect_is_switched_off_by_itself(simulation, full, visits):
+    for name in EVERYTHING:
+        settings = full.settings | {name: simulation.settings[name]}
+        objects = simulate_sky(visits, replace(full, settings=settings))
+        has = {
+            "stars": np.isin(objects["variability"], ("sine", "rr_lyrae", "eclipsing", "irregular")).any(),
+            "galaxies": objects["bulge_colour"].any(),
+            "transients": (objects["variability"] == "supernova_ia").any(),
+            "moving_objects": objects["semimajor_axis"].any(),
+            "dust": objects["ebv"].any(),
+        }
+        assert [effect for effect, present in has.items() if not present] == [name]
