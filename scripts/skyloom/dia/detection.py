@@ -9,7 +9,8 @@ from skyloom.algorithms.detection import DetectionSettings, find_peaks
 from skyloom.core import mask_planes
 
 # Their pixels say nothing of the sky.
-WORTHLESS_PLANES = mask_planes.bits("BAD", "SAT", "CR", "INTRP", "NO_DATA", "SAT_TEMPLATE")
+# EDGE: what was convolved there lacks the light from beyond.
+WORTHLESS_PLANES = mask_planes.bits("BAD", "SAT", "CR", "INTRP", "NO_DATA", "SAT_TEMPLATE", "EDGE")
 # A peak that is to be the second lobe of a dipole may be this much fainter than a detection.
 LOBE_THRESHOLD = 3.0
 # Least part of the PSF's squared weight on good pixels where there is a score.
