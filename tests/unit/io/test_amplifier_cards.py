@@ -72,7 +72,7 @@ def test_a_frame_without_a_usable_card_is_refused_with_the_card(tmp_path, value,
 def test_without_keywords_the_camera_file_counts(tmp_path):
     described = camera(gain=1.7)
     path = write(tmp_path / "x.fits", {"GAIN": 2.0}, {"GAIN": 3.0})
-    assert read_raw(path, described.detectors[0], described.raw).detector is described.detectors[0]
+    assert read_raw(path, described.detectors[0], described.raw).detector == described.detectors[0]
 
 
 def test_headers_are_read_without_the_pixels_plain_and_gzipped(tmp_path):
