@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from skyloom.commands import visit_table
 from skyloom.commands.compare import compare_roots
 from skyloom.commands.show import describe_product
 from skyloom.core.errors import SkyloomError
@@ -42,6 +43,11 @@ def _parser():
     show = commands.add_parser("show", help="tell what a product is, where it comes from, or why it failed")
     show.add_argument("product", help="a FITS or Parquet file that Skyloom wrote")
     show.set_defaults(run=_show)
+    table = commands.add_parser(
+        "visit-table", help="write the visit table, the calibration frames and a survey file from raw headers"
+    )
+    visit_table.add_arguments(table)
+    table.set_defaults(run=visit_table.run)
     return parser
 
 
