@@ -81,10 +81,7 @@ def facts_of(path, folder, camera, options):
     name, kind, because = path.relative_to(folder).as_posix(), "other", "its header cannot be read"
     try:
         hdus = read_hdus(path)
-        image = next((hdu.cards for hdu in hdus if hdu.is_image), None)
-        if image is None:
-            raise UnclearCardError("it holds no image")
-        values = {**image, **hdus[0].cards}
+        values = card_values(hdus)
         translated = translate(values) if options.translate else {}
         cards = frame_cards.Cards(values, camera.raw, translated)
         kind, because = frame_cards.frame_class(cards)
@@ -93,6 +90,25 @@ def facts_of(path, folder, camera, options):
         return _usable(name, (kind, because), cards, camera, options)
     except (SkyloomError, OSError) as error:
         return FrameFacts(name, kind, because, problem=str(error))
+
+
+def card_values(hdus):
+    """Cards of the primary header, and of the first image's where they do not repeat it (dict).
+
+    Parameters
+    ----------
+    hdus : list of HduLayout
+        Of a file.
+
+    Raises
+    ------
+    UnclearCardError
+        If it holds no image.
+    """
+    image = next((hdu.cards for hdu in hdus if hdu.is_image), None)
+    if image is None:
+        raise UnclearCardError("it holds no image")
+    return {**image, **hdus[0].cards}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +149,7 @@ def _usable(name, classified, cards, camera, options):
         name,
         kind,
         because,
-        detector=_detector_of(cards, camera),
+        detector=detector_of(cards, camera),
         exposure_name=str(cards.find("exposure_name")[1] or stem),
         night=night_of(mjd, camera.site, options.utc_offset),
         band=band,
@@ -157,8 +173,21 @@ def _sky_facts(cards, camera, mjd, options):
     return {"ra": pointing[0], "dec": pointing[1], "rotation": rotation, "airmass": airmass}
 
 
-def _detector_of(cards, camera):
-    """Detector of a file that holds one of several; None for a file that holds all."""
+def detector_of(cards, camera):
+    """Detector of a file that holds one of several; None for a file that holds all (int or None).
+
+    Parameters
+    ----------
+    cards : Cards
+        Its header.
+    camera : Camera
+        Its detectors.
+
+    Raises
+    ------
+    UnclearCardError
+        If no card tells.
+    """
     if len(camera.detectors) == 1 or holds_all_detectors(camera):
         return None
     keyword, value = cards.find("detector")
