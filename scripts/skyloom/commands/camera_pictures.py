@@ -145,5 +145,5 @@ def _figure():
 def _png(figure):
     """Bytes of a figure as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata=NO_METADATA)
+    figure.savefig(buffer, format="png", metadata=NO_METADATA, bbox_inches="tight")
     return buffer.getvalue()
