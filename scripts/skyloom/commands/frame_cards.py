@@ -244,7 +244,9 @@ def _mjd_of_date(cards, keyword, text, scale):
     if "T" not in text and " " not in text:
         name, time = cards.find("time_begin")
         if time is None:
-            raise UnclearCardError(f"{keyword} = {text} has no time of day, and there is no {name}")
+            raise UnclearCardError(
+                f"{keyword} = {text} has no time of day, and there is no {name}: map time_begin"
+            )
         text = f"{text}T{time}"
     try:
         moment = datetime.fromisoformat(text)

@@ -78,7 +78,7 @@ def facts_of(path, folder, camera, options):
     """
     from skyloom.io.raws import read_hdus
 
-    name, kind, because = path.relative_to(folder).as_posix(), "other", "its header cannot be read"
+    name, kind, because = path.relative_to(folder).as_posix(), "other", "not classified"
     try:
         hdus = read_hdus(path)
         values = card_values(hdus)

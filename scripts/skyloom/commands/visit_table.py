@@ -184,6 +184,13 @@ def _tell_gaps(science, calibrations, camera, options):
         n_missing = sum(value is None for value in values)
         if n_missing:
             notes.append(f"{n_missing} visits without {what}")
+    copies = [
+        key for key, n in Counter((frame.exposure_name, frame.mjd) for frame in science).items() if n > 1
+    ]
+    if copies:
+        notes.append(
+            f"exposure {copies[0][0]} and {len(copies) - 1} more have several rows: are there copies or masks?"
+        )
     if camera.site is None and options.utc_offset is None:
         notes.append("nights change at noon UTC: give the camera file a site, or --utc-offset")
     for note in notes:

@@ -284,6 +284,13 @@ def test_gaps_that_the_workflow_will_stumble_over_are_said(night, tiny, capsys):
     assert "nights change at noon UTC" in shown
 
 
+def test_copies_of_an_exposure_are_said(night, tiny, capsys):
+    for name in ("image.fits", "weight.fits"):
+        night.science(name, OBSID="e1")
+    run(night, night.camera(tiny()))
+    assert "exposure e1 and 0 more have several rows" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("mjd", "site", "offset", "expected"),
     [
