@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from skyloom.commands import check_camera, visit_table
 from skyloom.commands.compare import compare_roots
 from skyloom.commands.show import describe_product
 from skyloom.core.errors import SkyloomError
@@ -42,6 +43,17 @@ def _parser():
     show = commands.add_parser("show", help="tell what a product is, where it comes from, or why it failed")
     show.add_argument("product", help="a FITS or Parquet file that Skyloom wrote")
     show.set_defaults(run=_show)
+    table = commands.add_parser(
+        "visit-table", help="write the visit table, the calibration frames and a survey file from raw headers"
+    )
+    visit_table.add_arguments(table)
+    table.set_defaults(run=visit_table.run)
+    check = commands.add_parser(
+        "check-camera",
+        help="draw a camera file and say where frames contradict it: overscan, gain, noise, flips",
+    )
+    check_camera.add_arguments(check)
+    check.set_defaults(run=check_camera.run)
     return parser
 
 

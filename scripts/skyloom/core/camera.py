@@ -14,7 +14,9 @@ SECTION_KEYS = (
     "parallel_overscan_section",
     "detector_section",
 )
-CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "amplifier_sets", "detectors")
+CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "site", "amplifier_sets", "detectors")
+RAW_KEYS = ("format", "header", "filters", "image_types")
+FRAME_CLASSES = ("bias", "dark", "flat", "science", "other")
 DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
 RAW_FORMATS = ("single", "extensions")
 
@@ -57,6 +59,8 @@ class Amplifier:
         [electron].
     saturation : float
         Level at which pixels saturate [ADU, bias included].
+    gain_keyword, read_noise_keyword : str or None
+        Cards of the frame that hold them instead, in the amplifier's own HDU or else the primary one.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Amplifier:
     gain: float = 1.0
     read_noise: float = 0.0
     saturation: float = 65535.0
+    gain_keyword: str | None = None
+    read_noise_keyword: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +117,33 @@ class RawLayout:
         ``single`` (everything in the primary HDU) or ``extensions``.
     header : dict of str to str
         Keyword of each quantity that the file carries (exposure_time, band, mjd, ...).
+    filters : dict of str to str
+        Band by what the filter's card says, where it does not say the band.
+    image_types : dict of str to str
+        Class of frame (one of `FRAME_CLASSES`) by what the card of the frame's type says.
     """
 
     format: str
     header: dict[str, str] = field(default_factory=dict)
+    filters: dict[str, str] = field(default_factory=dict)
+    image_types: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the telescope stands.
+
+    Attributes
+    ----------
+    latitude, longitude : float
+        Geodetic, North and East positive [degree].
+    elevation : float
+        [m].
+    """
+
+    latitude: float
+    longitude: float
+    elevation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +164,8 @@ class Camera:
         By number.
     raw : RawLayout
         Form of the raw files.
+    site : Site or None
+        Where it stands; None when the file does not say.
     """
 
     name: str
@@ -143,6 +174,7 @@ class Camera:
     bands: tuple[str, ...]
     detectors: dict[int, Detector]
     raw: RawLayout
+    site: Site | None = None
 
 
 def camera_from_dict(description):
@@ -151,7 +183,7 @@ def camera_from_dict(description):
     Parameters
     ----------
     description : dict
-        Keys name, pixel_scale, parity, bands, raw, amplifier_sets, detectors (see ``docs/cameras.md``).
+        Keys name, pixel_scale, parity, bands, raw, site, amplifier_sets, detectors (see ``docs/cameras.md``).
 
     Returns
     -------
@@ -165,7 +197,6 @@ def camera_from_dict(description):
     """
     name = str(description.get("name", "?")) if isinstance(description, dict) else "?"
     _check_keys(name, "", description, ("name", "pixel_scale", "bands", "raw", "detectors"), CAMERA_KEYS)
-    raw = _raw_layout(name, description["raw"])
     parity = description.get("parity", 1)
     if parity not in (1, -1):
         raise CameraFileError(name, f"parity is {parity}, needs 1 or -1")
@@ -183,7 +214,11 @@ def camera_from_dict(description):
     pixel_scale = _number(name, "pixel_scale", description["pixel_scale"])
     if not pixel_scale > 0:
         raise CameraFileError(name, f"pixel_scale is {pixel_scale}, needs a scale [arcsec/pixel] above 0")
-    return Camera(name, pixel_scale, int(parity), tuple(str(b) for b in bands), detectors, raw)
+    bands = tuple(str(band) for band in bands)
+    raw = _raw_layout(name, description["raw"], bands)
+    return Camera(
+        name, pixel_scale, int(parity), bands, detectors, raw, site=_site(name, description.get("site"))
+    )
 
 
 def _check_mapping(camera, where, value):
@@ -234,14 +269,38 @@ def _integers(camera, where, value, form):
     return tuple(int(number) for number in numbers)
 
 
-def _raw_layout(camera, entry):
+def _raw_layout(camera, entry, bands):
     """Form of the raw files from the section raw."""
-    _check_keys(camera, "raw", entry, ("format",), ("format", "header"))
+    _check_keys(camera, "raw", entry, ("format",), RAW_KEYS)
     if entry["format"] not in RAW_FORMATS:
         raise CameraFileError(camera, f"raw.format is {entry['format']}, needs {' or '.join(RAW_FORMATS)}")
     header = entry.get("header") or {}
     _check_mapping(camera, "raw.header", header)
-    return RawLayout(entry["format"], dict(header))
+    filters = _choices(camera, "raw.filters", entry.get("filters"), bands)
+    image_types = _choices(camera, "raw.image_types", entry.get("image_types"), FRAME_CLASSES)
+    return RawLayout(entry["format"], dict(header), filters, image_types)
+
+
+def _choices(camera, where, entry, allowed):
+    """Mapping (dict of str to str) whose values are some of those allowed."""
+    entry = entry or {}
+    _check_mapping(camera, where, entry)
+    for key, value in entry.items():
+        if str(value) not in allowed:
+            raise CameraFileError(camera, f"{where}: {key!r} is {value!r}, needs one of {', '.join(allowed)}")
+    return {str(key): str(value) for key, value in entry.items()}
+
+
+def _site(camera, entry):
+    """Where the telescope stands, None when the file does not say."""
+    if entry is None:
+        return None
+    _check_keys(camera, "site", entry, ("latitude", "longitude"), tuple(Site.__dataclass_fields__))
+    site = Site(**{key: _number(camera, f"site.{key}", value) for key, value in entry.items()})
+    if abs(site.latitude) > 90 or abs(site.longitude) > 360:
+        found = f"site is latitude {site.latitude:g}, longitude {site.longitude:g}"
+        raise CameraFileError(camera, f"{found}, needs degrees, North and East positive")
+    return site
 
 
 def _detector(camera, number, entry, sets):
@@ -286,6 +345,9 @@ def _amplifier(camera, number, entry):
     for key in ("gain", "read_noise", "saturation"):
         if key in values:
             values[key] = _number(camera, f"{where}: {key}", values[key])
+    for key in ("gain_keyword", "read_noise_keyword"):
+        if values.get(key) is not None and not isinstance(values[key], str):
+            raise CameraFileError(camera, f"{where}: {key} is {values[key]!r}, needs a header keyword")
     values["name"] = str(values["name"])
     return Amplifier(**values)
 

@@ -6,6 +6,7 @@ axes, table columns, compression and the size on disk must make sense and fit th
 
 import gzip
 import io
+import mmap
 import re
 import warnings
 import zlib
@@ -16,6 +17,7 @@ import numpy as np
 
 from skyloom.core.camera import RawFrame
 from skyloom.core.errors import DataError
+from skyloom.io.amplifier_cards import with_amplifier_cards
 from skyloom.io.integrity import write_bytes
 
 CARD = 80
@@ -26,6 +28,9 @@ MAX_AXES = 9
 MAX_TABLE_COLUMNS = 999  # FITS Standard 4.0, section 7.3.1
 MAX_BYTES_BEYOND_PIXELS = 64 * 1024 * 1024
 """Room for headers and observatories' extra tables when a gzip'd frame is unpacked: no bomb gets further."""
+
+MAX_UNPACKED_BYTES = 4 * 1024**3
+"""Largest gzip'd file that is unpacked for its headers alone."""
 
 BYTES_A_VALUE = {8: 1, 16: 2, 32: 4, 64: 8, -32: 4, -64: 8}
 COMPRESSIONS = ("RICE_1", "GZIP_1", "GZIP_2")
@@ -150,7 +155,8 @@ def read_raw(path, detector, raw_layout):
     -------
     RawFrame
         Planes float32 [ADU], NaN where the file says BLANK. The header holds every card of the primary header
-        (and of the first image's) by keyword, and the values of `raw_layout.header` by their own names.
+        (and of the first image's) by keyword, and the values of `raw_layout.header` by their own names. Its
+        detector has the gains and read noise that the frame's cards state, where the camera file names them.
 
     Raises
     ------
@@ -160,23 +166,53 @@ def read_raw(path, detector, raw_layout):
         If it is no FITS file, or one that is not safe to parse.
     WrongShapeRawError, MissingPlaneError
         If it is not a frame of this detector.
+    AmplifierCardError
+        If a card that a gain or read noise is taken from is missing or no number.
     """
     expected = _expected_shapes(detector)
     n_pixel = sum(ny * nx for ny, nx in expected.values())
     content = _read_content(path, 8 * n_pixel + MAX_BYTES_BEYOND_PIXELS)
     hdus = scan_fits(content)
-    planes, chosen = {}, []
+    planes, chosen = {}, {}
     for extension, shape in expected.items():
         hdu = _find_plane(hdus, extension, raw_layout.format)
         if hdu.shape != shape:
             raise WrongShapeRawError(extension, hdu.shape, shape)
         planes[extension] = _read_pixels(content, hdu)
-        chosen.append(hdu)
-    header = {**chosen[0].cards, **hdus[0].cards}
+        chosen[extension] = hdu.cards
+    header = {**next(iter(chosen.values())), **hdus[0].cards}
     for name, keyword in raw_layout.header.items():
         if keyword in header:
             header[name] = header[keyword]
+    detector = with_amplifier_cards(detector, chosen, hdus[0].cards)
     return RawFrame(detector=detector, planes=planes, header=header)
+
+
+def read_hdus(path):
+    """Headers of a FITS file, plain or gzip'd as a whole; the pixels of a plain one are not read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    list of HduLayout
+        As `scan_fits`.
+
+    Raises
+    ------
+    TruncatedRawError, CorruptRawError
+        As `scan_fits`, and for a damaged gzip stream.
+    """
+    path = Path(path)
+    with open(path, "rb") as stream:
+        is_packed = stream.read(2) == b"\x1f\x8b"
+        if not is_packed and path.stat().st_size > 0:
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return scan_fits(content)
+    return scan_fits(_read_content(path, MAX_UNPACKED_BYTES))
 
 
 def write_raw(path, planes, headers):
@@ -222,7 +258,7 @@ def scan_fits(content):
     CorruptRawError
         If a header's structure is impossible or not accepted.
     """
-    if not content.startswith(b"SIMPLE"):
+    if content[:6] != b"SIMPLE":
         raise CorruptRawError(f"the file starts with {content[:8]!r}, a FITS file with SIMPLE")
     hdus, offset = [], 0
     while offset < len(content) and len(hdus) < MAX_HDUS:

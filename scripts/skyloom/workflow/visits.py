@@ -12,6 +12,8 @@ MAX_VISIT = 2**31 - 1
 USES = ("template", "science", "both")
 KINDS = ("bias", "dark", "flat")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+RAW_FIELD = re.compile(r"\{(\w+)(?::0(\d))?\}")
+"""A field of a raw path, and the digits that zeros in front fill it up to: ``{detector}``, ``{detector:02}``."""
 RAW_FIELDS = ("visit", "frame", "detector", "exposure_name", "night", "band", "camera")
 
 
@@ -222,7 +224,9 @@ def reference_problems(file, rows, cameras, bands):
         unknown = [
             field
             for field in re.findall(r"\{([^}]*)\}", row["raw"])
-            if field not in RAW_FIELDS or field not in {*row, "detector"}
+            if not RAW_FIELD.fullmatch(f"{{{field}}}")
+            or field.partition(":")[0] not in RAW_FIELDS
+            or field.partition(":")[0] not in {*row, "detector"}
         ]
         if unknown:
             allowed = ", ".join(f"{{{field}}}" for field in RAW_FIELDS)
@@ -245,7 +249,7 @@ def _camera_problems(file, where, row, camera):
         found = f"is {row['band']!r}, for which camera {camera.name} has no filter"
         nearest = nearest_name(row["band"], camera.bands)
         problems.append(Problem(file, f"{where}, band", found, ", ".join(camera.bands), nearest))
-    if camera.raw.format == "single" and len(camera.detectors) > 1 and "{detector}" not in row["raw"]:
+    if camera.raw.format == "single" and len(camera.detectors) > 1 and "{detector" not in row["raw"]:
         found = (
             f"is {row['raw']!r}, one file for the {len(camera.detectors)} detectors of camera {camera.name}"
         )
@@ -271,4 +275,4 @@ def raw_path(row, detector):
         The path, relative to the raw root.
     """
     values = {**row, "detector": detector}
-    return re.sub(r"\{(\w+)\}", lambda match: str(values[match.group(1)]), row["raw"])
+    return RAW_FIELD.sub(lambda match: str(values[match[1]]).zfill(int(match[2] or 0)), row["raw"])

@@ -42,6 +42,14 @@ def test_a_good_row_is_converted(tmp_path):
     assert raw_path(rows[11], 3) == "raw/11/3.fits"
 
 
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [("c{detector:02}.fits", "c03.fits"), ("{visit:05}/{detector}.fits", "00011/3.fits")],
+)
+def test_a_number_in_a_path_may_have_zeros_in_front(pattern, path):
+    assert raw_path({"visit": 11, "raw": pattern}, 3) == path
+
+
 def test_empty_cells_and_missing_columns_take_defaults_where_there_are_any(tmp_path):
     header = HEADER.replace(",airmass", "").replace(",use", "")
     rows, problems = read(tmp_path, "11,,n1,61354.2,r,30,150,2.2,,,cam,raw/{detector}.fits", header=header)

@@ -1,0 +1,184 @@
+"""A generated table that a person may edit: what they changed stays when it is generated again.
+
+Beside the table lies ``.<table>.generated.csv``, the table as it was last generated. A cell that differs from the one
+there was edited and stays; every other cell follows the files. Deleting both tables starts anew.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from skyloom.core.errors import ConfigError
+
+
+class ForeignTableError(ConfigError):
+    """There is a table that this command did not write.
+
+    Parameters
+    ----------
+    path, side_file : str
+        The table, and what would tell its edited cells.
+    """
+
+    def __init__(self, path, side_file):
+        super().__init__(
+            f"{path} is there without {side_file}, so nobody can tell what was edited in it: "
+            "give another --output, or move it away"
+        )
+        self.path, self.side_file = path, side_file
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedTable:
+    """A table after it was generated again.
+
+    Attributes
+    ----------
+    rows : list of dict
+        As a person shall see it.
+    generated : list of dict
+        As it would be without any edit.
+    comments : list of str
+        Lines of comment at its top.
+    notes : list of str
+        What was kept, added, removed.
+    """
+
+    rows: list
+    generated: list
+    comments: list
+    notes: list
+
+
+def side_file_of(path):
+    """Path of the copy that tells what was edited in a table."""
+    return Path(path).with_name(f".{Path(path).stem}.generated.csv")
+
+
+def update_table(path, columns, key, fresh):
+    """Generate a table again and keep what a person changed in it.
+
+    Parameters
+    ----------
+    path : Path
+        The table; need not be there.
+    columns : sequence of str
+        Its columns.
+    key : str
+        Column of the running number, ``visit`` or ``frame``; a file keeps its number.
+    fresh : list of dict
+        Rows as the files give them, in order, told apart by `raw`; their numbers are filled in here.
+
+    Returns
+    -------
+    UpdatedTable
+        Not written.
+
+    Raises
+    ------
+    ForeignTableError
+        If the table is there and its copy is not.
+    """
+    side_file = side_file_of(path)
+    if path.exists() and not side_file.exists():
+        raise ForeignTableError(str(path), str(side_file))
+    before = {row["raw"]: row for row in _read(side_file)[1]} if path.exists() else {}
+    comments, present = _read(path) if path.exists() else ([], [])
+    generated = _numbered(fresh, key, before, present)
+    rows, notes = _merged_rows(generated, before, present, key)
+    if before:
+        n_new = sum(row["raw"] not in before for row in generated)
+        notes.append(f"{n_new} new, {len(rows) - n_new} kept")
+    now = {row["raw"] for row in generated}
+    rows = [{column: row.get(column) or "" for column in columns} for row in rows]
+    return UpdatedTable(rows, generated + [before[raw] for raw in before if raw not in now], comments, notes)
+
+
+def write_table(path, columns, table):
+    """Write a table and its copy.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    columns : sequence of str
+        Its columns.
+    table : UpdatedTable
+        From `update_table`.
+    """
+    from skyloom.io.integrity import write_bytes
+
+    text = "".join(table.comments)
+    write_bytes(path, (text + _csv(columns, table.rows)).encode())
+    write_bytes(side_file_of(path), _csv(columns, table.generated).encode())
+
+
+def _merged_rows(generated, before, present, key):
+    """Generated rows with a person's edits, then the rows that only the person has; notes on what was kept."""
+    edited = _linked(present, before, key)
+    rows, notes = [], []
+    for row in generated:
+        raw, name = row["raw"], f"{key} {row[key]}"
+        if raw not in before:
+            rows.append(row)
+        elif raw in edited:
+            merged, changed = _merged(edited[raw], before[raw], row)
+            rows.append(merged)
+            notes += [f"kept your {name}: {column} = {merged[column]}" for column in changed]
+        else:
+            notes.append(f"left out {name} ({raw}): you removed its row")
+    linked = {id(row) for row in edited.values()}
+    own = [row for row in present if id(row) not in linked]
+    notes += [f"kept your row {key} {row[key]}" for row in own]
+    now = {row["raw"] for row in generated}
+    gone = [row for raw, row in edited.items() if raw not in now]
+    notes += [f"kept {key} {row[key]} although no usable file gives it now" for row in gone]
+    return [*rows, *own, *gone], notes
+
+
+def _numbered(fresh, key, before, present):
+    """Fresh rows with the number they had, or the next free ones."""
+    used = [int(row[key]) for row in [*before.values(), *present] if str(row.get(key) or "").isdigit()]
+    following = max(used, default=0) + 1
+    rows = []
+    for row in fresh:
+        if row["raw"] in before:
+            number = before[row["raw"]][key]
+        else:
+            number, following = str(following), following + 1
+        rows.append({**row, key: number})
+    return rows
+
+
+def _linked(present, before, key):
+    """Rows of the table by the `raw` that they were generated from: by their raw cell, or else by their number."""
+    by_number = {row[key]: raw for raw, row in before.items()}
+    linked = {row["raw"]: row for row in present if row.get("raw") in before}
+    for row in present:
+        raw = by_number.get(row.get(key))
+        if row.get("raw") not in before and raw is not None:
+            linked.setdefault(raw, row)
+    return linked
+
+
+def _merged(edited, before, fresh):
+    """Row with the edited cells of one and all others of the fresh one; names of the edited columns."""
+    changed = [c for c in fresh if (edited.get(c) or "") != (before.get(c) or "")]
+    return {**fresh, **{column: edited.get(column) or "" for column in changed}}, changed
+
+
+def _read(path):
+    """Lines of comment, and rows by column, of a CSV file."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    comments = [line for line in lines if line.startswith("#")]
+    return comments, list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def _csv(columns, rows):
+    """Text of a CSV table."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,267 @@
+"""The command check-camera: it finds what is put wrong into a camera file, and nothing in the right one."""
+
+import copy
+
+import numpy as np
+import pytest
+import yaml
+
+from skyloom.commands.camera_checks import pair_gain, single_gain
+from skyloom.commands.camera_flips import arrange, turned
+from skyloom.commands.main import main
+from skyloom.core.camera import camera_from_dict
+from skyloom.io.raws import write_raw
+from skyloom.simulate.headers import calibration_headers, named_planes, sky_headers
+from skyloom.simulate.pipeline import simulate_calibration_frame, simulate_exposure, simulate_sky
+from skyloom.simulate.simulation import Simulation
+from skyloom.workflow.config import fill_defaults, load_yaml
+
+from .conftest import ROOT
+
+SIMCAM = ROOT / "config/cameras/simcam.yaml"
+VISIT = {
+    "visit": 7,
+    "exposure_name": "X7",
+    "mjd": 61354.2,
+    "band": "r",
+    "exposure_time": 30.0,
+    "ra": 150.0,
+    "dec": 2.2,
+    "rotation": 20.0,
+    "airmass": 1.2,
+    "night": "n1",
+    "use": "science",
+}
+SHIFTED_DATA = {
+    "data_section": [28, 540, 0, 512],
+    "overscan_section": [540, 560, 0, 512],
+    "prescan_section": None,
+    "parallel_overscan_section": [28, 540, 512, 528],
+}
+OVERSCAN_ON_THE_LEFT = {
+    "data_section": [48, 560, 0, 512],
+    "overscan_section": [8, 48, 0, 512],
+    "prescan_section": None,
+    "parallel_overscan_section": [48, 560, 512, 528],
+}
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def frames(request, tmp_path_factory):
+    """Folder of a sky frame, two flats and two biases of both detectors of the demo's camera."""
+    folder = tmp_path_factory.mktemp(f"seed{request.param}")
+    camera = camera_from_dict(load_yaml(SIMCAM))
+    settings = fill_defaults(load_yaml(ROOT / "config/schema/simulate.yaml"), {})
+    simulation = Simulation(settings, ("g", "r", "i"), request.param, camera)
+    objects = simulate_sky([VISIT], simulation)
+    for number, detector in camera.detectors.items():
+        planes, _ = simulate_exposure(VISIT, detector, objects, simulation)
+        path = folder / f"raw_{number}.fits"
+        write_raw(path, named_planes(planes, camera), sky_headers(VISIT, detector, camera))
+        for frame, kind in ((1, "flat"), (2, "flat"), (3, "bias"), (4, "bias")):
+            row = {"frame": frame, "kind": kind, "band": "r", "exposure_time": 0.0, "mjd": 61353.9}
+            row["exposure_time"] = 5.0 if kind == "flat" else 0.0
+            planes = simulate_calibration_frame(row, detector, simulation)
+            headers = calibration_headers(row, detector, camera)
+            write_raw(folder / f"{kind}{frame}_{number}.fits", named_planes(planes, camera), headers)
+    return folder
+
+
+def check(frames, tmp_path, capsys, changes=None, *, amplifier="B", with_pairs=True):
+    """Exit code and printed lines of the command with one amplifier's entries changed in the camera file."""
+    content = copy.deepcopy(yaml.safe_load(SIMCAM.read_text()))
+    entry = next(a for a in content["amplifier_sets"]["quadrants"] if a["name"] == amplifier)
+    entry |= changes(entry) if callable(changes) else changes or {}
+    camera = tmp_path / "camera.yaml"
+    camera.write_text(yaml.safe_dump(content))
+    command = ["check-camera", str(camera), f"{frames}/raw_{{detector}}.fits", "--output", str(tmp_path)]
+    if with_pairs:
+        command += ["--flat", *(f"{frames}/flat{n}_{{detector}}.fits" for n in (1, 2))]
+        command += ["--bias", *(f"{frames}/bias{n}_{{detector}}.fits" for n in (3, 4))]
+    capsys.readouterr()
+    code = main(command)
+    return code, capsys.readouterr().out.splitlines()
+
+
+def blamed(lines):
+    """(detector, amplifier) of all odd findings, and their texts."""
+    odd = [line for line in lines if line.startswith("odd: ")]
+    return {line.split(": ")[1] for line in odd}, "\n".join(odd)
+
+
+BOTH_B = {"detector 0, amplifier B", "detector 1, amplifier B"}
+
+
+@pytest.mark.parametrize("with_pairs", [True, False])
+def test_the_right_camera_file_is_not_blamed(frames, tmp_path, capsys, with_pairs):
+    code, lines = check(frames, tmp_path, capsys, with_pairs=with_pairs)
+    assert lines[-1].startswith("0 odd, 0 hints")
+    assert code == 0
+    assert sum(line.endswith("ok") for line in lines) == 8
+    for name in ("focal_plane.png", "mosaic.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("flips", [("flip_x",), ("flip_y",), ("flip_x", "flip_y")])
+def test_a_wrong_flip_is_found_in_the_flats(frames, tmp_path, capsys, flips):
+    code, lines = check(frames, tmp_path, capsys, lambda entry: {key: not entry[key] for key in flips})
+    where, text = blamed(lines)
+    assert code == 1
+    assert where == BOTH_B
+    assert text.count(f"{' and '.join(flips)} seems to be the other way round") == 2
+
+
+@pytest.mark.parametrize("factor", [1.2])
+def test_a_gain_wrong_by_20_percent_is_found_with_both_numbers(frames, tmp_path, capsys, factor):
+    code, lines = check(frames, tmp_path, capsys, {"gain": 1.64 * factor})
+    where, text = blamed(lines)
+    assert (code, where) == (1, BOTH_B)
+    assert f"gain is {1.64 * factor:.3f} in the file, 1." in text
+
+
+@pytest.mark.parametrize("factor", [0.8])
+def test_without_flats_the_step_at_its_edges_tells_a_wrong_gain(frames, tmp_path, capsys, factor):
+    code, lines = check(frames, tmp_path, capsys, {"gain": 1.64 * factor}, with_pairs=False)
+    where, text = blamed(lines)
+    assert (code, where) == (1, BOTH_B)
+    fitting = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines()]
+    # The true gains scatter by 1 %, the sky's structure makes steps of up to 3 %.
+    assert fitting == pytest.approx([1.64, 1.64], rel=0.06)
+
+
+@pytest.mark.parametrize("frames", [1], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "texts"),
+    [
+        (
+            OVERSCAN_ON_THE_LEFT,
+            ["overscan_section [8, 48, 0, 512] holds light in 8 to 47", "last columns 520 to 559"],
+        ),
+        (SHIFTED_DATA, ["data_section holds no light in its last columns 520 to 539"]),
+        (
+            {
+                "data_section": [0, 512, 0, 512],
+                "overscan_section": [512, 560, 0, 512],
+                "prescan_section": None,
+            }
+            | {"parallel_overscan_section": [0, 512, 512, 528]},
+            ["holds light in 512 to 519", "first columns 0 to 7"],
+        ),
+        (
+            {"data_section": [8, 520, 16, 528], "parallel_overscan_section": [8, 520, 0, 16]}
+            | {"overscan_section": [520, 560, 16, 528], "prescan_section": [0, 8, 16, 528]},
+            ["parallel_overscan_section [8, 520, 0, 16] holds light in 0 to 15", "last rows 512 to 527"],
+        ),
+    ],
+)
+def test_a_wrong_overscan_section_is_found_with_its_columns(frames, tmp_path, capsys, changes, texts):
+    code, lines = check(frames, tmp_path, capsys, changes, with_pairs=False)
+    where, text = blamed(lines)
+    assert (code, where) == (1, BOTH_B)
+    for expected in texts:
+        assert text.count(expected) == 2
+
+
+@pytest.mark.parametrize("frames", [1], indirect=True)
+def test_sections_that_do_not_fit_the_file_are_named_with_both_shapes(frames, tmp_path, capsys):
+    code, lines = check(frames, tmp_path, capsys, {"parallel_overscan_section": [8, 520, 512, 520]})
+    assert code == 1
+    assert "plane B has shape (528, 560), the camera's sections span (520, 560)" in blamed(lines)[1]
+
+
+@pytest.mark.parametrize("frames", [1], indirect=True)
+def test_wrong_read_noise_is_said(frames, tmp_path, capsys):
+    code, lines = check(frames, tmp_path, capsys, {"read_noise": 12.0})
+    where, text = blamed(lines)
+    assert (code, where) == (1, BOTH_B)
+    assert "read noise is 12.0 electron in the file, 5." in text
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_gain_of_two_flats_does_not_feel_lamp_gradient_or_response(seed):
+    rng = np.random.default_rng(seed)
+    response = 1 + 0.02 * rng.standard_normal((300, 300))
+    light = 20000 * np.linspace(0.9, 1.1, 300) * response
+    first, second = ((rng.poisson(f * light) + rng.normal(0, 6, light.shape)) / 2.5 for f in (1, 1.1))
+    # A variance of n differences of normal values of which neighbours share one: relative error sqrt(3 / n).
+    assert pair_gain(first, second, 6 / 2.5) == pytest.approx(2.5, rel=4.5 * np.sqrt(3 / light.size))
+    assert np.isnan(pair_gain(first - first.mean() - 1, second, 1.0))
+    assert np.isnan(single_gain(np.zeros((20, 20)), 1.0))
+
+
+def halves(rng, light):
+    """Two amplifiers side by side with their part of a light."""
+    content = {
+        "name": "two",
+        "pixel_scale": 1,
+        "bands": ["r"],
+        "raw": {"format": "extensions"},
+        "detectors": {
+            0: {
+                "shape": [200, 200],
+                "amplifiers": [
+                    {
+                        "name": n,
+                        "extension": n,
+                        "data_section": [0, 100, 0, 200],
+                        "detector_section": [x, x + 100, 0, 200],
+                    }
+                    for n, x in (("A", 0), ("B", 100))
+                ],
+            }
+        },
+    }
+    image = rng.poisson(light).astype(float)
+    return camera_from_dict(content).detectors[0], {"A": image[:, :100], "B": image[:, 100:]}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_stars_on_the_edge_tell_a_flip_under_a_flat_sky(seed, stars):
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(90, 110, 25), rng.uniform(5, 195, 25)
+    light = 300 + stars.light((200, 200), x, y, rng.uniform(3000, 10000, 25), 4.0)
+    detector, parts = halves(rng, light)
+    assert arrange(detector, parts, parts).turns == {}
+    wrong = {"A": parts["A"], "B": turned(parts["B"], (False, True))}
+    found = arrange(detector, wrong, wrong)
+    # With two amplifiers nobody can tell which of them is the wrong one.
+    assert list(found.turns.values()) == [(False, True)]
+    assert "stars go on" in next(iter(found.because.values()))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+def test_nothing_is_made_of_noise_alone(seed):
+    detector, parts = halves(np.random.default_rng(seed), np.full((200, 200), 500.0))
+    found = arrange(detector, parts, parts)
+    assert found.turns == {}
+    # The mean of 20,000 pixels of Poisson noise each side.
+    assert list(found.factors.values()) == pytest.approx([1, 1], abs=0.02)
+
+
+def test_a_camera_without_overscan_is_told_what_it_needs(night, tiny, capsys):
+    night.science("s.fits")
+    camera = night.camera(tiny())
+    write_raw(
+        night.frames / "s.fits",
+        {"PRIMARY": np.random.default_rng(1).poisson(900, (8, 8)).astype(np.uint16)},
+        {},
+    )
+    assert main(["check-camera", camera, str(night.frames / "s.fits"), "--output", str(night.folder)]) == 0
+    assert "give --bias or --level" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["lsst", "decam", "quad", "microobservatory"])
+def test_every_camera_is_drawn(name):
+    from skyloom.commands.camera_pictures import draw_focal_plane
+
+    camera = camera_from_dict(load_yaml(ROOT / f"config/cameras/{name}.yaml"))
+    assert draw_focal_plane(camera).startswith(b"\x89PNG")
+
+
+@pytest.mark.realdata
+def test_the_real_camera_without_overscan_is_checked(realdata, tmp_path, capsys):
+    frames = sorted((realdata / "hatp32-raw-frames" / "frames").iterdir())
+    camera = str(ROOT / "config/cameras/microobservatory.yaml")
+    arguments = ["check-camera", camera, str(frames[0]), "--level", "320", "--output", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "0 odd" in capsys.readouterr().out

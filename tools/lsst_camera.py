@@ -1,0 +1,124 @@
+"""Write config/cameras/lsst.yaml from the published geometry of the LSST Camera.
+
+Usage: python tools/lsst_camera.py [--output FILE]. The workflow never runs this: the file is committed. 21 rafts of
+nine sensors; 16 amplifiers a sensor, of two makes. Gains and read noise are typical values, the same for all, so the
+file serves planning and benchmarks; the observatory's own measurements belong in one for real frames.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+OUTPUT = Path(__file__).parents[1] / "config" / "cameras" / "lsst.yaml"
+PIXEL_MM = 0.01
+RAFT_PITCH_MM = 127.0
+SENSOR_PITCH_MM = 42.25
+RAFTS = [
+    (row, column)
+    for row in range(5)
+    for column in range(5)
+    if (row, column) not in {(0, 0), (0, 4), (4, 0), (4, 4)}
+]
+"""(row, column) of the rafts: a square of five without its corners, which hold the guiders and wavefront sensors."""
+ITL_RAFTS = {(0, 1), (0, 2), (0, 3), (1, 0), (2, 0), (4, 1), (4, 2), (4, 3)}
+PLANE = (576, 2048)
+"""Columns and rows of each segment as it is read out."""
+# Make: prescan columns, data columns, data rows, and whether the lower row of segments is read towards low x.
+MAKES = {"itl": (3, 509, 2000, True), "e2v": (10, 512, 2002, False)}
+
+HEADER = """\
+# The LSST Camera at the Vera C. Rubin Observatory: 21 rafts of nine science detectors, 16 amplifiers each, for
+# planning and benchmarks. Made by tools/lsst_camera.py from the published geometry; gains and read noise are typical
+# values and the flips nominal, so put a raw frame through `skyloom check-camera` before you calibrate with it.
+name: lsst
+pixel_scale: 0.2  # arcsec
+parity: 1
+bands: [u, g, r, i, z, y]
+site: {latitude: -30.24464, longitude: -70.74942, elevation: 2663}
+raw:
+  format: extensions
+  header:
+    exposure_name: OBSID
+    exposure_time: EXPTIME
+    image_type: IMGTYPE
+    band: FILTBAND
+    date_begin: DATE-BEG
+    mjd_begin: MJD-BEG
+    ra: RA
+    dec: DEC
+    rotation: ROTPA
+    airmass: AMSTART
+  image_types: {OBJECT: science, SKYEXP: science, ENGTEST: other, FOCUS: other, STUTTERED: other, CWFS: other}
+amplifier_sets:
+"""
+
+
+def amplifier_line(make, row, column):
+    """One amplifier as a line of YAML.
+
+    Parameters
+    ----------
+    make : str
+        A key of `MAKES`.
+    row, column : int
+        Its place: row 1 lies above row 0, columns are counted from 0 towards high x.
+
+    Returns
+    -------
+    str
+        The line, indented as an item of an amplifier set.
+    """
+    prescan, nx, ny, is_mirrored = MAKES[make]
+    data_end = prescan + nx
+    x0, y0 = column * nx, row * ny
+    # The upper segments are read towards the upper edge, from their far end; ITL's lower ones mirror them.
+    flip_x = row == 1 or is_mirrored
+    flips = f"flip_x: {str(flip_x).lower()}, flip_y: {str(row == 1).lower()}"
+    return (
+        f"    - {{name: C{row}{column}, extension: Segment{row}{column}, "
+        f"data_section: [{prescan}, {data_end}, 0, {ny}], prescan_section: [0, {prescan}, 0, {ny}],\n"
+        f"       overscan_section: [{data_end}, {PLANE[0]}, 0, {ny}], "
+        f"parallel_overscan_section: [{prescan}, {data_end}, {ny}, {PLANE[1]}],\n"
+        f"       detector_section: [{x0}, {x0 + nx}, {y0}, {y0 + ny}], {flips}, "
+        "gain: 1.6, read_noise: 6.0, saturation: 100000}\n"
+    )
+
+
+def detector_lines():
+    """All detectors as lines of YAML (list of str), numbered along rows of rafts, then rows of sensors."""
+    lines = []
+    for raft_row, raft_column in RAFTS:
+        make = "itl" if (raft_row, raft_column) in ITL_RAFTS else "e2v"
+        _, nx, ny, _ = MAKES[make]
+        for row, column in ((r, c) for r in range(3) for c in range(3)):
+            fx = (RAFT_PITCH_MM * (raft_column - 2) + SENSOR_PITCH_MM * (column - 1)) / PIXEL_MM
+            fy = (RAFT_PITCH_MM * (raft_row - 2) + SENSOR_PITCH_MM * (row - 1)) / PIXEL_MM
+            lines.append(
+                f"  {len(lines)}: {{name: R{raft_row}{raft_column}_S{row}{column}, shape: [{2 * ny}, {8 * nx}], "
+                f"centre: [{fx:.0f}, {fy:.0f}], orientation: 0, amplifiers: {make}}}\n"
+            )
+    return lines
+
+
+def main(arguments=None):
+    """Write the camera file.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Command line; the process's own without it.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="the camera file to write")
+    options = parser.parse_args(arguments)
+    text = HEADER
+    for make in MAKES:
+        text += f"  {make}:\n"
+        text += "".join(amplifier_line(make, row, column) for row in (1, 0) for column in range(8))
+    detectors = detector_lines()
+    options.output.write_text(text + "detectors:\n" + "".join(detectors), encoding="utf-8")
+    print(f"{len(detectors)} detectors in {options.output}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
