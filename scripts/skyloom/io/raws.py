@@ -29,6 +29,15 @@ MAX_BYTES_BEYOND_PIXELS = 64 * 1024 * 1024
 
 BYTES_A_VALUE = {8: 1, 16: 2, 32: 4, 64: 8, -32: 4, -64: 8}
 COMPRESSIONS = ("RICE_1", "GZIP_1", "GZIP_2")
+TILE_COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA", "ZSCALE", "ZZERO", "ZBLANK")
+TILE_FORMAT = re.compile(r"1?[PQ][BIJED]\(\d{0,9}\)|1?[DEJIK]")
+RICE_PARAMETERS = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
+DITHERINGS = ("NO_DITHER", "SUBTRACTIVE_DITHER_1", "SUBTRACTIVE_DITHER_2")
+LARGEST_DITHER_SEED = 10000
+MAX_PARAMETERS = 9
+MAX_NAMES_SHOWN = 20
+LARGEST_SCALE = 1e30
+"""Of BSCALE and BZERO: no camera needs more, and times a pixel of 16 bits it stays below float32's largest, 3.4e38."""
 PRIMARY = "PRIMARY"
 
 
@@ -97,7 +106,10 @@ class MissingPlaneError(DataError):
     """
 
     def __init__(self, extension, found):
-        super().__init__(f"no image plane {extension} among {found}: is it a frame of this camera?")
+        shown = str(found[:MAX_NAMES_SHOWN]) + (
+            f" and {len(found)} in all" if len(found) > MAX_NAMES_SHOWN else ""
+        )
+        super().__init__(f"no image plane {extension} among {shown}: is it a frame of this camera?")
         self.extension = extension
         self.found = found
 
@@ -385,7 +397,7 @@ def _find_plane(hdus, extension, layout_format):
 def _read_pixels(content, hdu):
     """Pixels of one image unit, float32 [ADU], NaN where blank."""
     if hdu.is_compressed:
-        return _read_compressed(content, hdu.index)
+        return _read_compressed(content, hdu)
     kind = "f" if hdu.cards["BITPIX"] < 0 else ("u" if hdu.cards["BITPIX"] == 8 else "i")
     stored = np.frombuffer(
         content,
@@ -405,26 +417,110 @@ def _read_pixels(content, hdu):
 
 
 def _number(cards, keyword, default):
-    """Keyword as a float, refused when it is text."""
+    """Keyword as a float, refused when it is text or beyond what a pixel of 32 bits can hold."""
     value = cards.get(keyword, default)
-    if isinstance(value, str | bool):
-        raise CorruptRawError(f"{keyword} is {value!r}, must be a number")
+    if isinstance(value, str | bool) or not abs(value) <= LARGEST_SCALE:
+        raise CorruptRawError(f"{keyword} is {value!r}, must be a number of at most {LARGEST_SCALE:g}")
     return float(value)
 
 
-def _read_compressed(content, index):
-    """Pixels of a tile-compressed unit through astropy, float32."""
+def _read_compressed(content, hdu):
+    """Pixels of a tile-compressed unit through astropy, float32; it sees this unit and checked cards alone."""
     from astropy.io import fits
     from astropy.io.fits.hdu.compressed._compression import CfitsioException
 
     # What astropy raises depends on which byte is damaged; it has no common class for it.
     failures = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-    failures += (RuntimeError, fits.VerifyError, CfitsioException, zlib.error)
+    failures += (RuntimeError, EOFError, fits.VerifyError, CfitsioException, zlib.error)
+    unit = _tile_table(content, hdu)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with fits.open(io.BytesIO(content), memmap=False, ignore_missing_end=True) as hdus:
-                return np.asarray(hdus[index].data, dtype=np.float32)
+            with fits.open(unit, memmap=False) as hdus:
+                pixels = np.asarray(hdus[1].data, dtype=np.float32)
         except failures as error:
-            what = " ".join(str(error).split())
-            raise CorruptRawError(f"compressed plane {index} cannot be unpacked ({what})") from error
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise CorruptRawError(f"compressed plane {hdu.index} cannot be unpacked ({what})") from error
+    if pixels.shape != hdu.shape:
+        found = f"compressed plane {hdu.index} unpacks to shape {pixels.shape}, its header says {hdu.shape}"
+        raise CorruptRawError(found)
+    return pixels
+
+
+def _tile_table(content, hdu):
+    """File (BytesIO) of one compressed unit alone, under a header of only those cards that say how to unpack it."""
+    cards = {"XTENSION": "BINTABLE", **{name: hdu.cards[name] for name in ("BITPIX", "NAXIS")}}
+    cards |= {name: _integer(hdu.cards, name, 0, 2**31) for name in ("NAXIS1", "NAXIS2")}
+    cards |= {"PCOUNT": hdu.cards.get("PCOUNT", 0), "GCOUNT": 1, **_tile_columns(hdu.cards), "ZIMAGE": True}
+    cards |= _tile_cards(hdu.cards, hdu.shape)
+    end = hdu.data_offset + hdu.data_bytes
+    unit = io.BytesIO()
+    for header in ({"SIMPLE": True, "BITPIX": 8, "NAXIS": 0}, cards):
+        text = "".join(_format_card(keyword, value) for keyword, value in header.items()) + "END".ljust(CARD)
+        unit.write(text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii"))
+    unit.write(content[hdu.data_offset : end])
+    unit.write(b"\0" * (-hdu.data_bytes % BLOCK))
+    unit.seek(0)
+    return unit
+
+
+def _format_card(keyword, value):
+    """Card of a boolean, number or text, 80 characters."""
+    if isinstance(value, bool):
+        value = "T" if value else "F"
+    text = f"'{value:8}'" if isinstance(value, str) and value not in ("T", "F") else f"{value!s:>20}"
+    return f"{keyword:8}= {text}".ljust(CARD)
+
+
+def _tile_columns(cards):
+    """Cards of the columns of a table of tiles, each checked."""
+    n_column = _integer(cards, "TFIELDS", 1, len(TILE_COLUMNS))
+    columns = {"TFIELDS": n_column}
+    for number in range(1, n_column + 1):
+        columns[f"TTYPE{number}"] = _one_of(cards, f"TTYPE{number}", TILE_COLUMNS)
+        form = cards.get(f"TFORM{number}")
+        if not isinstance(form, str) or not TILE_FORMAT.fullmatch(form.strip()):
+            raise CorruptRawError(f"TFORM{number} is {form!r}, must be the form of a column of tiles")
+        columns[f"TFORM{number}"] = form.strip()
+    if "THEAP" in cards:
+        table = cards["NAXIS1"] * cards["NAXIS2"]
+        columns["THEAP"] = _integer(cards, "THEAP", table, table + cards.get("PCOUNT", 0))
+    return columns
+
+
+def _tile_cards(cards, shape):
+    """Cards that say how the tiles were made, each checked: tiling, parameters, quantisation, scaling."""
+    axes = shape[::-1]
+    tiles = [cards.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(axes, start=1)]
+    n_tile = int(np.prod([-(-a // t) for a, t in zip(axes, tiles, strict=True)], dtype=object))
+    if cards["NAXIS2"] != n_tile:
+        raise CorruptRawError(
+            f"the table has {cards['NAXIS2']} tiles, an image of shape {shape} has {n_tile}"
+        )
+    made = {"ZCMPTYPE": str(cards["ZCMPTYPE"]).strip(), "ZBITPIX": _one_of(cards, "ZBITPIX", BYTES_A_VALUE)}
+    made |= {"ZNAXIS": len(axes)}
+    made |= {f"ZNAXIS{n}": length for n, length in enumerate(axes, start=1)}
+    made |= {f"ZTILE{n}": length for n, length in enumerate(tiles, start=1)}
+    for number in range(1, MAX_PARAMETERS + 1):
+        name = str(cards.get(f"ZNAME{number}", "")).strip()
+        if name in RICE_PARAMETERS:
+            made[f"ZNAME{number}"] = name
+            made[f"ZVAL{number}"] = _one_of(cards, f"ZVAL{number}", RICE_PARAMETERS[name])
+    if "ZQUANTIZ" in cards:
+        made["ZQUANTIZ"] = _one_of(cards, "ZQUANTIZ", DITHERINGS)
+    if "ZDITHER0" in cards:
+        made["ZDITHER0"] = _integer(cards, "ZDITHER0", 1, LARGEST_DITHER_SEED)
+    for keyword in ("ZBLANK", "BLANK"):
+        if keyword in cards:
+            made[keyword] = _integer(cards, keyword, -(2**31), 2**31 - 1)
+    scales = ("ZSCALE", "ZZERO", "BSCALE", "BZERO")
+    return made | {name: _number(cards, name, 1.0) for name in scales if name in cards}
+
+
+def _one_of(cards, keyword, allowed):
+    """Value of a keyword that has few."""
+    value = cards.get(keyword)
+    value = value.strip() if isinstance(value, str) else value
+    if isinstance(value, bool) or value not in allowed:
+        raise CorruptRawError(f"{keyword} is {value!r}, must be one of {', '.join(str(a) for a in allowed)}")
+    return value
