@@ -150,7 +150,8 @@ class Jobs:
         """What Snakemake gives to a script of one frame."""
         return SimpleNamespace(
             **{"rule": rule, "scriptdir": str(SCRIPTS), "input": Named(**inputs), "output": Named(**outputs)},
-            **{"wildcards": Named(visit=str(number), detector="0"), "threads": 1, "log": []},
+            **{"wildcards": Named(visit=str(number), detector="0"), "threads": 1},
+            log=[f"results/logs/{rule}/{number}.log"],
             params=Named(
                 visit=VISIT | {"visit": number},
                 settings={name: self.settings[name] for name in ("isr", "calibrate", "reference")},
