@@ -268,9 +268,11 @@ def _expected_shapes(detector):
 
 def _read_content(path, max_bytes):
     """Bytes of a file, unpacked when it is gzip'd; refused beyond `max_bytes`."""
+    n_packed = Path(path).stat().st_size
+    if n_packed > max_bytes:
+        raise _too_large(max_bytes)
     content = Path(path).read_bytes()
     if content[:2] == b"\x1f\x8b":
-        n_packed = len(content)
         try:
             with gzip.open(io.BytesIO(content)) as stream:
                 content = stream.read(max_bytes + 1)
@@ -279,10 +281,15 @@ def _read_content(path, max_bytes):
         except (gzip.BadGzipFile, zlib.error) as error:
             raise CorruptRawError(f"the gzip stream is damaged ({error})") from error
     if len(content) > max_bytes:
-        raise CorruptRawError(f"it holds more than {max_bytes} bytes, more than any frame of this camera")
+        raise _too_large(max_bytes)
     if not content:
         raise TruncatedRawError(0, BLOCK)
     return content
+
+
+def _too_large(max_bytes):
+    """Error of a file that no frame of the camera can be."""
+    return CorruptRawError(f"it holds more than {max_bytes} bytes, more than any frame of this camera")
 
 
 def _scan_unit(content, offset, index):
@@ -437,14 +444,10 @@ def _read_compressed(content, hdu):
         warnings.simplefilter("ignore")
         try:
             with fits.open(unit, memmap=False) as hdus:
-                pixels = np.asarray(hdus[1].data, dtype=np.float32)
+                return np.asarray(hdus[1].data, dtype=np.float32)
         except failures as error:
             what = " ".join(str(error).split()) or type(error).__name__
             raise CorruptRawError(f"compressed plane {hdu.index} cannot be unpacked ({what})") from error
-    if pixels.shape != hdu.shape:
-        found = f"compressed plane {hdu.index} unpacks to shape {pixels.shape}, its header says {hdu.shape}"
-        raise CorruptRawError(found)
-    return pixels
 
 
 def _tile_table(content, hdu):
