@@ -13,7 +13,7 @@ from skyloom.core.errors import DataError
 
 log = logging.getLogger(__name__)
 
-SECONDS_PER_DAY = 86400.0
+SECONDS_PER_DAY, MINUTES_PER_DAY = 86400.0, 1440.0
 TIME_ZONE_STEP_S, TIME_ZONE_SLACK_S, LARGEST_TIME_ZONE_S = 900.0, 90.0, 14 * 3600.0
 JULIAN_DATE_OF_MJD_0 = 2400000.5
 MJD_OF_UNIX_EPOCH = 40587
@@ -34,6 +34,7 @@ TAI_MINUS_UTC_S = (
 
 POINTING_SIGMAS, LEAST_POINTING_DEG = 3.0, 0.1
 DEGREES_PER_HOUR, HOURS = 15.0, 24.0
+ISO_8601 = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?")
 SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[:\s](\d{1,2})[:\s](\d{1,2}(?:\.\d*)?)")
 
 
@@ -184,8 +185,9 @@ def _check_time(header, info, tolerance):
     """Raise when no time of the header is near the visit table's; warn of each that is off by less, or alone."""
     expected = info.mjd - 0.5 * info.exposure_time / SECONDS_PER_DAY
     scale = str(header.get("TIMESYS", "")).strip().upper()
-    found = {"mjd_begin": _number(header, "mjd_begin"), "date_begin": _date(header)}
-    found = {name: _to_tai(mjd, scale) for name, mjd in found.items() if mjd is not None}
+    mjd = _number(header, "mjd_begin")
+    found = {"mjd_begin": None if mjd is None else _to_tai(mjd, scale), "date_begin": _date(header, scale)}
+    found = {name: time for name, time in found.items() if time is not None}
     off = {name: abs(mjd - expected) * SECONDS_PER_DAY for name, mjd in found.items()}
     if not off:
         return
@@ -201,21 +203,25 @@ def _check_time(header, info, tolerance):
         )
 
 
-def _date(header):
-    """MJD (float) of the header's date in ISO 8601, in its own time scale; None, with a warning, for anything else."""
+def _date(header, scale):
+    """Time [MJD TAI] of the header's date in ISO 8601, UTC when it names a zone; None, with a warning, otherwise."""
     value = header.get("date_begin")
     if value is None:
         return None
-    text = str(value).strip().removesuffix("Z")
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?", text):
-        try:
-            since_1970 = np.datetime64(text, "us") - np.datetime64(0, "us")
-        except ValueError:
-            pass
-        else:
-            return MJD_OF_UNIX_EPOCH + since_1970 / np.timedelta64(1, "D")
-    _warn_unreadable("date_begin", value, "a date and time like 2026-11-25T03:04:05")
-    return None
+    parts = ISO_8601.fullmatch(str(value).strip())
+    try:
+        since_1970 = np.datetime64(parts[1], "us") - np.datetime64(0, "us") if parts else None
+    except ValueError:
+        since_1970 = None
+    if since_1970 is None:
+        _warn_unreadable("date_begin", value, "a date and time like 2026-11-25T03:04:05")
+        return None
+    mjd = MJD_OF_UNIX_EPOCH + since_1970 / np.timedelta64(1, "D")
+    zone = parts[2]
+    if zone and zone != "Z":
+        minutes = 60 * int(zone[1:3]) + int(zone[-2:])
+        mjd -= (minutes if zone[0] == "+" else -minutes) / MINUTES_PER_DAY
+    return _to_tai(mjd, "UTC" if zone else scale)
 
 
 def _to_tai(mjd, scale):

@@ -56,6 +56,8 @@ def messages(caplog, header, info=INFO):
         {"mjd_begin": BEGIN + 32.184 * SECOND, "date_begin": "2026-11-10T04:48:17.184", "TIMESYS": "TT"},
         {"mjd_begin": BEGIN - 19 * SECOND, "date_begin": "2026-11-10T04:47:26", "TIMESYS": "GPS"},
         {"mjd_begin": BEGIN - 37 * SECOND, "date_begin": "2026-11-10T04:47", "TIMESYS": ""},
+        {"date_begin": "2026-11-09T21:47:08.000-0700"},
+        {"date_begin": "2026-11-10T10:17:08+05:30"},
     ],
     ids=str,
 )
@@ -88,7 +90,14 @@ def test_a_filter_of_the_camera_that_is_not_the_table_s_is_named():
         *[("mjd_begin", value) for value in ("-Infinity", "2026-11-10", False)],
         *[
             ("date_begin", value)
-            for value in ("NaN", 5, "2026-13-45T00:00:00", "10/11/26", "2026-11-10T25:00")
+            for value in (
+                "NaN",
+                5,
+                "2026-13-45T00:00:00",
+                "10/11/26",
+                "2026-11-10T04:47-7",
+                "2026-11-10T25:00",
+            )
         ],
         *[("ra", value) for value in ("NaN", "10:00", "10h00m00s", True)],
         ("dec", "nan"),
