@@ -96,6 +96,7 @@ def test_200_damaged_frames_are_good_or_named(tmp_path):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)  # five minutes of an idle machine
 def test_2000_damaged_frames_are_good_or_named(tmp_path):
     check_frames(tmp_path, 2000)
 

@@ -1,6 +1,7 @@
 """A camera as its YAML file describes it: detectors on the focal plane, amplifiers on the detectors."""
 
 import difflib
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ SECTION_KEYS = (
 )
 CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "amplifier_sets", "detectors")
 DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FORMATS = ("single", "extensions")
 HEADER_NAMES = (
     *(
@@ -183,6 +185,8 @@ def camera_from_dict(description):
     """
     name = str(description.get("name", "?")) if isinstance(description, dict) else "?"
     _check_keys(name, "", description, ("name", "pixel_scale", "bands", "raw", "detectors"), CAMERA_KEYS)
+    if not NAME.fullmatch(name):
+        raise CameraFileError(repr(name), "name stands in file names, needs letters, digits, _ and - alone")
     raw = _raw_layout(name, description["raw"])
     parity = description.get("parity", 1)
     if parity not in (1, -1):

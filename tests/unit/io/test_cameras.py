@@ -83,3 +83,10 @@ def test_a_detector_beyond_all_sensors_and_numbers_is_refused_before_it_is_alloc
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(camera), encoding="utf-8")
     with pytest.raises(CameraFileError, match="detectors has 512, needs numbers from 0 to 511"):
         read_camera(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a b", "-x", ".."])
+def test_a_camera_s_name_leads_nowhere(tmp_path, name):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(description() | {"name": name}), encoding="utf-8")
+    with pytest.raises(CameraFileError, match="name stands in file names, needs letters, digits, _ and -"):
+        read_camera(tmp_path / "c.yaml")
