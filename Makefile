@@ -44,7 +44,7 @@ bars: environment environment-test ## the full-size bars: value, bar, pass
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=bars,realdata pytest -m bars -rA
 
-soak: environment-test ## the long soaks: 100 kills, the suite three times
+soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the suite three times
 	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m soak -rA
 	@for run in 1 2 3; do $(MAKE) test; done
 

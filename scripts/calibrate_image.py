@@ -11,6 +11,7 @@ from skyloom.io.exposures import write_exposure
 from skyloom.io.raws import read_raw
 from skyloom.io.reference import read_reference_catalog
 from skyloom.io.tables import write_table
+from skyloom.isr.circumstances import check_circumstances
 from skyloom.isr.pipeline import remove_instrument_signature
 from skyloom.workflow import run_job
 
@@ -27,6 +28,7 @@ def main(job):
     camera = read_camera(job.params.camera)
     info = ExposureInfo(detector=detector, **{name: visit[name] for name in INFO_COLUMNS})
     raw = read_raw(job.input.raw, camera.detectors[detector], camera.raw)
+    check_circumstances(raw.header, info, camera.bands, settings["isr"])
     calibs = read_calibs({kind: getattr(job.input, kind, "") for kind in CALIB_KINDS})
     exposure = remove_instrument_signature(raw, calibs, info, settings["isr"])
     wcs = predicted_wcs(camera, detector, info.ra, info.dec, info.rotation)

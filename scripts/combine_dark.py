@@ -7,6 +7,7 @@ from skyloom.io.calibs import frame_stack, read_calibs, write_calib
 from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
 from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.circumstances import check_exposure_time
 from skyloom.isr.pipeline import subtract_bias_and_dark
 from skyloom.workflow import run_job
 
@@ -19,7 +20,9 @@ def main(job):
     exposure_times = [row["exposure_time"] for row in job.params.frames]
     with frame_stack(len(job.input.frames), detector.shape, Path(job.output.dark).parent) as stack:
         for index, path in enumerate(job.input.frames):
-            frame = assemble_frame(read_raw(path, detector, camera.raw), settings["isr"])
+            raw = read_raw(path, detector, camera.raw)
+            check_exposure_time(raw.header, exposure_times[index], settings["isr"]["exposure_time_tolerance"])
+            frame = assemble_frame(raw, settings["isr"])
             stack[index] = subtract_bias_and_dark(frame, calibs, exposure_times[index])
         dark, defects = combine_dark(stack, exposure_times, calibs.bias, settings["calibs"])
     write_calib(job.output.dark, dark, job.provenance)

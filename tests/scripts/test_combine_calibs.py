@@ -10,6 +10,7 @@ from skyloom.calibs.pipeline import TooFewFramesError
 from skyloom.core import mask_planes
 from skyloom.io.calibs import read_calib
 from skyloom.io.raws import write_raw
+from skyloom.isr.circumstances import WrongExposureTimeError
 from skyloom.workflow.job import make_job
 
 NY, NX, N_OVERSCAN = 64, 48, 16
@@ -18,7 +19,7 @@ CAMERA = {
     "name": "test",
     "pixel_scale": 0.2,
     "bands": ["r"],
-    "raw": {"format": "single"},
+    "raw": {"format": "single", "header": {"exposure_time": "EXPTIME"}},
     "detectors": {
         3: {
             "shape": [NY, NX],
@@ -43,6 +44,7 @@ SETTINGS = {
         "measure_read_noise": True,
         "max_noise_ratio": 5,
         "suspect_fraction": 0.95,
+        "exposure_time_tolerance": 0.02,
     },
     "calibs": {
         "n_sigma": 4,
@@ -79,12 +81,12 @@ def camera(tmp_path):
     return str(path)
 
 
-def expose(folder, name, charge, rng):
+def expose(folder, name, charge, rng, header=None):
     """Write a raw frame of a charge [electron]; returns its path."""
     plane = np.full((NY, NX + N_OVERSCAN), LEVEL * GAIN) + rng.normal(0, READ_NOISE, (NY, NX + N_OVERSCAN))
     plane[:, :NX] += charge + BIAS
     path = folder / f"{name}.fits"
-    write_raw(path, {"PRIMARY": np.rint(plane / GAIN).astype(np.uint16)}, {})
+    write_raw(path, {"PRIMARY": np.rint(plane / GAIN).astype(np.uint16)}, {"PRIMARY": header or {}})
     return str(path)
 
 
@@ -132,6 +134,15 @@ def test_a_dark_without_a_bias_frame_keeps_the_bias_structure(tmp_path, camera):
 
     dark = read_calib(out["dark"], "dark")
     assert np.corrcoef(np.median(dark.image, axis=0), BIAS)[0, 1] > 0.8
+
+
+def test_a_dark_frame_of_another_exposure_time_than_its_row_fails_the_job(tmp_path, camera):
+    rng = np.random.default_rng(4)
+    darks = [expose(tmp_path, f"dark{t}", 100 * DARK, rng, {"EXPTIME": t}) for t in (100.0, 10.0)]
+    out = {"dark": str(tmp_path / "dark.fits"), "defects": str(tmp_path / "defects.fits")}
+    with pytest.raises(WrongExposureTimeError, match="header says 10 s, the table 100 s"):
+        script("combine_dark").main(job_of(camera, darks, out, rows=[{"exposure_time": 100.0}] * 2, bias=[]))
+    assert sorted(path.name for path in tmp_path.glob("d*.fits")) == ["dark10.0.fits", "dark100.0.fits"]
 
 
 def test_defects_of_a_drifting_field_leave_damaged_frames_out(tmp_path, camera, caplog):

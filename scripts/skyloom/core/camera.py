@@ -1,6 +1,7 @@
 """A camera as its YAML file describes it: detectors on the focal plane, amplifiers on the detectors."""
 
 import difflib
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +19,17 @@ CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "site", "amplifi
 RAW_KEYS = ("format", "header", "filters", "image_types")
 FRAME_CLASSES = ("bias", "dark", "flat", "science", "other")
 DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FORMATS = ("single", "extensions")
+HEADER_NAMES = (
+    "exposure_name", "image_type", "object", "exposure_time", "band", "mjd_mid", "date_mid", "mjd_begin", "date_begin",
+    "time_begin", "time_scale", "ra", "dec", "ra_hours", "rotation", "airmass", "detector",
+)  # fmt: skip
+LARGEST_SIDE = 20_000
+"""Of a detector [pixel]: twice the largest sensors that are made; its tiling is checked pixel by pixel."""
+
+LARGEST_DETECTOR = 511
+"""Source identifiers have nine bits for the detector."""
 
 
 class CameraFileError(ConfigError):
@@ -197,6 +208,8 @@ def camera_from_dict(description):
     """
     name = str(description.get("name", "?")) if isinstance(description, dict) else "?"
     _check_keys(name, "", description, ("name", "pixel_scale", "bands", "raw", "detectors"), CAMERA_KEYS)
+    if not NAME.fullmatch(name):
+        raise CameraFileError(repr(name), "name stands in file names, needs letters, digits, _ and - alone")
     parity = description.get("parity", 1)
     if parity not in (1, -1):
         raise CameraFileError(name, f"parity is {parity}, needs 1 or -1")
@@ -208,8 +221,9 @@ def camera_from_dict(description):
     _check_mapping(name, "detectors", description["detectors"])
     detectors = {}
     for number, entry in description["detectors"].items():
-        if not isinstance(number, int) or number < 0:
-            raise CameraFileError(name, f"detectors has {number!r}, needs numbers from 0 as keys")
+        if type(number) is not int or not 0 <= number <= LARGEST_DETECTOR:
+            found = f"detectors has {number!r}, needs numbers from 0 to {LARGEST_DETECTOR} as keys"
+            raise CameraFileError(name, found)
         detectors[number] = _detector(name, number, entry, sets)
     pixel_scale = _number(name, "pixel_scale", description["pixel_scale"])
     if not pixel_scale > 0:
@@ -246,8 +260,8 @@ def _check_keys(camera, where, entry, needed, allowed):
 def _number(camera, where, value):
     """Finite number (float) of a key."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not np.isfinite(number):
         raise CameraFileError(camera, f"{where} is {value!r}, needs a number")
@@ -275,7 +289,10 @@ def _raw_layout(camera, entry, bands):
     if entry["format"] not in RAW_FORMATS:
         raise CameraFileError(camera, f"raw.format is {entry['format']}, needs {' or '.join(RAW_FORMATS)}")
     header = entry.get("header") or {}
-    _check_mapping(camera, "raw.header", header)
+    _check_keys(camera, "raw.header", header, (), HEADER_NAMES)
+    for name, keyword in header.items():
+        if not isinstance(keyword, str) or not keyword.strip():
+            raise CameraFileError(camera, f"raw.header.{name} is {keyword!r}, needs the keyword of a card")
     filters = _choices(camera, "raw.filters", entry.get("filters"), bands)
     image_types = _choices(camera, "raw.image_types", entry.get("image_types"), FRAME_CLASSES)
     return RawLayout(entry["format"], dict(header), filters, image_types)
@@ -318,6 +335,10 @@ def _detector(camera, number, entry, sets):
     if not isinstance(amplifiers, (list, tuple)):
         raise CameraFileError(camera, f"{where}: amplifiers is {amplifiers!r}, needs a list or a set's name")
     shape = _integers(camera, f"{where}: shape", entry["shape"], ("ny", "nx"))
+    if max(shape) > LARGEST_SIDE:
+        raise CameraFileError(
+            camera, f"{where}: shape is {list(shape)}, needs sides of at most {LARGEST_SIDE} pixels"
+        )
     built = tuple(_amplifier(camera, number, amplifier) for amplifier in amplifiers)
     for amplifier in built:
         _check_sections(camera, f"{where}: amplifier {amplifier.name}", shape, amplifier)
@@ -342,14 +363,31 @@ def _amplifier(camera, number, entry):
                 raise CameraFileError(
                     camera, f"{where}: {key} is {list(values[key])}, needs x0 < x1, y0 < y1"
                 )
-    for key in ("gain", "read_noise", "saturation"):
-        if key in values:
-            values[key] = _number(camera, f"{where}: {key}", values[key])
+    values |= _read_out(camera, where, values)
     for key in ("gain_keyword", "read_noise_keyword"):
         if values.get(key) is not None and not isinstance(values[key], str):
             raise CameraFileError(camera, f"{where}: {key} is {values[key]!r}, needs a header keyword")
     values["name"] = str(values["name"])
     return Amplifier(**values)
+
+
+def _read_out(camera, where, values):
+    """Gain, noise and saturation of an amplifier as numbers (dict), after a check of all that is no section."""
+    numbers = {}
+    for key in ("gain", "read_noise", "saturation"):
+        if key in values:
+            numbers[key] = _number(camera, f"{where}: {key}", values[key])
+            if numbers[key] < 0 or (numbers[key] == 0 and key != "read_noise"):
+                raise CameraFileError(camera, f"{where}: {key} is {numbers[key]:g}, needs a number above 0")
+    for key in ("flip_x", "flip_y"):
+        if not isinstance(values.get(key, False), bool):
+            raise CameraFileError(camera, f"{where}: {key} is {values[key]!r}, needs true or false")
+    extension = values["extension"]
+    is_place = type(extension) is int and extension >= 0
+    if not is_place and not (isinstance(extension, str) and extension.strip()):
+        found = f"{where}: extension is {extension!r}, needs a name, or a number from 0"
+        raise CameraFileError(camera, found)
+    return numbers
 
 
 def _check_sections(camera, where, shape, amplifier):

@@ -34,6 +34,15 @@ MAX_UNPACKED_BYTES = 4 * 1024**3
 
 BYTES_A_VALUE = {8: 1, 16: 2, 32: 4, 64: 8, -32: 4, -64: 8}
 COMPRESSIONS = ("RICE_1", "GZIP_1", "GZIP_2")
+TILE_COLUMNS = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA", "ZSCALE", "ZZERO", "ZBLANK")
+TILE_FORMAT = re.compile(r"1?[PQ][BIJED]\(\d{0,9}\)|1?[DEJIK]")
+RICE_PARAMETERS = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
+DITHERINGS = ("NO_DITHER", "SUBTRACTIVE_DITHER_1", "SUBTRACTIVE_DITHER_2")
+LARGEST_DITHER_SEED = 10000
+MAX_PARAMETERS = 9
+MAX_NAMES_SHOWN = 20
+LARGEST_SCALE = 1e30
+"""Of BSCALE and BZERO: no camera needs more, and times a pixel of 16 bits it stays below float32's largest, 3.4e38."""
 PRIMARY = "PRIMARY"
 
 
@@ -102,7 +111,10 @@ class MissingPlaneError(DataError):
     """
 
     def __init__(self, extension, found):
-        super().__init__(f"no image plane {extension} among {found}: is it a frame of this camera?")
+        shown = str(found[:MAX_NAMES_SHOWN]) + (
+            f" and {len(found)} in all" if len(found) > MAX_NAMES_SHOWN else ""
+        )
+        super().__init__(f"no image plane {extension} among {shown}: is it a frame of this camera?")
         self.extension = extension
         self.found = found
 
@@ -292,9 +304,11 @@ def _expected_shapes(detector):
 
 def _read_content(path, max_bytes):
     """Bytes of a file, unpacked when it is gzip'd; refused beyond `max_bytes`."""
+    n_packed = Path(path).stat().st_size
+    if n_packed > max_bytes:
+        raise _too_large(max_bytes)
     content = Path(path).read_bytes()
     if content[:2] == b"\x1f\x8b":
-        n_packed = len(content)
         try:
             with gzip.open(io.BytesIO(content)) as stream:
                 content = stream.read(max_bytes + 1)
@@ -303,10 +317,15 @@ def _read_content(path, max_bytes):
         except (gzip.BadGzipFile, zlib.error) as error:
             raise CorruptRawError(f"the gzip stream is damaged ({error})") from error
     if len(content) > max_bytes:
-        raise CorruptRawError(f"it holds more than {max_bytes} bytes, more than any frame of this camera")
+        raise _too_large(max_bytes)
     if not content:
         raise TruncatedRawError(0, BLOCK)
     return content
+
+
+def _too_large(max_bytes):
+    """Error of a file that no frame of the camera can be."""
+    return CorruptRawError(f"it holds more than {max_bytes} bytes, more than any frame of this camera")
 
 
 def _scan_unit(content, offset, index):
@@ -421,7 +440,7 @@ def _find_plane(hdus, extension, layout_format):
 def _read_pixels(content, hdu):
     """Pixels of one image unit, float32 [ADU], NaN where blank."""
     if hdu.is_compressed:
-        return _read_compressed(content, hdu.index)
+        return _read_compressed(content, hdu)
     kind = "f" if hdu.cards["BITPIX"] < 0 else ("u" if hdu.cards["BITPIX"] == 8 else "i")
     stored = np.frombuffer(
         content,
@@ -441,26 +460,106 @@ def _read_pixels(content, hdu):
 
 
 def _number(cards, keyword, default):
-    """Keyword as a float, refused when it is text."""
+    """Keyword as a float, refused when it is text or beyond what a pixel of 32 bits can hold."""
     value = cards.get(keyword, default)
-    if isinstance(value, str | bool):
-        raise CorruptRawError(f"{keyword} is {value!r}, must be a number")
+    if isinstance(value, str | bool) or not abs(value) <= LARGEST_SCALE:
+        raise CorruptRawError(f"{keyword} is {value!r}, must be a number of at most {LARGEST_SCALE:g}")
     return float(value)
 
 
-def _read_compressed(content, index):
-    """Pixels of a tile-compressed unit through astropy, float32."""
+def _read_compressed(content, hdu):
+    """Pixels of a tile-compressed unit through astropy, float32; it sees this unit and checked cards alone."""
     from astropy.io import fits
     from astropy.io.fits.hdu.compressed._compression import CfitsioException
 
     # What astropy raises depends on which byte is damaged; it has no common class for it.
     failures = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-    failures += (RuntimeError, fits.VerifyError, CfitsioException, zlib.error)
+    failures += (RuntimeError, EOFError, fits.VerifyError, CfitsioException, zlib.error)
+    unit = _tile_table(content, hdu)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with fits.open(io.BytesIO(content), memmap=False, ignore_missing_end=True) as hdus:
-                return np.asarray(hdus[index].data, dtype=np.float32)
+            with fits.open(unit, memmap=False) as hdus:
+                return np.asarray(hdus[1].data, dtype=np.float32)
         except failures as error:
-            what = " ".join(str(error).split())
-            raise CorruptRawError(f"compressed plane {index} cannot be unpacked ({what})") from error
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise CorruptRawError(f"compressed plane {hdu.index} cannot be unpacked ({what})") from error
+
+
+def _tile_table(content, hdu):
+    """File (BytesIO) of one compressed unit alone, under a header of only those cards that say how to unpack it."""
+    cards = {"XTENSION": "BINTABLE", **{name: hdu.cards[name] for name in ("BITPIX", "NAXIS")}}
+    cards |= {name: _integer(hdu.cards, name, 0, 2**31) for name in ("NAXIS1", "NAXIS2")}
+    cards |= {"PCOUNT": hdu.cards.get("PCOUNT", 0), "GCOUNT": 1, **_tile_columns(hdu.cards), "ZIMAGE": True}
+    cards |= _tile_cards(hdu.cards, hdu.shape)
+    end = hdu.data_offset + hdu.data_bytes
+    unit = io.BytesIO()
+    for header in ({"SIMPLE": True, "BITPIX": 8, "NAXIS": 0}, cards):
+        text = "".join(_format_card(keyword, value) for keyword, value in header.items()) + "END".ljust(CARD)
+        unit.write(text.ljust(-(-len(text) // BLOCK) * BLOCK).encode("ascii"))
+    unit.write(content[hdu.data_offset : end])
+    unit.write(b"\0" * (-hdu.data_bytes % BLOCK))
+    unit.seek(0)
+    return unit
+
+
+def _format_card(keyword, value):
+    """Card of a boolean, number or text, 80 characters."""
+    if isinstance(value, bool):
+        value = "T" if value else "F"
+    text = f"'{value:8}'" if isinstance(value, str) and value not in ("T", "F") else f"{value!s:>20}"
+    return f"{keyword:8}= {text}".ljust(CARD)
+
+
+def _tile_columns(cards):
+    """Cards of the columns of a table of tiles, each checked."""
+    n_column = _integer(cards, "TFIELDS", 1, len(TILE_COLUMNS))
+    columns = {"TFIELDS": n_column}
+    for number in range(1, n_column + 1):
+        columns[f"TTYPE{number}"] = _one_of(cards, f"TTYPE{number}", TILE_COLUMNS)
+        form = cards.get(f"TFORM{number}")
+        if not isinstance(form, str) or not TILE_FORMAT.fullmatch(form.strip()):
+            raise CorruptRawError(f"TFORM{number} is {form!r}, must be the form of a column of tiles")
+        columns[f"TFORM{number}"] = form.strip()
+    if "THEAP" in cards:
+        table = cards["NAXIS1"] * cards["NAXIS2"]
+        columns["THEAP"] = _integer(cards, "THEAP", table, table + cards.get("PCOUNT", 0))
+    return columns
+
+
+def _tile_cards(cards, shape):
+    """Cards that say how the tiles were made, each checked: tiling, parameters, quantisation, scaling."""
+    axes = shape[::-1]
+    tiles = [cards.get(f"ZTILE{n}", length if n == 1 else 1) for n, length in enumerate(axes, start=1)]
+    n_tile = int(np.prod([-(-a // t) for a, t in zip(axes, tiles, strict=True)], dtype=object))
+    if cards["NAXIS2"] != n_tile:
+        raise CorruptRawError(
+            f"the table has {cards['NAXIS2']} tiles, an image of shape {shape} has {n_tile}"
+        )
+    made = {"ZCMPTYPE": str(cards["ZCMPTYPE"]).strip(), "ZBITPIX": _one_of(cards, "ZBITPIX", BYTES_A_VALUE)}
+    made |= {"ZNAXIS": len(axes)}
+    made |= {f"ZNAXIS{n}": length for n, length in enumerate(axes, start=1)}
+    made |= {f"ZTILE{n}": length for n, length in enumerate(tiles, start=1)}
+    for number in range(1, MAX_PARAMETERS + 1):
+        name = str(cards.get(f"ZNAME{number}", "")).strip()
+        if name in RICE_PARAMETERS:
+            made[f"ZNAME{number}"] = name
+            made[f"ZVAL{number}"] = _one_of(cards, f"ZVAL{number}", RICE_PARAMETERS[name])
+    if "ZQUANTIZ" in cards:
+        made["ZQUANTIZ"] = _one_of(cards, "ZQUANTIZ", DITHERINGS)
+    if "ZDITHER0" in cards:
+        made["ZDITHER0"] = _integer(cards, "ZDITHER0", 1, LARGEST_DITHER_SEED)
+    for keyword in ("ZBLANK", "BLANK"):
+        if keyword in cards:
+            made[keyword] = _integer(cards, keyword, -(2**31), 2**31 - 1)
+    scales = ("ZSCALE", "ZZERO", "BSCALE", "BZERO")
+    return made | {name: _number(cards, name, 1.0) for name in scales if name in cards}
+
+
+def _one_of(cards, keyword, allowed):
+    """Value of a keyword that has few."""
+    value = cards.get(keyword)
+    value = value.strip() if isinstance(value, str) else value
+    if isinstance(value, bool) or value not in allowed:
+        raise CorruptRawError(f"{keyword} is {value!r}, must be one of {', '.join(str(a) for a in allowed)}")
+    return value

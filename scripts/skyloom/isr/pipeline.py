@@ -57,22 +57,6 @@ class TooFewGoodPixelsError(DataError):
         self.fraction, self.needed, self.saturated = fraction, needed, saturated
 
 
-class WrongExposureTimeError(DataError):
-    """The frame was exposed for another time than the visit table says.
-
-    Parameters
-    ----------
-    found, expected : float
-        Exposure time of the frame's header, and of the visit table [s].
-    """
-
-    def __init__(self, found, expected):
-        super().__init__(
-            f"the header says {found:g} s, the visit table {expected:g} s: is it the frame of this visit?"
-        )
-        self.found, self.expected = found, expected
-
-
 def remove_instrument_signature(raw, calibs, info, settings):
     """Turn a raw frame into an exposure in electrons with mask and variance.
 
@@ -98,7 +82,7 @@ def remove_instrument_signature(raw, calibs, info, settings):
     ------
     AllPixelsBadError, ConstantImageError, AllAmplifiersBadError
         If the frame holds no data.
-    TooFewGoodPixelsError, WrongExposureTimeError
+    TooFewGoodPixelsError
         If it cannot be used.
     CalibShapeError
         If a calibration does not fit the detector.
@@ -108,7 +92,6 @@ def remove_instrument_signature(raw, calibs, info, settings):
     Order of Plazas Malagon et al. (2025, JATIS 11, 011209): overscan, gain, bias, dark, flat. The
     variance is that of the charge collected (light, dark current), of the read-out and of the calibrations.
     """
-    _check_exposure_time(raw.header, info.exposure_time, settings["exposure_time_tolerance"])
     frame = assemble_frame(raw, settings)
     calibs = _wanted_calibs(calibs, settings)
     _check_calibs(calibs, frame.image.shape)
@@ -259,10 +242,3 @@ def _check_good_fraction(mask, needed):
     good = float(np.mean((mask & UNUSABLE) == 0))
     if good < needed:
         raise TooFewGoodPixelsError(good, needed, float(np.mean((mask & mask_planes.SAT) != 0)))
-
-
-def _check_exposure_time(header, expected, tolerance):
-    """Raise when the frame's header states another exposure time."""
-    found = header.get("exposure_time")
-    if isinstance(found, int | float) and abs(found - expected) > tolerance * max(expected, 1.0):
-        raise WrongExposureTimeError(float(found), expected)

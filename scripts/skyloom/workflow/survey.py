@@ -178,7 +178,7 @@ def _load_cameras(settings, files, home, problems):
         try:
             description = configuration.load_yaml(file)
             camera = camera_from_dict(description)
-        except (ConfigError, yaml.YAMLError) as error:
+        except (ConfigError, yaml.YAMLError, UnicodeDecodeError) as error:
             problems.append(Problem(file, "camera", str(error), "see config/cameras/simcam.yaml"))
             continue
         text = json.dumps(description, sort_keys=True, default=str)

@@ -11,9 +11,13 @@ from skyloom.workflow.config import Problem, nearest_name
 MAX_VISIT = 2**31 - 1
 USES = ("template", "science", "both")
 KINDS = ("bias", "dark", "flat")
+MORE_CELLS = "more cells"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FIELD = re.compile(r"\{(\w+)(?::0(\d))?\}")
 """A field of a raw path, and the digits that zeros in front fill it up to: ``{detector}``, ``{detector:02}``."""
+RAW_FILE = re.compile(r"[^\x00-\x1f\x7f{}\\]+")
+"""A path that Snakemake takes as it is: no control character, no wildcard, no backslash."""
+
 RAW_FIELDS = ("visit", "frame", "detector", "exposure_name", "night", "band", "camera")
 
 
@@ -58,7 +62,7 @@ VISIT_COLUMNS = {
     ),
     "band": TableColumn(str, "a band of the survey", _is_name),
     "exposure_time": TableColumn(float, "a time [s] above 0 and up to 100000", _between(1e-6, 1e5)),
-    "ra": TableColumn(float, "an angle [degree] from 0 to 360", _between(0, 360)),
+    "ra": TableColumn(float, "an angle [degree, not hours] from 0 to 360", _between(0, 360)),
     "dec": TableColumn(float, "an angle [degree] from -90 to 90", _between(-90, 90)),
     "rotation": TableColumn(float, "an angle [degree] from -360 to 360", _between(-360, 360), 0.0),
     "pointing_uncertainty": TableColumn(float, "an angle [arcsec] from 0 to 36000", _between(0, 36000), 60.0),
@@ -99,10 +103,22 @@ def read_rows(path):
         from pyarrow import parquet
 
         return [(f"row {n}", row) for n, row in enumerate(parquet.read_table(path).to_pylist(), start=1)]
-    with open(path, encoding="utf-8", newline="") as stream:
+    with open(path, encoding="utf-8-sig", newline="") as stream:
         lines = [(n, line) for n, line in enumerate(stream, start=1) if not line.startswith("#")]
-        reader = csv.DictReader(line for _, line in lines)
+        reader = csv.DictReader((line for _, line in lines), restkey=MORE_CELLS)
+        twice = sorted({name for name in reader.fieldnames or () if reader.fieldnames.count(name) > 1})
+        if twice:
+            raise csv.Error(f"column {', '.join(twice)} stands there twice")
         return [(f"line {lines[reader.line_num - 1][0]}", row) for row in reader]
+
+
+def _readable_rows(path):
+    """Rows as of `read_rows`, and what is wrong with the file as a whole."""
+    try:
+        return read_rows(path), []
+    except (ValueError, NotImplementedError, OSError, csv.Error) as error:  # pyarrow's are of these classes
+        found = f"cannot be read ({' '.join(str(error).split()):.200})"
+        return [], [Problem(str(path), "table", found, "a CSV table in UTF-8, or a Parquet table")]
 
 
 def read_table_of(path, columns, key):
@@ -125,14 +141,16 @@ def read_table_of(path, columns, key):
         Everything that is wrong, each with its line.
     """
     file, problems, rows, where_seen = str(path), [], {}, {}
-    cells = read_rows(path)
-    present = set(cells[0][1]) if cells else set(columns)
+    cells, unreadable = _readable_rows(path)
+    if unreadable:
+        return {}, unreadable
+    present = set(cells[0][1]) - {MORE_CELLS} if cells else set(columns)
     problems.extend(_column_problems(file, present, columns))
     for where, row in cells:
         values, row_problems = _converted(file, where, row, columns, present)
         problems.extend(row_problems)
         number = values.get(key)
-        if number in where_seen:
+        if number is not None and number in where_seen:
             found = f"{key} {number} stands already in {where_seen[number]}"
             problems.append(Problem(file, where, found, f"each {key} once"))
         elif not row_problems and number is not None:
@@ -159,6 +177,11 @@ def _column_problems(file, present, columns):
 def _converted(file, where, row, columns, present):
     """Values of one row, and what is wrong with them."""
     values, problems = {}, []
+    if row.get(MORE_CELLS):
+        found = f"has {len(row[MORE_CELLS])} cells more than the table has columns"
+        problems.append(
+            Problem(file, where, found, "as many cells as columns; a text with a comma in quotes")
+        )
     for name, column in columns.items():
         cell = row.get(name)
         if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
@@ -168,9 +191,7 @@ def _converted(file, where, row, columns, present):
                 problems.append(Problem(file, f"{where}, {name}", "is empty", column.allowed))
             continue
         try:
-            value = column.type(cell)
-            if column.type is int and isinstance(cell, float) and value != cell:
-                raise ValueError(cell)
+            value = _value(column.type, cell)
         except (ValueError, TypeError, OverflowError):
             problems.append(Problem(file, f"{where}, {name}", f"is {cell!r}", column.allowed))
             continue
@@ -179,6 +200,15 @@ def _converted(file, where, row, columns, present):
             continue
         values[name] = value
     return values, problems
+
+
+def _value(kind, cell):
+    """Cell as a value of a type; ValueError for what Python takes for a number and a person does not."""
+    is_strange = isinstance(cell, bool | bytes) or (kind is not str and "_" in str(cell))
+    value = kind(cell)
+    if is_strange or (kind is int and isinstance(cell, float) and value != cell):
+        raise ValueError(cell)
+    return value
 
 
 def reference_problems(file, rows, cameras, bands):
@@ -239,7 +269,22 @@ def reference_problems(file, rows, cameras, bands):
                     nearest_name(unknown[0], RAW_FIELDS),
                 )
             )
+        else:
+            problems.extend(_raw_file_problems(file, where, row))
     return problems
+
+
+def _raw_file_problems(file, where, row):
+    """What is wrong with the raw file of a row: it lies elsewhere than below the raw root, or has no usable name."""
+    path = raw_path(row, 0)
+    leaves = path.startswith(("/", "~")) or ".." in path.split("/")
+    if RAW_FILE.fullmatch(path) and not leaves:
+        return []
+    filled = "" if path == row["raw"] else f", filled in {path!r}"
+    allowed = (
+        "a path below raw_root: not absolute, no .. in it, no control character, backslash or lone brace"
+    )
+    return [Problem(file, f"{where}, raw", f"is {row['raw']!r}{filled}", allowed)]
 
 
 def _camera_problems(file, where, row, camera):

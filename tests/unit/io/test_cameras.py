@@ -37,3 +37,71 @@ def test_a_site_or_a_choice_that_makes_no_sense_is_refused(change, message):
     description = yaml.safe_load(CAMERAS[-1].read_text())
     with pytest.raises(CameraFileError, match=message):
         camera_from_dict(description | change)
+
+
+def description():
+    """Content of the demo's camera file."""
+    return yaml.safe_load((CAMERAS[-1].parent / "simcam.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("gain", 0, "gain is 0, needs a number above 0"),
+        ("gain", -1.6, "gain is -1.6, needs a number above 0"),
+        ("gain", float("nan"), "gain is nan, needs a number"),
+        ("gain", "high", "gain is 'high', needs a number"),
+        ("gain", True, "gain is True, needs a number"),
+        ("read_noise", -6, "read_noise is -6, needs a number above 0"),
+        ("saturation", 0, "saturation is 0, needs a number above 0"),
+        ("saturation", float("inf"), "saturation is inf, needs a number"),
+        ("flip_x", "false", "flip_x is 'false', needs true or false"),
+        ("flip_y", 1, "flip_y is 1, needs true or false"),
+        ("extension", -1, "extension is -1, needs a name, or a number from 0"),
+        ("extension", 1.5, "extension is 1.5, needs a name"),
+        ("extension", True, "extension is True, needs a name"),
+        ("data_section", [8, float("nan"), 0, 512], "data_section is nan, needs a number"),
+    ],
+)
+def test_an_amplifier_that_lies_is_named_with_its_key(tmp_path, key, value, told):
+    camera = description()
+    camera["amplifier_sets"]["quadrants"][1][key] = value
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(camera), encoding="utf-8")
+    with pytest.raises(CameraFileError, match="camera simcam: detector 0: amplifier B") as caught:
+        read_camera(tmp_path / "c.yaml")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ({"exposure_tme": "EXPTIME"}, "raw.header: unknown key 'exposure_tme'.*nearest: exposure_time"),
+        ({"ra": 5}, "raw.header.ra is 5, needs the keyword of a card"),
+        ({"ra": " "}, "raw.header.ra is ' ', needs the keyword of a card"),
+    ],
+)
+def test_a_header_map_that_nothing_would_look_up_is_refused(tmp_path, header, told):
+    camera = description() | {"raw": {"format": "extensions", "header": header}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(camera), encoding="utf-8")
+    with pytest.raises(CameraFileError, match=told):
+        read_camera(tmp_path / "c.yaml")
+
+
+def test_a_detector_beyond_all_sensors_and_numbers_is_refused_before_it_is_allocated(tmp_path):
+    camera = description()
+    camera["detectors"][0]["shape"] = [10**9, 10**9]
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(camera), encoding="utf-8")
+    with pytest.raises(CameraFileError, match="needs sides of at most 20000 pixels"):
+        read_camera(tmp_path / "c.yaml")
+    camera = description()
+    camera["detectors"][512] = camera["detectors"].pop(1)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(camera), encoding="utf-8")
+    with pytest.raises(CameraFileError, match="detectors has 512, needs numbers from 0 to 511"):
+        read_camera(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a b", "-x", ".."])
+def test_a_camera_s_name_leads_nowhere(tmp_path, name):
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(description() | {"name": name}), encoding="utf-8")
+    with pytest.raises(CameraFileError, match="name stands in file names, needs letters, digits, _ and -"):
+        read_camera(tmp_path / "c.yaml")

@@ -95,6 +95,33 @@ def test_tile_compression_is_undone(tmp_path, pixels, compression):
     np.testing.assert_array_equal(read_raw(path, detector_of("x"), SINGLE).planes["x"], pixels)
 
 
+@pytest.mark.parametrize(
+    "cards", [b"XTENSION= 'IMAGE   '", b"NAXIS   = 9", b"COMMENT \xff\x00", b"ZNAXIS1 = 1"]
+)
+def test_cards_that_the_library_would_stumble_over_do_not_reach_it(tmp_path, pixels, cards):
+    path = tmp_path / "tiles.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels, compression_type="GZIP_1")]).writeto(path)
+    content = path.read_bytes()
+    end = content.rindex(b"END".ljust(80), 0, 3 * 2880)
+    path.write_bytes(content[:end] + cards.ljust(80) + b"END".ljust(80) + content[end + 160 :])
+
+    np.testing.assert_array_equal(read_raw(path, detector_of("x"), SINGLE).planes["x"], pixels)
+
+
+def test_a_tile_that_breaks_off_is_named(tmp_path, pixels):
+    path = tmp_path / "tiles.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels, compression_type="GZIP_1")]).writeto(path)
+    with fits.open(path, disable_image_compression=True) as hdus:
+        length, start = (int(v) for v in hdus[1].data.base["COMPRESSED_DATA"][3])
+    content = bytearray(path.read_bytes())
+    # The descriptor of tile 3 now ends in the middle of its stream.
+    descriptor = content.index(np.array([length, start], ">i4").tobytes())
+    content[descriptor : descriptor + 4] = np.array(length // 2, ">i4").tobytes()
+    path.write_bytes(content)
+    with pytest.raises(CorruptRawError, match=r"plane 1 cannot be unpacked \(.*end"):
+        read_raw(path, detector_of("x"), SINGLE)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
 def test_every_pixel_type_is_read(tmp_path, dtype):
     path = tmp_path / "type.fits"
@@ -211,6 +238,17 @@ def test_a_gzip_bomb_is_refused_before_it_fills_the_memory(tmp_path, single, mon
         read_raw(path, detector_of(0), SINGLE)
 
 
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, single, monkeypatch):
+    def read_bytes(path):
+        raise AssertionError(f"{path} was read")
+
+    monkeypatch.setattr("skyloom.io.raws.Path.read_bytes", read_bytes)
+    with open(single, "r+b") as stream:
+        stream.truncate(10**9)
+    with pytest.raises(CorruptRawError, match="more than any frame of this camera"):
+        read_raw(single, detector_of(0), SINGLE)
+
+
 def test_a_frame_of_another_read_out_mode_is_named_with_both_shapes(tmp_path, pixels):
     path = tmp_path / "binned.fits"
     write_raw(path, {"PRIMARY": pixels[::2, ::2]}, {})
@@ -263,6 +301,53 @@ def test_huge_axes_are_an_incomplete_file_and_not_an_allocation(tmp_path, single
         (b"'RICE_1  '", b"'HCOMPRE'", "HCOMPRE' is not accepted"),
         (b"TFIELDS =                    1", b"TFIELDS =              9999999", "TFIELDS is 9999999"),
         (b"ZTILE1  =                   31", b"ZTILE1  =                    0", "ZTILE1 is 0"),
+        (
+            b"ZTILE1  =                   31",
+            b"ZTILE1  =                   30",
+            "has 20 tiles, an image .* has 40",
+        ),
+        (b"'1PB", b"'1PC", "TFORM1 is '1PC.*must be the form of a column of tiles"),
+        (
+            b"'COMPRESSED_DATA'",
+            b"'COMPRESSED_DATE'",
+            "TTYPE1 is 'COMPRESSED_DATE', must be one of COMPRESSED",
+        ),
+        (
+            b"ZBITPIX =                   16",
+            b"ZBITPIX =                   17",
+            "ZBITPIX is 17, must be one of",
+        ),
+        (
+            b"ZVAL1   =                   32",
+            b"ZVAL1   =           2147483647",
+            "ZVAL1 is 2147483647, must be one",
+        ),
+        (b"ZVAL1   =                   32", b"ZVAL1   =                    T", "ZVAL1 is True, must be one"),
+        (
+            b"BZERO   =                32768",
+            b"BZERO   =                1E308",
+            r"BZERO is 1e\+308, must be a number",
+        ),
+        (
+            b"BZERO   =                32768",
+            b"ZDITHER0=                    0",
+            "ZDITHER0 is 0, must be an integer",
+        ),
+        (
+            b"BZERO   =                32768",
+            b"ZQUANTIZ= 'SOME    '          ",
+            "ZQUANTIZ is 'SOME', must be one of",
+        ),
+        (
+            b"BZERO   =                32768",
+            b"ZBLANK  =           3000000000",
+            "ZBLANK is 3000000000, must be",
+        ),
+        (
+            b"BZERO   =                32768",
+            b"THEAP   =                   -1",
+            "THEAP is -1, must be an integer",
+        ),
     ],
 )
 def test_compression_that_the_libraries_stumble_over_is_refused(tmp_path, pixels, old, new, message):

@@ -90,6 +90,17 @@ def test_a_duplicate_visit_is_named_with_both_lines(tmp_path):
         ("use", "sometimes"),
         ("camera", "a/b"),
         ("raw", ""),
+        ("mjd", "inf"),
+        ("mjd", "6_1354.2"),
+        ("visit", "1_1"),
+        ("ra", "NaN"),
+        ("ra", "10:00:00"),
+        ("ra", "10h"),
+        ("dec", "two"),
+        ("exposure_time", "-30"),
+        ("exposure_time", "1e400"),
+        ("band", "r/../g"),
+        ("night", ".."),
     ],
 )
 def test_a_bad_cell_is_named_with_line_and_column(tmp_path, column, value):
@@ -178,3 +189,93 @@ def test_a_broken_number_of_a_visit_is_not_cut_to_an_integer(tmp_path):
 def test_lines_are_counted_with_comments_and_blank_ones(tmp_path):
     _, problems = read(tmp_path, "# first night", "", GOOD, "# again", GOOD, header=f"# visits\n{HEADER}")
     assert "line 7: visit 11 stands already in line 5" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "exposure_name", "filled"),
+    [
+        ("../../etc/{visit}/{detector}", "e1", "../../etc/11/0"),
+        ("/etc/{visit}/{detector}", "e1", "/etc/11/0"),
+        ("~/raw/{visit}/{detector}", "e1", "~/raw/11/0"),
+        ("raw/{visit}/../../../{detector}", "e1", "raw/11/../../../0"),
+        ("raw/{exposure_name}/{detector}", "../../e1", "raw/../../e1/0"),
+        ("{exposure_name}/{detector}", "/etc", "/etc/0"),
+        ("raw/{exposure_name}/{detector}", "{night}", "raw/{night}/0"),
+        ("raw/{visit/{detector}", "e1", None),
+        ("raw/{visit}/{detector}\\..\\x", "e1", "raw/11/0\\..\\x"),
+        ("raw/{visit}/{detector}\x07", "e1", "raw/11/0\x07"),
+    ],
+)
+def test_a_raw_file_outside_the_raw_root_is_refused_with_what_its_row_makes_of_it(
+    tmp_path, raw, exposure_name, filled
+):
+    line = GOOD.replace("raw/{visit}/{detector}.fits", raw).replace("e1", exposure_name, 1)
+    rows, problems = read(tmp_path, line)
+    assert problems == []
+    (found,) = [str(problem) for problem in reference_problems("v.csv", rows, {"cam": CAMERA}, ["r"])]
+    assert found.startswith("v.csv: visit 11, raw: ")
+    if filled is not None:
+        assert repr(filled) in found
+        assert "allowed: a path below raw_root: not absolute, no .. in it" in found
+
+
+def test_names_with_dots_in_them_lead_nowhere(tmp_path):
+    rows, _ = read(tmp_path, GOOD.replace("e1", "a..b.c").replace("{visit}", "..{exposure_name}"))
+    assert reference_problems("v.csv", rows, {"cam": CAMERA}, ["r"]) == []
+
+
+def test_a_row_with_more_cells_than_columns_is_refused(tmp_path):
+    rows, problems = read(tmp_path, GOOD.replace("e1", "M31, first"))
+    assert rows == {}
+    assert any("line 2: has 1 cells more than the table has columns" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"visit,night\n1,\xff\xfe\n", "codec can't decode"),
+        (HEADER.encode() + b",ra\n", "column ra stands there twice"),
+        (b"visit\n" + b"1" * 200_000 + b"\n", "field larger than field limit"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_problem(tmp_path, content, found):
+    path = tmp_path / "visits.csv"
+    path.write_bytes(content)
+    rows, (problem,) = read_table_of(path, VISIT_COLUMNS, "visit")
+    assert rows == {}
+    assert found in str(problem)
+    assert "allowed: a CSV table in UTF-8, or a Parquet table" in str(problem)
+
+
+@pytest.mark.parametrize("length", [0, 7, 200, -9])
+def test_a_parquet_table_that_is_cut_off_is_one_problem(tmp_path, length):
+    path = tmp_path / "visits.parquet"
+    parquet.write_table(pa.table({"visit": [1]}), path)
+    path.write_bytes(path.read_bytes()[:length])
+    _, (problem,) = read_table_of(path, VISIT_COLUMNS, "visit")
+    assert "visits.parquet: table: cannot be read (" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("visit", True), ("ra", False), ("night", b"n1"), ("mjd", b"61354.2")]
+)
+def test_a_parquet_cell_of_another_type_is_refused(tmp_path, column, value):
+    values = dict(zip(HEADER.split(","), GOOD.split(","), strict=True))
+    typed = {k: [VISIT_COLUMNS[k].type(v)] for k, v in values.items()} | {column: [value]}
+    parquet.write_table(pa.table(typed), tmp_path / "visits.parquet")
+    rows, (problem,) = read_table_of(tmp_path / "visits.parquet", VISIT_COLUMNS, "visit")
+    assert rows == {}
+    assert f"row 1, {column}: is {value!r}" in str(problem)
+
+
+def test_a_table_as_spreadsheets_write_it_is_read(tmp_path):
+    path = tmp_path / "visits.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{GOOD}\r\n".encode())
+    rows, problems = read_table_of(path, VISIT_COLUMNS, "visit")
+    assert (list(rows), problems) == ([11], [])
+
+
+def test_two_rows_with_bad_numbers_are_not_duplicates(tmp_path):
+    _, problems = read(tmp_path, GOOD.replace("11", "x", 1), GOOD.replace("11", "y", 1))
+    assert len(problems) == 2
+    assert not any("stands already" in problem for problem in problems)

@@ -1,0 +1,292 @@
+"""What a frame's header says of its exposure, against what the visit table says: the table is believed, not blindly.
+
+A contradiction that would spoil the science (another band, exposure time, night hour, or a visit table in hours of
+right ascension) is an error; a header that only cannot be read, or points elsewhere, is a warning in the job's log.
+"""
+
+import logging
+import re
+
+import numpy as np
+
+from skyloom.core.errors import DataError
+
+log = logging.getLogger(__name__)
+
+SECONDS_PER_DAY, MINUTES_PER_DAY = 86400.0, 1440.0
+TIME_ZONE_STEP_S, TIME_ZONE_SLACK_S, LARGEST_TIME_ZONE_S = 900.0, 90.0, 14 * 3600.0
+JULIAN_DATE_OF_MJD_0 = 2400000.5
+MJD_OF_UNIX_EPOCH = 40587
+WORTH_A_WARNING_S = 5.0
+"""A difference of times that no clock of an observatory makes: its shutter and software take less."""
+
+WORTH_A_WARNING_WITHOUT_SCALE_S = 75.0
+"""Where the header names no time scale, the 37 s between UTC and TAI (69 s between UTC and TT) prove nothing."""
+
+TT_MINUS_TAI_S, TAI_MINUS_GPS_S = 32.184, 19.0
+TAI_MINUS_UTC_S = (
+    *((41317, 10), (41499, 11), (41683, 12), (42048, 13), (42413, 14), (42778, 15), (43144, 16), (43509, 17)),
+    *((43874, 18), (44239, 19), (44786, 20), (45151, 21), (45516, 22), (46247, 23), (47161, 24), (47892, 25)),
+    *((48257, 26), (48804, 27), (49169, 28), (49534, 29), (50083, 30), (50630, 31), (51179, 32), (53736, 33)),
+    *((54832, 34), (56109, 35), (57204, 36), (57754, 37)),
+)
+"""MJD (UTC) from which on TAI - UTC is so many seconds: IERS, Bulletin C."""
+
+POINTING_SIGMAS, LEAST_POINTING_DEG = 3.0, 0.1
+DEGREES_PER_HOUR, HOURS = 15.0, 24.0
+ISO_8601 = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?")
+SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[:\s](\d{1,2})[:\s](\d{1,2}(?:\.\d*)?)")
+
+
+class WrongExposureTimeError(DataError):
+    """The frame was exposed for another time than the table says.
+
+    Parameters
+    ----------
+    found, expected : float
+        Exposure time of the frame's header, and of the table of visits or calibration frames [s].
+    """
+
+    def __init__(self, found, expected):
+        super().__init__(
+            f"the header says {found:g} s, the table {expected:g} s: is it the frame that the table's row means?"
+        )
+        self.found, self.expected = found, expected
+
+
+class WrongBandError(DataError):
+    """The frame was taken through another filter than the visit table says.
+
+    Parameters
+    ----------
+    found, expected : str
+        Band of the frame's header, and of the visit table.
+    """
+
+    def __init__(self, found, expected):
+        super().__init__(
+            f"the header's filter is {found}, the visit table's {expected}: is it the frame of this visit?"
+        )
+        self.found, self.expected = found, expected
+
+
+class WrongTimeError(DataError):
+    """The frame was begun at another time than the visit table says.
+
+    Parameters
+    ----------
+    name : str
+        Quantity of the camera's header map that was compared.
+    found, expected : float
+        Beginning of the exposure by the header, and by the visit table [MJD TAI].
+    tolerance : float
+        Largest difference that is accepted [s].
+    """
+
+    def __init__(self, name, found, expected, tolerance):
+        difference = (found - expected) * SECONDS_PER_DAY
+        super().__init__(
+            f"the header's {name} is MJD {found:.5f} (TAI), {difference:.0f} s from the visit table's "
+            f"{expected:.5f}, may differ by {tolerance:g} s: {_cause_of_time(found, expected)}"
+        )
+        self.name, self.found, self.expected, self.tolerance = name, found, expected, tolerance
+
+
+class WrongPointingError(DataError):
+    """The visit table's right ascension is in hours, as the header shows.
+
+    Parameters
+    ----------
+    found, expected : float
+        Right ascension of the header, and of the visit table [degree].
+    """
+
+    def __init__(self, found, expected):
+        super().__init__(
+            f"the header's right ascension is {found:.4f} degrees, the visit table's {expected:.4f} is a fifteenth "
+            "of it: is the table's column ra in hours? It must be in degrees"
+        )
+        self.found, self.expected = found, expected
+
+
+def check_circumstances(header, info, bands, settings):
+    """Compare what a frame's header says of its exposure with the visit table.
+
+    Parameters
+    ----------
+    header : dict
+        Of a `RawFrame`: quantities by the names of the camera's header map. What a header lacks is not checked.
+    info : ExposureInfo
+        From the visit table.
+    bands : sequence of str
+        Bands of the camera. A filter's name that is none of them cannot be compared.
+    settings : dict
+        Section ``isr``: ``exposure_time_tolerance``, ``time_tolerance``.
+
+    Raises
+    ------
+    WrongExposureTimeError, WrongBandError, WrongTimeError, WrongPointingError
+        If header and table cannot both be right, and the science would be spoilt.
+    """
+    check_exposure_time(header, info.exposure_time, settings["exposure_time_tolerance"])
+    band = header.get("band")
+    if band != info.band and band in bands:
+        raise WrongBandError(band, info.band)
+    _check_time(header, info, max(settings["time_tolerance"], info.exposure_time))
+    _check_pointing(header, info)
+
+
+def check_exposure_time(header, expected, tolerance):
+    """Compare the exposure time of a frame's header with its table's.
+
+    Parameters
+    ----------
+    header : dict
+        Of a `RawFrame`.
+    expected : float
+        From the table of visits or calibration frames [s].
+    tolerance : float
+        Largest difference, relative to the larger of `expected` and 1 s.
+
+    Raises
+    ------
+    WrongExposureTimeError
+        If they differ.
+    """
+    found = _number(header, "exposure_time")
+    if found is not None and abs(found - expected) > tolerance * max(expected, 1.0):
+        raise WrongExposureTimeError(found, expected)
+
+
+def _number(header, name):
+    """Finite number (float) of a header, also one in quotes; None, with a warning, for anything else."""
+    value = header.get(name)
+    if value is None:
+        return None
+    try:
+        number = float("nan" if isinstance(value, bool) else value)
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        _warn_unreadable(name, value, "a number")
+        return None
+    return number
+
+
+def _warn_unreadable(name, value, needed):
+    """Say in the log that a value of the header is not compared."""
+    log.warning(
+        "the header's %s is %.60r, must be %s: the visit table is taken as it is; see raw.header of the camera file",
+        *(name, value, needed),
+    )
+
+
+def _check_time(header, info, tolerance):
+    """Raise when no time of the header is near the visit table's; warn of each that is off by less, or alone."""
+    expected = info.mjd - 0.5 * info.exposure_time / SECONDS_PER_DAY
+    scale = str(header.get("TIMESYS", "")).strip().upper()
+    mjd = _number(header, "mjd_begin")
+    found = {"mjd_begin": None if mjd is None else _to_tai(mjd, scale), "date_begin": _date(header, scale)}
+    found = {name: time for name, time in found.items() if time is not None}
+    off = {name: abs(mjd - expected) * SECONDS_PER_DAY for name, mjd in found.items()}
+    if not off:
+        return
+    nearest = min(off, key=off.get)
+    if off[nearest] > tolerance:
+        raise WrongTimeError(nearest, found[nearest], expected, tolerance)
+    limit = WORTH_A_WARNING_S if scale else WORTH_A_WARNING_WITHOUT_SCALE_S
+    for name in (name for name, difference in off.items() if difference > limit):
+        log.warning(
+            "the header's %s (%s) is MJD %.5f (TAI), %.1f s from the visit table's %.5f: %s",
+            *(name, scale or "no TIMESYS", found[name], (found[name] - expected) * SECONDS_PER_DAY, expected),
+            _cause_of_time(found[name], expected, info.exposure_time),
+        )
+
+
+def _date(header, scale):
+    """Time [MJD TAI] of the header's date in ISO 8601, UTC when it names a zone; None, with a warning, otherwise."""
+    value = header.get("date_begin")
+    if value is None:
+        return None
+    parts = ISO_8601.fullmatch(str(value).strip())
+    try:
+        since_1970 = np.datetime64(parts[1], "us") - np.datetime64(0, "us") if parts else None
+    except ValueError:
+        since_1970 = None
+    if since_1970 is None:
+        _warn_unreadable("date_begin", value, "a date and time like 2026-11-25T03:04:05")
+        return None
+    mjd = MJD_OF_UNIX_EPOCH + since_1970 / np.timedelta64(1, "D")
+    zone = parts[2]
+    if zone and zone != "Z":
+        minutes = 60 * int(zone[1:3]) + int(zone[-2:])
+        mjd -= (minutes if zone[0] == "+" else -minutes) / MINUTES_PER_DAY
+    return _to_tai(mjd, "UTC" if zone else scale)
+
+
+def _to_tai(mjd, scale):
+    """Time of a header in TAI [MJD]; a scale without a name, or with an unknown one, counts as TAI."""
+    if scale in ("UTC", "UT", "UT1"):
+        offset = next((seconds for start, seconds in reversed(TAI_MINUS_UTC_S) if mjd >= start), 0)
+    elif scale in ("TT", "TDT", "TDB"):
+        offset = -TT_MINUS_TAI_S
+    else:
+        offset = TAI_MINUS_GPS_S if scale == "GPS" else 0.0
+    return mjd + offset / SECONDS_PER_DAY
+
+
+def _cause_of_time(found, expected, exposure_time=0.0):
+    """What may have made two times differ, as a question."""
+    if abs(found - JULIAN_DATE_OF_MJD_0 - expected) < 1:
+        return "is it a Julian date? The camera's header map takes Modified ones"
+    seconds = abs(found - expected) * SECONDS_PER_DAY
+    steps = round(seconds / TIME_ZONE_STEP_S)
+    if (
+        steps
+        and abs(seconds - steps * TIME_ZONE_STEP_S) < TIME_ZONE_SLACK_S
+        and seconds <= LARGEST_TIME_ZONE_S
+    ):
+        return f"is the header's or the table's time local, {steps / 4:g} h from TAI?"
+    if exposure_time and abs(seconds - 0.5 * exposure_time) < 1:
+        return "is the table's mjd, or the header's, not the middle, or the beginning, of the exposure?"
+    if any(abs(seconds - offset) < 1 for offset in (TT_MINUS_TAI_S, TAI_MINUS_UTC_S[-1][1])):
+        return "is one of them UTC or TT, and not the TAI that it is said to be?"
+    return "is it the frame of this visit?"
+
+
+def _check_pointing(header, info):
+    """Warn when the header points elsewhere; raise when it shows that the visit table is in hours."""
+    ra, dec = (_angle(header, name, factor) for name, factor in (("ra", DEGREES_PER_HOUR), ("dec", 1.0)))
+    if ra is None or dec is None:
+        return
+    near = max(POINTING_SIGMAS * info.pointing_uncertainty / 3600, LEAST_POINTING_DEG)
+    distance = _separation(ra, dec, info.ra, info.dec)
+    if not distance > near:
+        return
+    if info.ra < HOURS and _separation(ra, dec, DEGREES_PER_HOUR * info.ra, info.dec) < near:
+        raise WrongPointingError(ra, info.ra)
+    cause = "is it the frame of this visit?"
+    if _separation(DEGREES_PER_HOUR * ra, dec, info.ra, info.dec) < near:
+        cause = "is the header's right ascension in hours?"
+    log.warning(
+        "the header points to ra %.4f, dec %.4f degrees, %.2f degrees from the visit table's %.4f, %.4f: %s",
+        *(ra, dec, distance, info.ra, info.dec, cause),
+    )
+
+
+def _angle(header, name, factor):
+    """Angle of a header [degree]; text with colons is in hours for a `factor` of 15. None where it has none."""
+    value = header.get(name)
+    parts = SEXAGESIMAL.fullmatch(value.strip()) if isinstance(value, str) else None
+    if parts is None:
+        return _number(header, name)
+    sign, whole, minutes, seconds = parts.groups()
+    angle = factor * (int(whole) + int(minutes) / 60 + float(seconds) / 3600)
+    return -angle if sign == "-" else angle
+
+
+def _separation(ra1, dec1, ra2, dec2):
+    """Angle between two directions, all in degrees."""
+    a1, d1, a2, d2 = np.radians([ra1 % 360, dec1, ra2 % 360, dec2])
+    cosine = np.sin(d1) * np.sin(d2) + np.cos(d1) * np.cos(d2) * np.cos(a1 - a2)
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
