@@ -119,11 +119,18 @@ def simulate(folder, settings):
         **{"visits": [visit], "calibration_frames": []},
     }
     truth, raw = str(folder / "truth.parquet"), folder / "good.fits"
-    outputs = {"truth_object": truth, "reference": str(folder / "reference.parquet"), "raw_calib": []}
+    orbit = str(folder / "orbit.parquet")
+    outputs = {"truth_object": truth, "truth_orbit": orbit, "reference": str(folder / "reference.parquet")}
+    outputs["raw_calib"] = []
     script("simulate_sky").main(make_job("simulate_sky", output=outputs, params=params))
     outputs = {"raw": [str(raw)], "truth_source": [str(folder / "sources.parquet")]}
     script("simulate_night").main(
-        make_job("simulate_night", input={"truth_object": truth}, output=outputs, params=params)
+        make_job(
+            "simulate_night",
+            input={"truth_object": truth, "truth_orbit": orbit},
+            output=outputs,
+            params=params,
+        )
     )
     return raw.read_bytes()
 
