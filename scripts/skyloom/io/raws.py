@@ -506,8 +506,11 @@ def _tile_table(content, hdu):
 def _format_card(keyword, value):
     """Card of a boolean, number or text, 80 characters."""
     if isinstance(value, bool):
-        value = "T" if value else "F"
-    text = f"'{value:8}'" if isinstance(value, str) and value not in ("T", "F") else f"{value!s:>20}"
+        text = f"{'T' if value else 'F':>20}"
+    elif isinstance(value, str):
+        text = f"'{value:8}'"
+    else:
+        text = f"{str(value).upper():>20}"
     return f"{keyword:8}= {text}".ljust(CARD)
 
 

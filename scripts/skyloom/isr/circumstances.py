@@ -86,7 +86,7 @@ class WrongTimeError(DataError):
     def __init__(self, name, found, expected, tolerance):
         difference = (found - expected) * SECONDS_PER_DAY
         super().__init__(
-            f"the header's {name} is MJD {found:.5f} (TAI), {difference:.0f} s from the visit table's "
+            f"the header's {name} is MJD {found:.10g} (TAI), {difference:.0f} s from the visit table's "
             f"{expected:.5f}, may differ by {tolerance:g} s: {_cause_of_time(found, expected)}"
         )
         self.name, self.found, self.expected, self.tolerance = name, found, expected, tolerance
@@ -197,7 +197,7 @@ def _check_time(header, info, tolerance):
     limit = WORTH_A_WARNING_S if scale else WORTH_A_WARNING_WITHOUT_SCALE_S
     for name in (name for name, difference in off.items() if difference > limit):
         log.warning(
-            "the header's %s (%s) is MJD %.5f (TAI), %.1f s from the visit table's %.5f: %s",
+            "the header's %s (%s) is MJD %.10g (TAI), %.1f s from the visit table's %.5f: %s",
             *(name, scale or "no TIMESYS", found[name], (found[name] - expected) * SECONDS_PER_DAY, expected),
             _cause_of_time(found[name], expected, info.exposure_time),
         )
@@ -240,7 +240,7 @@ def _cause_of_time(found, expected, exposure_time=0.0):
     if abs(found - JULIAN_DATE_OF_MJD_0 - expected) < 1:
         return "is it a Julian date? The camera's header map takes Modified ones"
     seconds = abs(found - expected) * SECONDS_PER_DAY
-    steps = round(seconds / TIME_ZONE_STEP_S)
+    steps = round(min(seconds, LARGEST_TIME_ZONE_S) / TIME_ZONE_STEP_S)
     if (
         steps
         and abs(seconds - steps * TIME_ZONE_STEP_S) < TIME_ZONE_SLACK_S

@@ -108,6 +108,21 @@ def test_cards_that_the_library_would_stumble_over_do_not_reach_it(tmp_path, pix
     np.testing.assert_array_equal(read_raw(path, detector_of("x"), SINGLE).planes["x"], pixels)
 
 
+def test_compressed_pixels_are_scaled_by_small_numbers_too(tmp_path):
+    path = tmp_path / "tiles.fits"
+    stored = np.random.default_rng(3).integers(-1000, 1000, SHAPE).astype(np.int32)
+    tiles = fits.CompImageHDU(stored, compression_type="RICE_1")
+    fits.HDUList([fits.PrimaryHDU(), tiles]).writeto(path)
+    content = path.read_bytes()
+    end = content.rindex(b"END".ljust(80), 0, 3 * 2880)
+    cards = b"".join(c.ljust(80) for c in (b"BSCALE  = 2.5D-05", b"BZERO   = -1.5", b"END"))
+    path.write_bytes(content[:end] + cards + content[end + len(cards) :])
+
+    plane = read_raw(path, detector_of("x"), SINGLE).planes["x"]
+
+    np.testing.assert_allclose(plane, 2.5e-05 * stored - 1.5, rtol=1e-6)
+
+
 def test_a_tile_that_breaks_off_is_named(tmp_path, pixels):
     path = tmp_path / "tiles.fits"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(pixels, compression_type="GZIP_1")]).writeto(path)

@@ -128,6 +128,14 @@ def test_a_time_that_is_far_off_is_named_with_its_likely_cause(shift_s, cause):
     assert f"{shift_s:.0f} s from the visit table's 61354.19983" in str(caught.value)
 
 
+@pytest.mark.parametrize("mjd", [-1e308, 1e308, 0, -1])
+def test_a_time_beyond_all_calendars_is_named(caplog, mjd):
+    with pytest.raises(WrongTimeError, match="header's mjd_begin is MJD .* is it the frame of this visit"):
+        check_circumstances({"mjd_begin": mjd}, INFO, BANDS, SETTINGS)
+    (message,) = messages(caplog, GOOD | {"mjd_begin": mjd})
+    assert "is it the frame of this visit?" in message
+
+
 def test_local_time_in_the_date_alone_is_an_error_and_beside_a_right_mjd_a_warning(caplog):
     local = "2026-11-09T21:47:45"
     header = {name: value for name, value in GOOD.items() if name != "mjd_begin"} | {"date_begin": local}
