@@ -4,7 +4,10 @@ import shutil
 import subprocess
 import sys
 
-from workflow_support import HOME, Snakemake
+import pytest
+from workflow_support import HOME, TINY, Snakemake
+
+from skyloom.io.tables import read_table
 
 TINY_JOBS = {
     "compile_kernels": 1,
@@ -80,6 +83,22 @@ def test_the_prompt_flow_takes_a_finished_root_as_source_files(tiny):
     assert jobs["ap_check_survival"] == 1
     assert "assemble_coadd" not in jobs
     assert "warp_visit" not in jobs
+
+
+@pytest.mark.slow
+def test_the_prompt_flow_finds_the_sources_of_the_data_release(finished, tmp_path):
+    shutil.copytree(TINY, tmp_path / "tiny")
+    survey = tmp_path / "tiny" / "survey.yaml"
+    text = survey.read_text(encoding="utf-8").split("simulate:")[0]
+    release = finished / "results"
+    reference = f"reference: {{path: {release}/refcat/reference.parquet}}"
+    survey.write_text(f"{text}raw_root: {release}\n{reference}\n", encoding="utf-8")
+    Snakemake(tmp_path).run("ap", "--cores", "2", "--config", "visit=21", f"template={{root: {release}}}")
+    for detector in (0, 1):
+        tonight = read_table(tmp_path / "results" / "ap" / "dia_source" / "21" / f"{detector}.parquet")
+        assert tonight.num_rows > 0
+        assert tonight.equals(read_table(release / "dia_source" / "21" / f"{detector}.parquet"))
+    assert not (tmp_path / "results" / "coadd").exists()
 
 
 def test_the_prompt_flow_says_what_it_lacks(tiny):

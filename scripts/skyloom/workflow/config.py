@@ -46,6 +46,10 @@ class Problem:
         return f"{self.file}: {self.key}: {self.found}; allowed: {self.allowed}{hint}"
 
 
+# Problems that a message tells one by one: a survey without its disk lacks thousands of files.
+MOST_TOLD = 20
+
+
 class InvalidConfigurationError(ConfigError):
     """A configuration or its tables have problems.
 
@@ -56,7 +60,9 @@ class InvalidConfigurationError(ConfigError):
     """
 
     def __init__(self, problems):
-        lines = [f"  {number}. {problem}" for number, problem in enumerate(problems, start=1)]
+        lines = [f"  {number}. {problem}" for number, problem in enumerate(problems[:MOST_TOLD], start=1)]
+        if len(problems) > MOST_TOLD:
+            lines.append(f"  and {len(problems) - MOST_TOLD} more")
         noun = "problem" if len(problems) == 1 else "problems"
         super().__init__(
             "\n".join([f"{len(problems)} {noun} in the configuration, no job was started:", *lines])

@@ -1,5 +1,6 @@
 """A survey as Snakemake sees it: settings, cameras, visits, calibration epochs, patches of each detector."""
 
+import copy
 import hashlib
 import json
 from dataclasses import dataclass
@@ -144,16 +145,30 @@ def load_survey(given, files, home, *, check_files=True):
     epochs = CalibEpochs(frames, defects_from_science=settings["calibs"]["defects_from_science"])
     table = str(settings["calibration_frames"])
     problems.extend(epochs.problems(table))
-    problems.extend([*epochs.visit_problems(table, visits), *epochs.frame_problems(table)])
+    wanted = _wanted_visits(settings, visits)
+    problems.extend([*epochs.visit_problems(table, wanted), *epochs.frame_problems(table)])
     if problems:
         raise InvalidConfigurationError(problems)
     return _build(settings, (cameras, visits, frames, epochs), check_files, home)
 
 
 def _without_bad_keys(given, problems):
-    """Copy of a configuration without the top-level values that the schema refused, so that the rest can be checked."""
-    bad = {problem.key.split(".")[0] for problem in problems if "." not in problem.key}
-    return {key: value for key, value in given.items() if key not in bad}
+    """Copy of a configuration without the values that the schema refused, so that the rest can be checked."""
+    usable = copy.deepcopy(given)
+    for problem in problems:
+        _drop(usable, problem.key.split("."))
+    return usable
+
+
+def _drop(mapping, keys):
+    """Remove the value at a path of keys, where there is one; a list goes as a whole, in place."""
+    for key in keys[:-1]:
+        if not isinstance(mapping.get(key), dict):
+            break
+        mapping = mapping[key]
+    else:
+        key = keys[-1]
+    mapping.pop(key, None)
 
 
 def _load_cameras(settings, files, home, problems):
@@ -314,7 +329,8 @@ def _build(settings, tables, check_files, home):
     simulated = settings.get("simulate") is not None
     raw_root = root if simulated else str(settings["raw_root"])
     detectors, raws, missing = {}, {}, []
-    for visit, row in visits.items():
+    wanted = _wanted_visits(settings, visits)
+    for visit, row in wanted.items():
         kept = []
         for detector in sorted(cameras[row["camera"]][1].detectors):
             if (visit, None) in excluded or (visit, detector) in excluded:
@@ -327,34 +343,46 @@ def _build(settings, tables, check_files, home):
             kept.append(detector)
         if kept:
             detectors[visit] = tuple(kept)
-    if missing and settings["missing_raw"] == "error":
-        raise InvalidConfigurationError([_missing_raw_problem(settings, *item) for item in missing[:20]])
+    problems, pairs = [], [*raws]
+    if settings["missing_raw"] == "error":
+        problems += [_missing_raw_problem(settings, *item) for item in missing]
+        pairs += [(visit, detector) for visit, detector, _ in missing]
     if check_files and not simulated:
-        _check_frame_files(settings, frames, {(visits[v]["camera"], d) for v, d in raws}, raw_root)
+        used = {(visits[visit]["camera"], detector) for visit, detector in pairs}
+        taken = frames if wanted is visits else _frames_taken_by(wanted, epochs, frames)
+        problems += _frame_file_problems(settings, taken, used, raw_root)
+    if problems:
+        raise InvalidConfigurationError(problems)
     patches = find_overlaps(settings["sky_map"], cameras, visits, detectors)
     if settings["reference"]["path"] is not None:
         settings["reference"]["path"] = locate(settings["reference"]["path"], home, settings["raw_root"])
     return Survey(settings, root, cameras, visits, frames, detectors, patches, raws, raw_root, epochs)
 
 
-def _check_frame_files(settings, frames, used, raw_root):
-    """Raise unless there are the raw calibration frames of all (camera, detector) that are to be processed."""
+def _wanted_visits(settings, visits):
+    """Rows of the visits to work on: the prompt flow's, when the others may not have been exposed yet, or all."""
+    chosen = settings.get("visit")
+    is_prompt = chosen is not None and settings.get("simulate") is None
+    return {chosen: visits[chosen]} if is_prompt else visits
+
+
+def _frames_taken_by(visits, epochs, frames):
+    """Rows of the calibration frames of all epochs that some visits take."""
+    names = {epoch for row in visits.values() for epoch, _ in epochs.of_visit(row).values()}
+    return {frame: row for frame, row in frames.items() if row["epoch"] in names}
+
+
+def _frame_file_problems(settings, frames, used, raw_root):
+    """Raw calibration frames that are not there, of all (camera, detector) that are to be processed."""
     problems = []
     for frame, row in frames.items():
         for detector in sorted(detector for camera, detector in used if camera == row["camera"]):
             raw = Path(raw_root) / raw_path(row, detector)
             if not raw.is_file():
-                key = f"frame {frame}, detector {detector}"
-                problems.append(
-                    Problem(
-                        str(settings["calibration_frames"]),
-                        key,
-                        f"there is no raw file {raw}",
-                        "the file, or a table without this frame",
-                    )
-                )
-    if problems:
-        raise InvalidConfigurationError(problems[:20])
+                key, found = f"frame {frame}, detector {detector}", f"there is no raw file {raw}"
+                allowed = "the file, or a table without this frame"
+                problems.append(Problem(str(settings["calibration_frames"]), key, found, allowed))
+    return problems
 
 
 def _missing_raw_problem(settings, visit, detector, raw):

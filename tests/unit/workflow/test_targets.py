@@ -1,5 +1,6 @@
 """The survey's tables and the questions of the rules, on the tiny survey, without Snakemake."""
 
+import copy
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from skyloom.workflow.config import InvalidConfigurationError
+from skyloom.workflow.config import InvalidConfigurationError, load_schema
 from skyloom.workflow.raw_targets import UnknownDataIdError
 from skyloom.workflow.start import Skyloom
 from skyloom.workflow.survey import load_survey, locate, template_exists
@@ -282,3 +283,52 @@ def test_a_camera_file_that_cannot_be_used_is_told(given, tmp_path, content, tol
     text = problems(given, camera="camera.yaml")
     assert "camera.yaml: camera: " in text
     assert told in text
+
+
+def test_the_prompt_flow_asks_for_the_files_of_its_visit_alone(given, tmp_path):
+    given.pop("simulate")
+    (tmp_path / "ref.csv").write_text(CATALOGUE, encoding="utf-8")
+    (tmp_path / "release" / "coadd").mkdir(parents=True)
+    for detector in (0, 1):
+        for name in ("raw/21", *(f"raw_calib/{frame}" for frame in range(1, 10))):
+            path = tmp_path / "raws" / name / f"{detector}.fits"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    real = {"reference": {"path": "ref.csv"}, "raw_root": "raws", "template": {"root": "release"}}
+    survey = load(given, **real, visit=21).survey
+    assert survey.detectors == {21: (0, 1)}
+    assert {visit for visit, _ in survey.patches} == {21}
+    text = problems(given, **real)
+    assert "visit 11, detector 0: there is no raw file raws/raw/11/0.fits" in text
+    (tmp_path / "raws" / "raw" / "21" / "1.fits").unlink()
+    (tmp_path / "raws" / "raw_calib" / "3" / "0.fits").unlink()
+    text = problems(given, **real, visit=21)
+    assert text.startswith("2 problems")
+    assert "visit 21, detector 1: there is no raw file" in text
+    assert "frame 3, detector 0: there is no raw file" in text
+
+
+def keys_of(schema, path=()):
+    """Paths of all keys of a schema."""
+    for name, part in schema.get("properties", {}).items():
+        yield (*path, name)
+        yield from keys_of(part, (*path, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", [5, [1], {"x": 1}], ids=repr)
+def test_no_value_of_the_wrong_kind_ends_in_a_traceback(given, value):
+    schema = load_schema(HOME / "config" / "schema")
+    n_refused = 0
+    for path in keys_of(schema):
+        changed = copy.deepcopy(given)
+        part = changed
+        for key in path[:-1]:
+            part[key] = part[key] if isinstance(part.get(key), dict) else {}
+            part = part[key]
+        part[path[-1]] = value
+        try:
+            load_survey(changed, [("tiny.yaml", changed)], HOME)
+        except InvalidConfigurationError:
+            n_refused += 1
+    assert n_refused > 100
