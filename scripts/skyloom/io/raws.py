@@ -276,7 +276,7 @@ def scan_fits(content):
     while offset < len(content) and len(hdus) < MAX_HDUS:
         if hdus and content[offset : offset + 8] != b"XTENSION":
             break
-        hdu = _scan_unit(content, offset, len(hdus))
+        hdu = scan_unit(content, offset, len(hdus))
         if hdu.data_offset + hdu.data_bytes > len(content):
             raise TruncatedRawError(len(content), hdu.data_offset + hdu.data_bytes)
         hdus.append(hdu)
@@ -328,8 +328,28 @@ def _too_large(max_bytes):
     return CorruptRawError(f"it holds more than {max_bytes} bytes, more than any frame of this camera")
 
 
-def _scan_unit(content, offset, index):
-    """Layout of the unit whose header starts at `offset`."""
+def scan_unit(content, offset, index):
+    """Layout of one unit of a FITS file.
+
+    Parameters
+    ----------
+    content : bytes
+        The file, or its beginning.
+    offset : int
+        Where the unit's header starts.
+    index : int
+        Its place in the file, from 0.
+
+    Returns
+    -------
+    HduLayout
+        Its data need not be in `content`.
+
+    Raises
+    ------
+    TruncatedRawError, CorruptRawError
+        If the header has no END or its structure is impossible.
+    """
     cards, data_offset = _read_cards(content, offset)
     bitpix = _integer(cards, "BITPIX", -64, 64)
     if bitpix not in BYTES_A_VALUE:

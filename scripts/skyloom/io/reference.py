@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from skyloom.core.errors import ConfigError
+from skyloom.core.errors import ConfigError, DataError
 from skyloom.core.reference import ReferenceStars
+from skyloom.io.raws import BLOCK, scan_unit
 from skyloom.io.tables import read_table
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 FITS_SUFFIXES = (".fits", ".fit", ".fits.gz", ".fit.gz")
 CSV_SUFFIXES = (".csv", ".ecsv")
+# Beginning of a FITS file that is looked at for the columns of its first table.
+HEADER_BYTES = 4_000_000
 SUFFIXES = (*PARQUET_SUFFIXES, *FITS_SUFFIXES, *CSV_SUFFIXES)
 # Keys of Skyloom's own files stand in the footer: several, so that a few flipped bits cannot hide them all.
 OWN_KEY, FOOTER_BYTES = b"skyloom.", 65536
@@ -40,6 +43,20 @@ class ReferenceCatalogMissingError(ConfigError):
             f"{path}: no reference catalogue there; needs a file or a folder of files "
             f"({', '.join(SUFFIXES)}): look at reference.path"
         )
+        self.path = path
+
+
+class ReferenceKindError(ConfigError):
+    """The reference catalogue's name does not tell what kind of file it is.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    """
+
+    def __init__(self, path):
+        super().__init__(f"{path}: a reference catalogue's name must end in {', '.join(SUFFIXES)}")
         self.path = path
 
 
@@ -147,6 +164,8 @@ def read_reference_catalog(path, settings, band, region, mjd):
     ------
     ReferenceCatalogMissingError
         If there is no such file, or the folder holds no catalogue.
+    ReferenceKindError
+        If the file's name has none of the known endings.
     ReferenceColumnError
         If a configured column is missing.
     ReferenceValueError
@@ -181,7 +200,7 @@ def missing_reference_columns(path, settings, bands):
     Parameters
     ----------
     path : str or Path
-        Parquet, FITS or CSV file, or a folder of such shards; a FITS file is not looked at.
+        Parquet, FITS or CSV file, or a folder of such shards.
     settings : dict
         Section ``reference`` of the configuration.
     bands : sequence of str
@@ -198,15 +217,15 @@ def missing_reference_columns(path, settings, bands):
     ------
     ReferenceCatalogMissingError
         If there is no such file, or the folder holds no catalogue.
+    ReferenceKindError
+        If the file's name has none of the known endings.
     ReferenceUnreadableError
         If the file cannot be read.
     """
     first = _shards(path)[0]
-    if first.name.endswith(FITS_SUFFIXES):
-        return [], []
     try:
         available = _header(first)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, DataError) as error:
         raise ReferenceUnreadableError(str(first), str(error).splitlines()[0]) from error
     wanted = {}
     for band in bands:
@@ -217,15 +236,38 @@ def missing_reference_columns(path, settings, bands):
 
 
 def _header(path):
-    """Columns of a Parquet or CSV file."""
-    if path.name.endswith(PARQUET_SUFFIXES):
+    """Columns of a Parquet, FITS or CSV file."""
+    if _has_suffix(path, PARQUET_SUFFIXES):
         import pyarrow.parquet as pq
 
         return pq.read_schema(path).names
+    if _has_suffix(path, FITS_SUFFIXES):
+        return _fits_columns(path)
     with open(path, encoding="utf-8") as stream:
         lines = (line.rstrip("\n") for line in stream)
         first = next((line for line in lines if line and not line.startswith("#")), None)
     return [] if first is None else _csv_columns(first)[0]
+
+
+def _fits_columns(path):
+    """Columns of the first table of a FITS file, from its headers alone: Snakemake's head does not import Astropy."""
+    import gzip
+
+    with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as stream:
+        content = stream.read(HEADER_BYTES)
+    offset, index = 0, 0
+    while offset < len(content):
+        unit = scan_unit(content, offset, index)
+        if str(unit.cards.get("XTENSION", "")).strip() in ("BINTABLE", "TABLE"):
+            return [str(value).strip() for key, value in unit.cards.items() if key.startswith("TTYPE")]
+        offset = unit.data_offset + -(-unit.data_bytes // BLOCK) * BLOCK
+        index += 1
+    return []
+
+
+def _has_suffix(path, suffixes):
+    """Whether a file's name ends so, in letters of either size."""
+    return path.name.lower().endswith(suffixes)
 
 
 def _csv_columns(line):
@@ -248,8 +290,10 @@ def _shards(path):
     """Files of a catalogue in the order of their names."""
     path = Path(path)
     if path.is_file():
+        if not _has_suffix(path, SUFFIXES):
+            raise ReferenceKindError(str(path))
         return [path]
-    shards = [p for p in sorted(path.iterdir()) if p.name.endswith(SUFFIXES)] if path.is_dir() else []
+    shards = [p for p in sorted(path.iterdir()) if _has_suffix(p, SUFFIXES)] if path.is_dir() else []
     if not shards:
         raise ReferenceCatalogMissingError(str(path))
     return shards
@@ -258,9 +302,9 @@ def _shards(path):
 def _read_shard(path, names, settings, region):
     """Columns of one file's stars within the region, by quantity; positions in degrees."""
     try:
-        if path.name.endswith(PARQUET_SUFFIXES):
+        if _has_suffix(path, PARQUET_SUFFIXES):
             columns = _read_parquet(path, names, _declinations(settings, region))
-        elif path.name.endswith(FITS_SUFFIXES):
+        elif _has_suffix(path, FITS_SUFFIXES):
             columns = _read_fits(path, names)
         else:
             columns = _read_csv(path, names)

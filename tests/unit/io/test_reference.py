@@ -1,3 +1,5 @@
+import gzip
+
 import erfa
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from skyloom.io.reference import (
     ReferenceBandError,
     ReferenceCatalogMissingError,
     ReferenceColumnError,
+    ReferenceKindError,
     ReferenceUnreadableError,
     ReferenceValueError,
     missing_reference_columns,
@@ -328,6 +331,31 @@ def test_text_in_a_column_of_numbers_is_named(tmp_path, name):
 
     with pytest.raises(ReferenceValueError, match="column 'pmra' for pmra holds 'unknown', needs numbers"):
         read_reference_catalog(tmp_path / name, make_settings(), "r", REGION, MJD)
+
+
+def test_a_name_in_capitals_is_read_and_one_of_another_kind_refused(tmp_path):
+    write_fits(tmp_path / "STARS.FITS", make_catalogue())
+    assert len(read_reference_catalog(tmp_path / "STARS.FITS", make_settings(), "r", REGION, MJD)) == 50
+    (tmp_path / "stars.txt").write_text("1 2 3")
+    with pytest.raises(
+        ReferenceKindError, match="stars.txt: a reference catalogue's name must end in .parquet"
+    ):
+        read_reference_catalog(tmp_path / "stars.txt", make_settings(), "r", REGION, MJD)
+
+
+def test_columns_that_a_fits_catalogue_lacks_are_found_and_a_damaged_one_named(tmp_path):
+    path = tmp_path / "stars.fits"
+    write_fits(path, make_catalogue())
+    settings = make_settings(fluxes={"r": "flux_rr"}, flux_errors={"r": "flux_r_error"})
+    missing, available = missing_reference_columns(path, settings, ["r"])
+    assert missing == [("fluxes.r", "flux_rr")]
+    assert "flux_r" in available
+    packed = tmp_path / "stars.fits.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert missing_reference_columns(packed, settings, ["r"])[0] == missing
+    path.write_bytes(b"no FITS file at all")
+    with pytest.raises(ReferenceUnreadableError, match="stars.fits: the reference catalogue cannot be read"):
+        missing_reference_columns(path, settings, ["r"])
 
 
 @pytest.mark.parametrize("name", ["stars.parquet", "stars.csv", "stars.ecsv"])
