@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from skyloom.commands import frame_cards
-from skyloom.commands.frame_cards import MJD_EPOCH, UnclearCardError
+from skyloom.commands.frame_cards import UnclearCardError
 from skyloom.core.errors import ConfigError, SkyloomError
+from skyloom.core.header_values import MJD_EPOCH
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 TABULATED = ("science", "bias", "dark", "flat")
@@ -193,7 +194,7 @@ def detector_of(cards, camera):
     keyword, value = cards.find("detector")
     names = {detector.name: number for number, detector in camera.detectors.items()}
     if value in camera.detectors:
-        return value
+        return int(value)
     if str(value) in names:
         return names[str(value)]
     if isinstance(value, str) and value.isdigit() and int(value) in camera.detectors:
@@ -225,7 +226,8 @@ def night_of(mjd, site, utc_offset):
         Hours ahead of UTC.
     """
     if utc_offset is None:
-        utc_offset = site.longitude / 15 if site is not None else 0.0
+        # A camera file may count longitudes up to 360: 289 degrees East are 5 hours behind UTC, not 19 ahead.
+        utc_offset = ((site.longitude + 180) % 360 - 180) / 15 if site is not None else 0.0
     day = math.floor(mjd + utc_offset / 24 - 0.5)
     return (MJD_EPOCH + timedelta(days=day)).strftime("%Y%m%d")
 

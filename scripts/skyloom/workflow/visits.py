@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyloom.core.header_values import MJD_LIMITS
 from skyloom.workflow.config import Problem, nearest_name
 
 MAX_VISIT = 2**31 - 1
@@ -58,7 +59,9 @@ VISIT_COLUMNS = {
     "exposure_name": TableColumn(str, "text", bool, "none"),
     "night": TableColumn(str, "letters, digits, _ and -", _is_name),
     "mjd": TableColumn(
-        float, "a date [MJD TAI, middle of the exposure] from 15000 to 100000", _between(15000, 100000)
+        float,
+        f"a date [MJD TAI, middle of the exposure] from {MJD_LIMITS[0]} to {MJD_LIMITS[1]}",
+        _between(*MJD_LIMITS),
     ),
     "band": TableColumn(str, "a band of the survey", _is_name),
     "exposure_time": TableColumn(float, "a time [s] above 0 and up to 100000", _between(1e-6, 1e5)),
@@ -77,7 +80,9 @@ FRAME_COLUMNS = {
     "kind": TableColumn(str, ", ".join(KINDS), lambda value: value in KINDS),
     "band": TableColumn(str, "a band of the survey for flats, none otherwise", _is_name, "none"),
     "exposure_time": TableColumn(float, "a time [s] from 0 to 100000", _between(0, 1e5)),
-    "mjd": TableColumn(float, "a date [MJD TAI] from 15000 to 100000", _between(15000, 100000)),
+    "mjd": TableColumn(
+        float, f"a date [MJD TAI] from {MJD_LIMITS[0]} to {MJD_LIMITS[1]}", _between(*MJD_LIMITS)
+    ),
     "epoch": TableColumn(str, "letters, digits, _ and -", _is_name),
     "valid_from": TableColumn(float, "a date [MJD TAI]", _between(0, 200000)),
     "valid_until": TableColumn(float, "a date [MJD TAI]", _between(0, 200000)),

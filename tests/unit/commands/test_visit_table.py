@@ -176,6 +176,9 @@ def test_pointings_are_degrees_or_sexagesimal(night, tiny, cards, ra, dec):
         ({"FILTER": "H-alpha"}, "FILTER = H-alpha is none of the bands g, r"),
         ({"FILTER": None}, "no filter card"),
         ({"DATE_OBS": None}, "no time"),
+        ({"MJD_OBS": 2461368.625}, "needs 15000 to 100000: is it a Julian date"),
+        ({"MJD_OBS": 1e12, "TIMESYS": "TAI"}, "MJD 1e+12, needs 15000 to 100000"),
+        ({"DATE_OBS": "0001-01-01T00:00:00"}, "is it a Julian date"),
         ({"DATE_OBS": "24/11/26", "UT": "3:00"}, "is no date like"),
         ({"DATE_OBS": "2026-11-24"}, "has no time of day"),
         ({"EXPTIME": None}, "no exposure time"),
@@ -299,6 +302,8 @@ def test_copies_of_an_exposure_are_said(night, tiny, capsys):
         (61368.125, None, None, "20261123"),
         (61368.45, None, 10, "20261124"),
         (61368.05, None, 10, "20261123"),
+        (61368.125, Site(31.96, 360 - 111.6, 2100), None, "20261123"),
+        (61368.9, Site(31.96, 360 - 111.6, 2100), None, "20261124"),
     ],
 )
 def test_nights_change_at_local_noon(mjd, site, offset, expected):
