@@ -30,7 +30,7 @@ class FrameFacts:
     detector : int or None
         Its detector when the file holds one of several; None when it holds all.
     exposure_name, night, band : str
-        Band none for biases and darks.
+        Name by the header, empty without such a card; band none for biases and darks.
     mjd, exposure_time : float
         Middle of the exposure [MJD TAI], and its length [s].
     ra, dec, rotation, airmass : float or None
@@ -145,13 +145,13 @@ def _usable(name, classified, cards, camera, options):
     if kind in ("science", "flat"):
         band, _ = frame_cards.band_of(cards, camera.bands)
     sky = _sky_facts(cards, camera, mjd, options) if kind == "science" else {}
-    stem = name.rpartition("/")[2].partition(".")[0]
+    _, exposure_name = cards.find("exposure_name")
     return FrameFacts(
         name,
         kind,
         because,
         detector=detector_of(cards, camera),
-        exposure_name=str(cards.find("exposure_name")[1] or stem),
+        exposure_name="" if exposure_name is None else str(exposure_name),
         night=night_of(mjd, camera.site, options.utc_offset),
         band=band,
         mjd=mjd,

@@ -92,6 +92,49 @@ def test_numbers_with_zeros_in_front_make_a_pattern_that_the_workflow_fills(nigh
     assert len(table(night)) == 1
 
 
+def files_a_detector(tiny):
+    """Description of a camera of two detectors with a file each."""
+    content = tiny(2)
+    for entry in content["detectors"].values():
+        entry["amplifiers"][0]["extension"] = "CHIP"
+    return content
+
+
+def test_files_of_an_exposure_without_a_name_are_joined_by_their_time(night, tiny):
+    for minute in (1, 2):
+        for detector in (1, 2):
+            night.science(f"raw{minute}_c{detector}.fits", minute, CCDNUM=detector, planes=("CHIP",))
+    run(night, night.camera(files_a_detector(tiny)))
+    assert [(row["raw"], row["exposure_name"]) for row in table(night)] == [
+        ("raw1_c{detector}.fits", "raw1_c1"),
+        ("raw2_c{detector}.fits", "raw2_c1"),
+    ]
+
+
+def test_two_exposures_never_have_one_pattern(night, tiny, capsys):
+    for detector in (1, 2):
+        night.science(f"c{detector}.fits", 10 * detector, CCDNUM=detector, planes=("CHIP",))
+    run(night, night.camera(files_a_detector(tiny)))
+    assert len(table(night)) == 1
+    assert "c{detector}.fits stands for files of two exposures: map exposure_name" in capsys.readouterr().out
+
+
+def test_names_of_exposures_may_begin_anew_each_night(night, tiny):
+    for day in (23, 24):
+        for detector in (1, 2):
+            cards = {"OBSID": "1", "CCDNUM": detector, "DATE_OBS": f"2026-11-{day}T03:00:00"}
+            night.science(f"n{day}/c{detector}.fits", planes=("CHIP",), **cards)
+    run(night, night.camera(files_a_detector(tiny)))
+    assert [row["raw"] for row in table(night)] == ["n23/c{detector}.fits", "n24/c{detector}.fits"]
+
+
+def test_a_number_of_more_digits_than_a_pattern_can_have_is_refused(night, tiny, capsys):
+    for detector in (1, 2):
+        night.science(f"{detector:012}.fits", CCDNUM=detector, planes=("CHIP",))
+    run(night, night.camera(files_a_detector(tiny)), code=1)
+    assert "do not differ by the detector's number alone" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("cards", "kind"),
     [
@@ -248,6 +291,46 @@ def test_a_table_of_other_origin_is_not_touched(night, tiny, capsys):
     run(night, night.camera(tiny()), code=2)
     assert "nobody can tell what was edited" in capsys.readouterr().err
     assert (night.folder / "visits.csv").read_text() == "visit\n1\n"
+
+
+def test_a_table_that_a_spreadsheet_saved_is_read_or_named(night, tiny, capsys):
+    night.science("0.fits")
+    camera = night.camera(tiny())
+    run(night, camera)
+    path, before = night.folder / "visits.csv", (night.folder / "visits.csv").read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + before)
+    run(night, camera)
+    assert path.read_bytes() == before
+    for content, found in (
+        (before.replace(b",", b";"), "has no column visit and raw"),
+        (before.replace(b"visit", b"number", 1), "has no column visit"),
+        (before + b"2,M\xfcnchen\n", "cannot be read ('utf-8'"),
+        (b"", "has no column visit and raw"),
+    ):
+        path.write_bytes(content)
+        run(night, camera, code=2)
+        assert f"visits.csv {found}" in capsys.readouterr().err
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "1e3", "my field"])
+def test_the_survey_file_keeps_names_and_paths_as_text(night, tiny, name):
+    night.frames = night.folder / "raw: all #1"
+    night.science("0.fits")
+    run(night, night.camera(tiny()), "--survey", name)
+    content = yaml.safe_load((night.folder / "survey.yaml").read_text())
+    assert content["survey"] == name.replace(" ", "-")
+    assert content["raw_root"] == str(night.frames)
+
+
+def test_validity_ends_between_two_nights_to_a_hundredth_of_a_day(night, tiny):
+    for day, hour in ((23, 16), (23, 22)):
+        for n in range(3):
+            night.frame(f"b{hour}_{n}.fits", IMAGETYP="bias", DATE_OBS=f"2026-11-{day}T{hour}:0{n}:00")
+    run(night, night.camera(tiny()), "--utc-offset", "-7")
+    rows = table(night, "calibration_frames.csv")
+    assert [row["valid_until"] for row in rows] == ["61367.79"] * 3 + ["200000"] * 3
+    assert [row["valid_from"] for row in rows] == ["0"] * 3 + ["61367.79"] * 3
 
 
 def test_the_survey_file_passes_the_workflows_checks_once_the_stars_are_there(night, tiny, monkeypatch):
