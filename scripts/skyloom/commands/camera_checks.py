@@ -92,26 +92,20 @@ def section_problems(planes, amplifier):
 
     Returns
     -------
-    problems : list of str
-        Empty when the declared sections fit.
-    is_checked : bool
-        Whether there was light enough to tell.
+    list of str
+        Empty when the declared sections fit, or there is too little light to tell.
 
     Notes
     -----
     Medians of all columns are compared with the darkest ones. Where nothing is dark the overscan's noise tells:
     if it is that of the data and well above the read noise, the section holds light. Rows likewise.
     """
-    problems, checked = [], []
-    for axis, key, what in ((0, "overscan_section", "columns"), (1, "parallel_overscan_section", "rows")):
-        found, is_checked = _axis_problems(planes, amplifier, axis, (key, what))
-        problems += found
-        checked.append(is_checked)
-    return problems, any(checked)
+    problems = _axis_problems(planes, amplifier, 0, ("overscan_section", "columns"))
+    return problems + _axis_problems(planes, amplifier, 1, ("parallel_overscan_section", "rows"))
 
 
 def _axis_problems(planes, amplifier, axis, names):
-    """Problems of the sections along columns (axis 0) or rows (axis 1), and whether there was light."""
+    """Problems of the sections along columns (axis 0) or rows (axis 1)."""
     key, what = names
     plane = planes[amplifier.extension]
     x0, x1, y0, y1 = amplifier.data_section
@@ -127,7 +121,7 @@ def _axis_problems(planes, amplifier, axis, names):
         dark = min(dark, np.median(levels[slice(*overscan)]))
     contrast = bright - dark
     if contrast < MIN_CONTRAST_SIGMA * noise * 10 / np.sqrt(strip.shape[0]):
-        return _noise_problems(plane, amplifier, section, (key, noise)), False
+        return _noise_problems(plane, amplifier, section, (key, noise))
     share = (levels - dark) / contrast
     problems = []
     if overscan is not None:
@@ -143,7 +137,7 @@ def _axis_problems(planes, amplifier, axis, names):
             problems.append(
                 f"data_section holds no light in its {edge} {what} {low} to {low + run - 1}: they look like overscan"
             )
-    return problems, True
+    return problems
 
 
 def _noise_problems(plane, amplifier, section, name_and_noise):

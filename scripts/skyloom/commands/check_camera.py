@@ -158,7 +158,7 @@ def _measure(detector, frames, level):
         pedestal = camera_checks.pedestal_of(amplifier, frames, level)
         measured = camera_checks.measure_amplifier(amplifier, frames, pedestal or 0.0)
         numbers[amplifier.name] = measured
-        problems, _ = camera_checks.section_problems(lit, amplifier)
+        problems = camera_checks.section_problems(lit, amplifier)
         findings += [
             camera_checks.Finding(camera_checks.ODD, detector.id, amplifier.name, text) for text in problems
         ]
@@ -197,18 +197,14 @@ def _step_findings(detector, factors):
     from skyloom.commands.camera_checks import ODD, Finding
     from skyloom.commands.camera_flips import LEVEL_TOLERANCE
 
-    gains = {amplifier.name: amplifier.gain for amplifier in detector.amplifiers}
-    return [
-        Finding(
-            ODD,
-            detector.id,
-            name,
-            f"is {factor - 1:+.0%} brighter than the others beside it: its gain of {gains[name]:.3f} electron/ADU "
-            f"would fit theirs at {gains[name] / factor:.3f}",
-        )
-        for name, factor in factors.items()
-        if abs(factor - 1) > LEVEL_TOLERANCE
-    ]
+    gains, findings = {amplifier.name: amplifier.gain for amplifier in detector.amplifiers}, []
+    for name, factor in factors.items():
+        if not abs(factor - 1) > LEVEL_TOLERANCE:
+            continue
+        what = f"{abs(factor - 1):.0%} {'brighter' if factor > 1 else 'fainter'} than the others beside it"
+        text = f"is {what}: its gain of {gains[name]:.3f} electron/ADU would fit theirs at {gains[name] / factor:.3f}"
+        findings.append(Finding(ODD, detector.id, name, text))
+    return findings
 
 
 def _electrons(detector, frames, levels):

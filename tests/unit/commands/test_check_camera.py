@@ -124,6 +124,7 @@ def test_without_flats_the_step_at_its_edges_tells_a_wrong_gain(frames, tmp_path
     code, lines = check(frames, tmp_path, capsys, {"gain": 1.64 * factor}, with_pairs=False)
     where, text = blamed(lines)
     assert (code, where) == (1, BOTH_B)
+    assert text.count("% fainter than the others beside it") == 2
     fitting = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines()]
     # The true gains scatter by 1 %, the sky's structure makes steps of up to 3 %.
     assert fitting == pytest.approx([1.64, 1.64], rel=0.06)
