@@ -3,6 +3,7 @@
 Levels are in ADU above the overscan. `odd` findings contradict the file; hints are worth a look.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ GAIN_HINT_TOLERANCE = 0.35
 """From the sky alone: the pixels' response and faint stars add noise, which makes the gain look smaller."""
 NOISE_TOLERANCE = 0.33
 NOISE_CLIP = 4.0
+DARKER_SIGMA = 5.0
+"""Read noises by which data may lie below the overscan: bias structure does not reach so far."""
 ODD, HINT = "odd", "hint"
 
 
@@ -78,6 +81,38 @@ def section_pixels(planes, amplifier, section):
 def pixel_noise(pixels):
     """Noise of single pixels: clipped scatter of differences of neighbouring columns, over sqrt(2)."""
     return float(clipped_statistics(np.diff(pixels, axis=1), n_sigma=NOISE_CLIP).sigma / np.sqrt(2))
+
+
+def dead_problems(frames, amplifier):
+    """Find sections of an amplifier that hold no number, and frames of light in which all pixels are alike.
+
+    Parameters
+    ----------
+    frames : dict of str to list of dict
+        As for `measure_amplifier`.
+    amplifier : Amplifier
+        With its sections.
+
+    Returns
+    -------
+    list of str
+        Empty when there is something to measure in each.
+    """
+    problems = []
+    for kind, planes in ((kind, planes) for kind, several in frames.items() for planes in several):
+        for key in ("data_section", "overscan_section"):
+            section = getattr(amplifier, key)
+            if section is None:
+                continue
+            pixels = section_pixels(planes, amplifier, section)
+            finite = pixels[np.isfinite(pixels)]
+            if finite.size == 0:
+                problems.append(f"{key} {list(section)} of a {kind} frame holds no number")
+            elif key == "data_section" and kind != "bias" and np.ptp(finite) == 0:
+                problems.append(
+                    f"all pixels of a {kind} frame are {finite[0]:g} ADU: is it dead, or saturated?"
+                )
+    return list(dict.fromkeys(problems))
 
 
 def section_problems(planes, amplifier):
@@ -190,7 +225,10 @@ def light_of(planes, amplifier, level):
     _, _, y0, y1 = amplifier.data_section
     skip = 3 if x1 - x0 > 8 else 0
     strip = planes[amplifier.extension][y0:y1, x0 + skip : x1 - skip]
-    return data - np.nanmedian(strip, axis=1)[:, None]
+    with warnings.catch_warnings():
+        # A row without any number stays NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return data - np.nanmedian(strip, axis=1)[:, None]
 
 
 def pair_noise(first, second):
@@ -304,8 +342,8 @@ def number_findings(detector, amplifier, numbers, *, has_level):
     Returns
     -------
     list of Finding
-        A gain from flats that is off by more than 10 %, read noise by more than a third, a gain from the sky's
-        noise as a hint.
+        A gain from flats that is off by more than 10 %, read noise by more than a third, data below the overscan;
+        a gain from the sky's noise as a hint.
     """
     findings = []
 
@@ -319,6 +357,8 @@ def number_findings(detector, amplifier, numbers, *, has_level):
     elif has_level and abs(amplifier.gain / numbers.sky_gain - 1) > GAIN_HINT_TOLERANCE:
         text = f"gain is {amplifier.gain:.3f} in the file, about {numbers.sky_gain:.2f} from the sky's noise"
         add(HINT, f"{text}: take two flats to know it")
+    if amplifier.overscan_section is not None and numbers.level < -DARKER_SIGMA * numbers.noise:
+        add(ODD, f"the data lie {-numbers.level:.0f} ADU below the overscan: are these the right sections?")
     measured = numbers.noise * amplifier.gain
     if np.isfinite(measured) and abs(measured / max(amplifier.read_noise, 1e-3) - 1) > NOISE_TOLERANCE:
         text = f"read noise is {amplifier.read_noise:.1f} electron in the file, {measured:.1f} measured"
