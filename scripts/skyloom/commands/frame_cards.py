@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from skyloom.core.camera import band_named
 from skyloom.core.errors import DataError
 from skyloom.core.header_values import (
+    LONGEST_EXPOSURE_S,
     MJD_LIMITS,
     SECONDS_PER_DAY,
     TIME_SCALES,
@@ -186,7 +187,12 @@ def exposure_time_of(cards, kind):
         raise UnclearCardError(
             f"no exposure time ({keyword}): map exposure_time in the camera file's raw.header"
         )
-    return number(value, keyword)
+    seconds = number(value, keyword)
+    if not 0 <= seconds <= LONGEST_EXPOSURE_S:
+        raise UnclearCardError(
+            f"{keyword} = {value} is no exposure time from 0 to {LONGEST_EXPOSURE_S:.0f} s"
+        )
+    return seconds
 
 
 def number(value, keyword):

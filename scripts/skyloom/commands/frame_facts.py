@@ -11,6 +11,8 @@ from skyloom.core.header_values import MJD_EPOCH
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 TABULATED = ("science", "bias", "dark", "flat")
+HIGHEST_AIRMASS = 40.0
+"""At the horizon; what a card says beyond (-1, 999) stands for an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ def _sky_facts(cards, camera, mjd, options):
     rotation = frame_cards.number(rotation, keyword) if rotation is not None else options.rotation
     keyword, airmass = cards.find("airmass")
     airmass = frame_cards.number(airmass, keyword) if airmass is not None else None
-    if airmass is None or airmass < 1:
+    if airmass is None or not 1 <= airmass <= HIGHEST_AIRMASS:
         airmass = airmass_at(*pointing, mjd, camera.site) if camera.site is not None else None
     return {"ra": pointing[0], "dec": pointing[1], "rotation": rotation, "airmass": airmass}
 

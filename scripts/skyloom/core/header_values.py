@@ -10,6 +10,8 @@ SECONDS_PER_DAY = 86400.0
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 MJD_LIMITS = (15000, 100000)
 """MJD of the years 1899 to 2132: what lies beyond is no time of a CCD frame; a Julian date is 2.4 million."""
+LONGEST_EXPOSURE_S = 1e5
+"""A longer one is in milliseconds."""
 
 UNIVERSAL_TIMES = ("UTC", "UT", "UT1", "GMT", "UNIVERSAL")
 """UT1 is taken for UTC: less than 0.9 s."""

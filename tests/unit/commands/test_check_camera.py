@@ -318,7 +318,7 @@ def test_data_darker_than_the_overscan_are_odd(tmp_path, capsys):
     assert main(command) == 1
     where, odd = blamed(capsys.readouterr().out.splitlines())
     assert where == {"detector 1, amplifier A", "detector 1, amplifier B"}
-    assert odd.count("the data lie 500 ADU below the overscan") == 2
+    assert odd.count(" ADU below the overscan: are these the right sections?") == 2
 
 
 def test_a_path_with_another_field_than_the_detector_is_named(tmp_path, capsys):

@@ -226,6 +226,8 @@ def test_pointings_are_degrees_or_sexagesimal(night, tiny, cards, ra, dec):
         ({"DATE_OBS": "2026-11-24"}, "has no time of day"),
         ({"EXPTIME": None}, "no exposure time"),
         ({"EXPTIME": 0.0}, "a science of 0 s"),
+        ({"EXPTIME": 1e300}, "EXPTIME = 1e+300 is no exposure time from 0 to 100000 s"),
+        ({"EXPTIME": -1.0, "IMAGETYP": "bias"}, "EXPTIME = -1.0 is no exposure time"),
         ({"IMAGETYP": "focus"}, "class other"),
     ],
 )
@@ -414,6 +416,19 @@ def test_the_airmass_from_the_site_is_that_of_astropys_altitude(hours):
     expected = 1 / np.sin(np.radians(altitude + 244 / (165 + 47 * altitude**1.1)))
     assert airmass_at(20.0, 30.0, mjd, KITT_PEAK) == pytest.approx(expected, rel=1e-3)
     assert airmass_at(20.0, -85.0, mjd, KITT_PEAK) is None
+
+
+@pytest.mark.parametrize("card", [None, -1.0, 0.0, 999.0])
+def test_an_airmass_that_is_none_is_that_of_the_site(night, tiny, card):
+    night.science("0.fits", AIRMASS=1.25)
+    night.science("1.fits", AIRMASS=card)
+    run(night, night.camera(tiny(site={"latitude": -30.2, "longitude": 0.0})))
+    known, taken = (float(row["airmass"]) for row in table(night))
+    assert known == 1.25
+    # At the site's sidereal time of 7.2 h the target is 24.5 degrees East of the meridian.
+    hour_angle, dec, latitude = np.radians([24.5, -11.8, -30.2])
+    sine = np.sin(latitude) * np.sin(dec) + np.cos(latitude) * np.cos(dec) * np.cos(hour_angle)
+    assert taken == pytest.approx(1 / sine, rel=0.01)
 
 
 def test_without_the_translator_package_the_option_says_how_to_get_it(night, tiny, capsys, monkeypatch):
