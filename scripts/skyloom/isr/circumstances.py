@@ -186,9 +186,7 @@ def _check_time(header, info, tolerance):
     """Raise when no time of the header is near the visit table's; warn of each that is off by less, or alone."""
     expected = info.mjd - 0.5 * info.exposure_time / SECONDS_PER_DAY
     scale = str(header.get("time_scale", header.get("TIMESYS", ""))).strip().upper()
-    mjd = _number(header, "mjd_begin")
-    found = {"mjd_begin": None if mjd is None else _to_tai(mjd, scale), "date_begin": _date(header, scale)}
-    found = {name: time for name, time in found.items() if time is not None}
+    found = _beginnings(header, scale, info.exposure_time)
     off = {name: abs(mjd - expected) * SECONDS_PER_DAY for name, mjd in found.items()}
     if not off:
         return
@@ -204,17 +202,28 @@ def _check_time(header, info, tolerance):
         )
 
 
-def _date(header, scale):
-    """Time [MJD TAI] of the header's date in ISO 8601, UTC when it names a zone; None, with a warning, otherwise."""
+def _beginnings(header, scale, exposure_time):
+    """Beginning of the exposure [MJD TAI] by each of the header's times (dict of str to float)."""
+    found = {}
+    for moment, shift_s in (("begin", 0.0), ("mid", -0.5 * exposure_time)):
+        mjd = _number(header, f"mjd_{moment}")
+        times = {f"mjd_{moment}": None if mjd is None else _to_tai(mjd, scale)}
+        times[f"date_{moment}"] = _date(header, f"date_{moment}", scale)
+        found |= {name: time + shift_s / SECONDS_PER_DAY for name, time in times.items() if time is not None}
+    return found
+
+
+def _date(header, name, scale):
+    """Time [MJD TAI] of a date of the header in ISO 8601, UTC when it names a zone; None, with a warning, otherwise."""
 
     def read(value):
         text = str(value).strip()
-        if not has_time_of_day(text):
+        if name == "date_begin" and not has_time_of_day(text):
             text = f"{text}T{header.get('time_begin', '')}"
         mjd, has_zone = mjd_of_date(text)
         return _to_tai(mjd, "UTC" if has_zone else scale)
 
-    return _value(header, "date_begin", read, "a date and time like 2026-11-25T03:04:05")
+    return _value(header, name, read, "a date and time like 2026-11-25T03:04:05")
 
 
 def _to_tai(mjd, scale):
@@ -243,7 +252,9 @@ def _cause_of_time(found, expected, exposure_time=0.0):
 
 def _check_pointing(header, info):
     """Warn when the header points elsewhere; raise when it shows that the visit table is in hours."""
-    ra, dec = (_angle(header, name, factor) for name, factor in (("ra", DEGREES_PER_HOUR), ("dec", 1.0)))
+    hours = _number(header, "ra_hours")
+    ra = _angle(header, "ra", DEGREES_PER_HOUR) if hours is None else DEGREES_PER_HOUR * hours
+    dec = _angle(header, "dec", 1.0)
     if ra is None or dec is None:
         return
     near = max(POINTING_SIGMAS * info.pointing_uncertainty / 3600, LEAST_POINTING_DEG)

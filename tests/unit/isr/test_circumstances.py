@@ -53,6 +53,8 @@ def messages(caplog, header, info=INFO):
         {"ra": "10:00:00.24", "dec": "+02:12:00"},
         {"ra": "10 00 00", "dec": "02 12 00.5"},
         {"ra": "10h00m00s", "dec": "+2d12m"},
+        {"ra": None, "ra_hours": 10.0},
+        {"mjd_begin": None, "date_begin": None, "mjd_mid": INFO.mjd, "date_mid": "2026-11-10T04:48:00"},
         {"date_begin": "2026-11-10", "time_begin": "04:47:45"},
         {"mjd_begin": BEGIN - 37 * SECOND, "date_begin": "2026-11-10T04:47:08Z", "TIMESYS": "UTC"},
         {"mjd_begin": BEGIN + 32.184 * SECOND, "date_begin": "2026-11-10T04:48:17.184", "TIMESYS": "TT"},
@@ -132,6 +134,20 @@ def test_a_time_that_is_far_off_is_named_with_its_likely_cause(shift_s, cause):
         check_circumstances(header, INFO, CAMERA, SETTINGS)
     assert cause in str(caught.value)
     assert f"{shift_s:.0f} s from the visit table's 61354.19983" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"mjd_mid": INFO.mjd - 0.25},
+        {"date_mid": "2026-11-09T22:48:00"},
+        {"date_begin": "2026-11-09T22:47:45"},
+    ],
+    ids=str,
+)
+def test_each_time_that_a_camera_file_maps_is_compared(header):
+    with pytest.raises(WrongTimeError, match=f"header's {next(iter(header))} .* local, 6 h from TAI"):
+        check_circumstances(header, INFO, CAMERA, SETTINGS)
 
 
 def test_local_time_in_the_date_alone_is_an_error_and_beside_a_right_mjd_a_warning(caplog):
