@@ -28,7 +28,7 @@ def main(job):
     camera = read_camera(job.params.camera)
     info = ExposureInfo(detector=detector, **{name: visit[name] for name in INFO_COLUMNS})
     raw = read_raw(job.input.raw, camera.detectors[detector], camera.raw)
-    check_circumstances(raw.header, info, camera.bands, settings["isr"])
+    check_circumstances(raw.header, info, camera, settings["isr"])
     calibs = read_calibs({kind: getattr(job.input, kind, "") for kind in CALIB_KINDS})
     exposure = remove_instrument_signature(raw, calibs, info, settings["isr"])
     wcs = predicted_wcs(camera, detector, info.ra, info.dec, info.rotation)

@@ -212,9 +212,8 @@ def _value_of(content, rng, keywords):
     names = {int(p): content[p : p + 8].decode("latin-1").strip() for p in positions}
     there = [p for p, name in names.items() if name in keywords]
     if not there or rng.random() < 0.3:
-        return inserted(content, rng, _card(keyword := _pick(keywords, rng), value := _pick(VALUES, rng)))[
-            0
-        ], f"new {keyword} = {value}"
+        keyword, value = _pick(keywords, rng), _pick(VALUES, rng)
+        return inserted(content, rng, _card(keyword, value))[0], f"new {keyword} = {value}"
     position, value = _pick(there, rng), _pick(VALUES, rng)
     return _replaced(content, position, _card(names[position], value)), f"{names[position]} = {value}"
 

@@ -3,6 +3,7 @@
 Levels are in ADU above the overscan. `odd` findings contradict the file; hints are worth a look.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ GAIN_HINT_TOLERANCE = 0.35
 """From the sky alone: the pixels' response and faint stars add noise, which makes the gain look smaller."""
 NOISE_TOLERANCE = 0.33
 NOISE_CLIP = 4.0
+DARKER_SIGMA = 5.0
+"""Read noises by which data may lie below the overscan: bias structure does not reach so far."""
 ODD, HINT = "odd", "hint"
 
 
@@ -80,6 +83,38 @@ def pixel_noise(pixels):
     return float(clipped_statistics(np.diff(pixels, axis=1), n_sigma=NOISE_CLIP).sigma / np.sqrt(2))
 
 
+def dead_problems(frames, amplifier):
+    """Find sections of an amplifier that hold no number, and frames of light in which all pixels are alike.
+
+    Parameters
+    ----------
+    frames : dict of str to list of dict
+        As for `measure_amplifier`.
+    amplifier : Amplifier
+        With its sections.
+
+    Returns
+    -------
+    list of str
+        Empty when there is something to measure in each.
+    """
+    problems = []
+    for kind, planes in ((kind, planes) for kind, several in frames.items() for planes in several):
+        for key in ("data_section", "overscan_section"):
+            section = getattr(amplifier, key)
+            if section is None:
+                continue
+            pixels = section_pixels(planes, amplifier, section)
+            finite = pixels[np.isfinite(pixels)]
+            if finite.size == 0:
+                problems.append(f"{key} {list(section)} of a {kind} frame holds no number")
+            elif key == "data_section" and kind != "bias" and np.ptp(finite) == 0:
+                problems.append(
+                    f"all pixels of a {kind} frame are {finite[0]:g} ADU: is it dead, or saturated?"
+                )
+    return list(dict.fromkeys(problems))
+
+
 def section_problems(planes, amplifier):
     """Find overscan that holds light, and data that hold none.
 
@@ -92,26 +127,20 @@ def section_problems(planes, amplifier):
 
     Returns
     -------
-    problems : list of str
-        Empty when the declared sections fit.
-    is_checked : bool
-        Whether there was light enough to tell.
+    list of str
+        Empty when the declared sections fit, or there is too little light to tell.
 
     Notes
     -----
     Medians of all columns are compared with the darkest ones. Where nothing is dark the overscan's noise tells:
     if it is that of the data and well above the read noise, the section holds light. Rows likewise.
     """
-    problems, checked = [], []
-    for axis, key, what in ((0, "overscan_section", "columns"), (1, "parallel_overscan_section", "rows")):
-        found, is_checked = _axis_problems(planes, amplifier, axis, (key, what))
-        problems += found
-        checked.append(is_checked)
-    return problems, any(checked)
+    problems = _axis_problems(planes, amplifier, 0, ("overscan_section", "columns"))
+    return problems + _axis_problems(planes, amplifier, 1, ("parallel_overscan_section", "rows"))
 
 
 def _axis_problems(planes, amplifier, axis, names):
-    """Problems of the sections along columns (axis 0) or rows (axis 1), and whether there was light."""
+    """Problems of the sections along columns (axis 0) or rows (axis 1)."""
     key, what = names
     plane = planes[amplifier.extension]
     x0, x1, y0, y1 = amplifier.data_section
@@ -127,7 +156,7 @@ def _axis_problems(planes, amplifier, axis, names):
         dark = min(dark, np.median(levels[slice(*overscan)]))
     contrast = bright - dark
     if contrast < MIN_CONTRAST_SIGMA * noise * 10 / np.sqrt(strip.shape[0]):
-        return _noise_problems(plane, amplifier, section, (key, noise)), False
+        return _noise_problems(plane, amplifier, section, (key, noise))
     share = (levels - dark) / contrast
     problems = []
     if overscan is not None:
@@ -143,7 +172,7 @@ def _axis_problems(planes, amplifier, axis, names):
             problems.append(
                 f"data_section holds no light in its {edge} {what} {low} to {low + run - 1}: they look like overscan"
             )
-    return problems, True
+    return problems
 
 
 def _noise_problems(plane, amplifier, section, name_and_noise):
@@ -196,7 +225,10 @@ def light_of(planes, amplifier, level):
     _, _, y0, y1 = amplifier.data_section
     skip = 3 if x1 - x0 > 8 else 0
     strip = planes[amplifier.extension][y0:y1, x0 + skip : x1 - skip]
-    return data - np.nanmedian(strip, axis=1)[:, None]
+    with warnings.catch_warnings():
+        # A row without any number stays NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return data - np.nanmedian(strip, axis=1)[:, None]
 
 
 def pair_noise(first, second):
@@ -310,8 +342,8 @@ def number_findings(detector, amplifier, numbers, *, has_level):
     Returns
     -------
     list of Finding
-        A gain from flats that is off by more than 10 %, read noise by more than a third, a gain from the sky's
-        noise as a hint.
+        A gain from flats that is off by more than 10 %, read noise by more than a third, data below the overscan;
+        a gain from the sky's noise as a hint.
     """
     findings = []
 
@@ -325,6 +357,8 @@ def number_findings(detector, amplifier, numbers, *, has_level):
     elif has_level and abs(amplifier.gain / numbers.sky_gain - 1) > GAIN_HINT_TOLERANCE:
         text = f"gain is {amplifier.gain:.3f} in the file, about {numbers.sky_gain:.2f} from the sky's noise"
         add(HINT, f"{text}: take two flats to know it")
+    if amplifier.overscan_section is not None and numbers.level < -DARKER_SIGMA * numbers.noise:
+        add(ODD, f"the data lie {-numbers.level:.0f} ADU below the overscan: are these the right sections?")
     measured = numbers.noise * amplifier.gain
     if np.isfinite(measured) and abs(measured / max(amplifier.read_noise, 1e-3) - 1) > NOISE_TOLERANCE:
         text = f"read noise is {amplifier.read_noise:.1f} electron in the file, {measured:.1f} measured"

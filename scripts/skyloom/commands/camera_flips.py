@@ -70,10 +70,11 @@ def arrange(detector, lights, stars):
     Arrangement
         Without any turn when the file is right, or nothing can be told (one amplifier, no gradient and no star).
     """
-    amplifiers = {a.name: a for a in detector.amplifiers if a.name in lights}
+    blocks = {a.name: _blocks(lights[a.name], a) for a in detector.amplifiers if a.name in lights}
+    blocks = {name: found for name, found in blocks.items() if np.isfinite(found[2]).any()}
+    amplifiers = {a.name: a for a in detector.amplifiers if a.name in blocks}
     if len(amplifiers) < 2:
         return Arrangement({}, {}, frozenset(), dict.fromkeys(amplifiers, 1.0))
-    blocks = {name: _blocks(lights[name], amplifier) for name, amplifier in amplifiers.items()}
     turns, because, sure = {}, {}, set()
     for _ in amplifiers:
         best = _best_turn_by_light(blocks, turns) or _best_turn_by_stars(amplifiers, stars, turns)

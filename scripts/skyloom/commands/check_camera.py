@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyloom.core.errors import ConfigError
+
 FOCAL_PLANE, MOSAIC = "focal_plane.png", "mosaic.png"
 HEADINGS = (
     "detector",
@@ -18,6 +20,20 @@ HEADINGS = (
     "verdict",
 )
 UNITS = ("", "", "ADU", "ADU", "electron", "", "e/ADU", "", "%", "")
+
+
+class UnknownFieldError(ConfigError):
+    """A frame's path has a field that only a visit could fill.
+
+    Parameters
+    ----------
+    path, field : str
+        The path, and the field's name.
+    """
+
+    def __init__(self, path, field):
+        super().__init__(f"{path} has the field {{{field}}}, may have {{detector}} alone: name one frame")
+        self.path, self.field = path, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +153,12 @@ def _check(camera, number, options):
 def _read(camera, number, options):
     """Raw frame of a detector, and the planes of all frames by kind."""
     from skyloom.io.raws import read_raw
-    from skyloom.workflow.visits import raw_path
+    from skyloom.workflow.visits import RAW_FIELD, raw_path
 
     def planes_of(path):
+        unknown = [found[1] for found in RAW_FIELD.finditer(path) if found[1] != "detector"]
+        if unknown:
+            raise UnknownFieldError(path, unknown[0])
         return read_raw(raw_path({"raw": path}, number), camera.detectors[number], camera.raw)
 
     raw = planes_of(options.raw)
@@ -155,10 +174,14 @@ def _measure(detector, frames, level):
     numbers, findings, judged = {}, [], {}
     lit = frames["flat"][0] if frames["flat"] else frames["raw"][0]
     for amplifier in detector.amplifiers:
-        pedestal = camera_checks.pedestal_of(amplifier, frames, level)
-        measured = camera_checks.measure_amplifier(amplifier, frames, pedestal or 0.0)
-        numbers[amplifier.name] = measured
-        problems, _ = camera_checks.section_problems(lit, amplifier)
+        problems = camera_checks.dead_problems(frames, amplifier)
+        if problems:
+            numbers[amplifier.name] = camera_checks.AmplifierNumbers()
+        else:
+            pedestal = camera_checks.pedestal_of(amplifier, frames, level)
+            measured = camera_checks.measure_amplifier(amplifier, frames, pedestal or 0.0)
+            numbers[amplifier.name] = measured
+            problems = camera_checks.section_problems(lit, amplifier)
         findings += [
             camera_checks.Finding(camera_checks.ODD, detector.id, amplifier.name, text) for text in problems
         ]
@@ -197,18 +220,14 @@ def _step_findings(detector, factors):
     from skyloom.commands.camera_checks import ODD, Finding
     from skyloom.commands.camera_flips import LEVEL_TOLERANCE
 
-    gains = {amplifier.name: amplifier.gain for amplifier in detector.amplifiers}
-    return [
-        Finding(
-            ODD,
-            detector.id,
-            name,
-            f"is {factor - 1:+.0%} brighter than the others beside it: its gain of {gains[name]:.3f} electron/ADU "
-            f"would fit theirs at {gains[name] / factor:.3f}",
-        )
-        for name, factor in factors.items()
-        if abs(factor - 1) > LEVEL_TOLERANCE
-    ]
+    gains, findings = {amplifier.name: amplifier.gain for amplifier in detector.amplifiers}, []
+    for name, factor in factors.items():
+        if not abs(factor - 1) > LEVEL_TOLERANCE:
+            continue
+        what = f"{abs(factor - 1):.0%} {'brighter' if factor > 1 else 'fainter'} than the others beside it"
+        text = f"is {what}: its gain of {gains[name]:.3f} electron/ADU would fit theirs at {gains[name] / factor:.3f}"
+        findings.append(Finding(ODD, detector.id, name, text))
+    return findings
 
 
 def _electrons(detector, frames, levels):

@@ -1,14 +1,23 @@
 """What the header cards of a raw frame say: its class, filter, time and pointing, and which card said it."""
 
-import math
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from skyloom.core.camera import band_named
 from skyloom.core.errors import DataError
+from skyloom.core.header_values import (
+    LONGEST_EXPOSURE_S,
+    MJD_LIMITS,
+    SECONDS_PER_DAY,
+    TIME_SCALES,
+    UnreadableValueError,
+    degrees_of,
+    has_time_of_day,
+    mjd_of_date,
+    number_of,
+    tai_minus,
+)
 
-MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
-SECONDS_PER_DAY = 86400.0
 USUAL_CARDS = {
     "exposure_name": ("OBSID", "EXPID"),
     "exposure_time": ("EXPTIME", "EXPOSURE", "EXP_TIME", "ITIME"),
@@ -38,9 +47,6 @@ USUAL_CARDS = {
 
 TIME_QUANTITIES = ("mjd_mid", "date_mid", "mjd_begin", "date_begin")
 TRANSLATED_TIME = "mjd_begin_tai"
-SECONDS_TO_TAI = {"TAI": 0.0, "TT": -32.184, "TDB": -32.184, "GPS": 19.0}
-"""TDB differs from TT by 2 ms at most."""
-UNIVERSAL_TIMES = ("UTC", "UT", "UT1", "GMT", "UNIVERSAL")
 WORDS = {
     "bias": ("bias", "zero", "offset"),
     "dark": ("dark",),
@@ -164,11 +170,9 @@ def band_of(cards, bands):
             return bands[0], "the camera's only band"
         raise UnclearCardError(f"no filter card ({keyword}) while the camera has {', '.join(bands)}")
     text = str(value)
-    if text in cards.layout.filters:
-        return cards.layout.filters[text], f"{keyword} = {text}"
-    matching = [band for band in bands if band == text] or [b for b in bands if b.lower() == text.lower()]
-    if len(matching) == 1:
-        return matching[0], f"{keyword} = {text}"
+    band = band_named(text, bands, cards.layout.filters)
+    if band is not None:
+        return band, f"{keyword} = {text}"
     raise UnclearCardError(
         f"{keyword} = {text} is none of the bands {', '.join(bands)}: name it in the camera file's raw.filters"
     )
@@ -183,18 +187,20 @@ def exposure_time_of(cards, kind):
         raise UnclearCardError(
             f"no exposure time ({keyword}): map exposure_time in the camera file's raw.header"
         )
-    return number(value, keyword)
+    seconds = number(value, keyword)
+    if not 0 <= seconds <= LONGEST_EXPOSURE_S:
+        raise UnclearCardError(
+            f"{keyword} = {value} is no exposure time from 0 to {LONGEST_EXPOSURE_S:.0f} s"
+        )
+    return seconds
 
 
 def number(value, keyword):
     """Value of a card as a finite float; text that holds a number counts."""
     try:
-        result = float(value)
-    except (TypeError, ValueError):
-        result = math.nan
-    if isinstance(value, bool) or not math.isfinite(result):
-        raise UnclearCardError(f"{keyword} is {value!r}, needs a number")
-    return result
+        return number_of(value)
+    except UnreadableValueError as error:
+        raise UnclearCardError(f"{keyword} is {value!r}, needs a number") from error
 
 
 def middle_of(cards, exposure_time):
@@ -216,11 +222,13 @@ def middle_of(cards, exposure_time):
     Raises
     ------
     UnclearCardError
-        If no card holds a time, or one in an unknown form or scale.
+        If no card holds a time, or one in an unknown form or scale, or of no year of CCDs.
     """
     mapped = [quantity for quantity in TIME_QUANTITIES if quantity in cards.layout.header]
     if not mapped and TRANSLATED_TIME in cards.translated:
-        return cards.translated[TRANSLATED_TIME] + 0.5 * exposure_time / SECONDS_PER_DAY
+        begin = cards.translated[TRANSLATED_TIME]
+        _check_mjd(begin, "the translator's time")
+        return begin + 0.5 * exposure_time / SECONDS_PER_DAY
     tried = []
     for quantity in mapped or TIME_QUANTITIES:
         keyword, value = cards.find(quantity)
@@ -234,14 +242,24 @@ def middle_of(cards, exposure_time):
         else:
             mjd = number(value, keyword)
         half = 0.0 if quantity.endswith("mid") else 0.5 * exposure_time
+        _check_mjd(mjd, f"{keyword} = {value}")
         return to_tai(mjd, scale) + half / SECONDS_PER_DAY
     names = ", ".join(name for name in tried if name)
     raise UnclearCardError(f"no time ({names}): map mjd_begin or date_begin in the camera file's raw.header")
 
 
+def _check_mjd(mjd, found):
+    """Raise for a time that the tables do not take; a Julian date is told apart."""
+    low, high = MJD_LIMITS
+    if not low <= mjd <= high:
+        raise UnclearCardError(
+            f"{found} is MJD {mjd:g}, needs {low} to {high}: is it a Julian date, or counted from another day?"
+        )
+
+
 def _mjd_of_date(cards, keyword, text, scale):
     """MJD and time scale of a date; one without a time takes it from a card of its own."""
-    if "T" not in text and " " not in text:
+    if not has_time_of_day(text):
         name, time = cards.find("time_begin")
         if time is None:
             raise UnclearCardError(
@@ -249,27 +267,17 @@ def _mjd_of_date(cards, keyword, text, scale):
             )
         text = f"{text}T{time}"
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        mjd, has_zone = mjd_of_date(text)
+    except UnreadableValueError as error:
         raise UnclearCardError(f"{keyword} = {text} is no date like 2026-11-24T05:06:07.8") from error
-    if moment.tzinfo is not None:
-        scale = "UTC"
-    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-    return (moment - MJD_EPOCH).total_seconds() / SECONDS_PER_DAY, scale
+    return mjd, "UTC" if has_zone else scale
 
 
 def to_tai(mjd, scale):
-    """MJD on the TAI scale of one on another; UT1 is taken for UTC (less than 0.9 s)."""
-    if scale in UNIVERSAL_TIMES:
-        import erfa
-
-        date = MJD_EPOCH.toordinal() + math.floor(mjd)
-        day = datetime.fromordinal(date)
-        return mjd + float(erfa.dat(day.year, day.month, day.day, mjd % 1)) / SECONDS_PER_DAY
-    if scale not in SECONDS_TO_TAI:
-        known = ", ".join([*UNIVERSAL_TIMES, *SECONDS_TO_TAI])
-        raise UnclearCardError(f"TIMESYS is {scale}, must be one of {known}")
-    return mjd + SECONDS_TO_TAI[scale] / SECONDS_PER_DAY
+    """MJD on the TAI scale of one on another."""
+    if scale not in TIME_SCALES:
+        raise UnclearCardError(f"TIMESYS is {scale}, must be one of {', '.join(TIME_SCALES)}")
+    return mjd + tai_minus(mjd, scale) / SECONDS_PER_DAY
 
 
 def pointing_of(cards):
@@ -302,11 +310,9 @@ def pointing_of(cards):
 
 def _angle(value, keyword, degrees_a_unit):
     """Degrees of a number, or of a sexagesimal text whose unit is that many degrees."""
-    parts = re.split(r"[:\shmsd°'\"]+", value.strip(" hmsd°'\"")) if isinstance(value, str) else [value]
-    if len(parts) == 1:
-        return number(parts[0], keyword)
-    if len(parts) > 3:
-        raise UnclearCardError(f"{keyword} = {value} is no angle like 12:34:56.7")
-    terms = [number(part, keyword) / 60**place for place, part in enumerate(parts)]
-    size = abs(terms[0]) + sum(terms[1:])
-    return (-size if str(parts[0]).startswith("-") else size) * degrees_a_unit
+    try:
+        return degrees_of(value, degrees_a_unit)
+    except UnreadableValueError as error:
+        raise UnclearCardError(
+            f"{keyword} is {value!r}, needs a number, or an angle like 12:34:56.7"
+        ) from error

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from skyloom.commands import frame_cards
-from skyloom.commands.frame_cards import MJD_EPOCH, UnclearCardError
+from skyloom.commands.frame_cards import UnclearCardError
 from skyloom.core.errors import ConfigError, SkyloomError
+from skyloom.core.header_values import MJD_EPOCH
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 TABULATED = ("science", "bias", "dark", "flat")
+HIGHEST_AIRMASS = 40.0
+"""At the horizon; what a card says beyond (-1, 999) stands for an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class FrameFacts:
     detector : int or None
         Its detector when the file holds one of several; None when it holds all.
     exposure_name, night, band : str
-        Band none for biases and darks.
+        Name by the header, empty without such a card; band none for biases and darks.
     mjd, exposure_time : float
         Middle of the exposure [MJD TAI], and its length [s].
     ra, dec, rotation, airmass : float or None
@@ -144,13 +147,13 @@ def _usable(name, classified, cards, camera, options):
     if kind in ("science", "flat"):
         band, _ = frame_cards.band_of(cards, camera.bands)
     sky = _sky_facts(cards, camera, mjd, options) if kind == "science" else {}
-    stem = name.rpartition("/")[2].partition(".")[0]
+    _, exposure_name = cards.find("exposure_name")
     return FrameFacts(
         name,
         kind,
         because,
         detector=detector_of(cards, camera),
-        exposure_name=str(cards.find("exposure_name")[1] or stem),
+        exposure_name="" if exposure_name is None else str(exposure_name),
         night=night_of(mjd, camera.site, options.utc_offset),
         band=band,
         mjd=mjd,
@@ -168,7 +171,7 @@ def _sky_facts(cards, camera, mjd, options):
     rotation = frame_cards.number(rotation, keyword) if rotation is not None else options.rotation
     keyword, airmass = cards.find("airmass")
     airmass = frame_cards.number(airmass, keyword) if airmass is not None else None
-    if airmass is None or airmass < 1:
+    if airmass is None or not 1 <= airmass <= HIGHEST_AIRMASS:
         airmass = airmass_at(*pointing, mjd, camera.site) if camera.site is not None else None
     return {"ra": pointing[0], "dec": pointing[1], "rotation": rotation, "airmass": airmass}
 
@@ -193,7 +196,7 @@ def detector_of(cards, camera):
     keyword, value = cards.find("detector")
     names = {detector.name: number for number, detector in camera.detectors.items()}
     if value in camera.detectors:
-        return value
+        return int(value)
     if str(value) in names:
         return names[str(value)]
     if isinstance(value, str) and value.isdigit() and int(value) in camera.detectors:
@@ -225,7 +228,8 @@ def night_of(mjd, site, utc_offset):
         Hours ahead of UTC.
     """
     if utc_offset is None:
-        utc_offset = site.longitude / 15 if site is not None else 0.0
+        # A camera file may count longitudes up to 360: 289 degrees East are 5 hours behind UTC, not 19 ahead.
+        utc_offset = ((site.longitude + 180) % 360 - 180) / 15 if site is not None else 0.0
     day = math.floor(mjd + utc_offset / 24 - 0.5)
     return (MJD_EPOCH + timedelta(days=day)).strftime("%Y%m%d")
 

@@ -3,12 +3,15 @@
 import re
 from dataclasses import replace
 
+from skyloom.core.header_values import SECONDS_PER_DAY
 from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS
 
 MIN_FRAMES_AN_EPOCH = 3
 """Default of calibs.min_frames: a night with fewer frames of a kind and band makes no epoch of its own."""
 EARLIEST, LATEST = 0, 200000
 """Ends of the first and the last epoch's validity [MJD]."""
+MOST_DIGITS = 9
+"""To which a field of `workflow.visits.RAW_FIELD` can fill a number up."""
 
 
 def exposures_of(facts, camera):
@@ -28,21 +31,33 @@ def exposures_of(facts, camera):
     refused : list of FrameFacts
         Files that no pattern finds, with the problem.
     """
-    groups, exposures, refused = {}, [], []
+    groups, exposures, refused = {}, {}, []
     for frame in facts:
-        key = (frame.path,) if frame.detector is None else (frame.kind, frame.exposure_name, frame.band)
-        groups.setdefault(key, []).append(frame)
+        groups.setdefault(_exposure_key(frame), []).append(frame)
     for group in groups.values():
         first = min(group, key=lambda frame: (frame.detector or 0, frame.path))
-        if first.detector is None:
-            exposures.append(first)
-            continue
-        problem, pattern = _pattern_problem(group, camera)
+        problem, pattern = ("", first.path) if first.detector is None else _pattern_problem(group, camera)
+        if pattern in exposures:
+            problem = f"{pattern} stands for files of two exposures: map exposure_name in raw.header"
         if problem:
             refused += [replace(frame, problem=problem) for frame in group]
         else:
-            exposures.append(replace(first, path=pattern))
-    return sorted(exposures, key=lambda frame: (frame.mjd, frame.path)), refused
+            exposures[pattern] = replace(
+                first, path=pattern, exposure_name=first.exposure_name or _stem(first)
+            )
+    return sorted(exposures.values(), key=lambda frame: (frame.mjd, frame.path)), refused
+
+
+def _exposure_key(frame):
+    """What the files of one exposure have in common: its name, or without one its time to a second."""
+    if frame.detector is None:
+        return (frame.path,)
+    return frame.kind, frame.band, frame.night, frame.exposure_name or round(frame.mjd * SECONDS_PER_DAY)
+
+
+def _stem(frame):
+    """File name without its endings."""
+    return frame.path.rpartition("/")[2].partition(".")[0]
 
 
 def _pattern_problem(group, camera):
@@ -70,7 +85,7 @@ def _patterns(path, detector):
         width = len(match.group())
         plain, padded = "{detector}", f"{{detector:0{width}}}"
         fields = [plain] if width == len(str(detector)) else []
-        fields += [padded] if width > 1 else []
+        fields += [padded] if 1 < width <= MOST_DIGITS else []
         patterns += [path[: match.start()] + part + path[match.end() :] for part in fields]
     return patterns
 
@@ -135,8 +150,8 @@ def frame_rows(exposures, camera):
             row = _common_cells(frame, camera) | {
                 "kind": kind,
                 "epoch": f"{camera.name}-{night}",
-                "valid_from": f"{limits[night][0]:g}",
-                "valid_until": f"{limits[night][1]:g}",
+                "valid_from": f"{limits[night][0]:.7g}",
+                "valid_until": f"{limits[night][1]:.7g}",
             }
             rows.append({name: row.get(name, "") for name in FRAME_COLUMNS})
     return rows
@@ -162,7 +177,7 @@ def _epochs(frames):
 
 
 def _days(frames):
-    """Day [MJD, whole, at the noon before in local time] of each night, from the frames' own times."""
+    """Time [MJD] of the first frame of each night."""
     days = {}
     for frame in frames:
         days[frame.night] = min(days.get(frame.night, LATEST), frame.mjd)

@@ -29,6 +29,22 @@ class ForeignTableError(ConfigError):
         self.path, self.side_file = path, side_file
 
 
+class UnreadableTableError(ConfigError):
+    """A table that somebody edited is no such table any more.
+
+    Parameters
+    ----------
+    path, found : str
+        The table, and what is wrong with it.
+    """
+
+    def __init__(self, path, found):
+        super().__init__(
+            f"{path} {found}, must be a CSV table in UTF-8 with commas: save it so, or delete it to start anew"
+        )
+        self.path, self.found = path, found
+
+
 @dataclass(frozen=True, slots=True)
 class UpdatedTable:
     """A table after it was generated again.
@@ -79,12 +95,14 @@ def update_table(path, columns, key, fresh):
     ------
     ForeignTableError
         If the table is there and its copy is not.
+    UnreadableTableError
+        If it is no CSV table with the columns `key` and `raw`.
     """
     side_file = side_file_of(path)
     if path.exists() and not side_file.exists():
         raise ForeignTableError(str(path), str(side_file))
-    before = {row["raw"]: row for row in _read(side_file)[1]} if path.exists() else {}
-    comments, present = _read(path) if path.exists() else ([], [])
+    before = {row["raw"]: row for row in _read(side_file, key)[1]} if path.exists() else {}
+    comments, present = _read(path, key) if path.exists() else ([], [])
     generated = _numbered(fresh, key, before, present)
     rows, notes = _merged_rows(generated, before, present, key)
     if before:
@@ -139,7 +157,7 @@ def _merged_rows(generated, before, present, key):
 
 def _numbered(fresh, key, before, present):
     """Fresh rows with the number they had, or the next free ones."""
-    used = [int(row[key]) for row in [*before.values(), *present] if str(row.get(key) or "").isdigit()]
+    used = [int(row[key]) for row in [*before.values(), *present] if str(row.get(key) or "").isdecimal()]
     following = max(used, default=0) + 1
     rows = []
     for row in fresh:
@@ -168,11 +186,18 @@ def _merged(edited, before, fresh):
     return {**fresh, **{column: edited.get(column) or "" for column in changed}}, changed
 
 
-def _read(path):
-    """Lines of comment, and rows by column, of a CSV file."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    comments = [line for line in lines if line.startswith("#")]
-    return comments, list(csv.DictReader(line for line in lines if not line.startswith("#")))
+def _read(path, key):
+    """Lines of comment, and rows by column, of a CSV file; spreadsheets put a mark of their own in front."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        reader = csv.DictReader(line for line in lines if not line.startswith("#"))
+        rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableTableError(str(path), f"cannot be read ({error})") from error
+    missing = [name for name in (key, "raw") if name not in (reader.fieldnames or ())]
+    if missing:
+        raise UnreadableTableError(str(path), f"has no column {' and '.join(missing)}")
+    return [line for line in lines if line.startswith("#")], rows
 
 
 def _csv(columns, rows):

@@ -28,17 +28,18 @@ def survey_text(camera, paths, visits, has_calibrations):
     """
     found = {row["band"] for row in visits}
     bands = [band for band in camera.bands if band in found] or list(camera.bands)
-    frames = paths["calibration_frames"] if has_calibrations else "null"
+    text = {name: _scalar(value) for name, value in paths.items()}
+    frames = text["calibration_frames"] if has_calibrations else "null"
     lines = [
         "# Written by `skyloom visit-table` and not touched by it again: edit what you like.",
         "# All keys and their defaults: docs/configuration.md. Run it with: snakemake drp --configfile THIS_FILE",
-        f"survey: {paths['survey']}",
-        f"output_root: results-{paths['survey']}",
-        f"raw_root: {paths['raw_root']}",
-        f"camera: {paths['camera']}",
-        f"visits: {paths['visits']}",
+        f"survey: {text['survey']}",
+        f"output_root: {_scalar('results-' + paths['survey'])}",
+        f"raw_root: {text['raw_root']}",
+        f"camera: {text['camera']}",
+        f"visits: {text['visits']}",
         f"calibration_frames: {frames}",
-        f"bands: [{', '.join(bands)}]",
+        f"bands: [{', '.join(map(_scalar, bands))}]",
         "",
         *_sky_map_lines(camera, visits),
         "",
@@ -56,9 +57,16 @@ def survey_text(camera, paths, visits, has_calibrations):
     return "\n".join(lines) + "\n"
 
 
+def _scalar(value):
+    """Text of YAML for a text, in quotes where it would be a number (2024) or a structure otherwise."""
+    import yaml
+
+    return yaml.safe_dump(str(value), allow_unicode=True, width=math.inf).removesuffix("...\n").strip()
+
+
 def _reference_lines(bands):
     """Section reference, to be edited."""
-    fluxes = ", ".join(f"{band}: flux_{band}" for band in bands)
+    fluxes = ", ".join(f"{_scalar(band)}: flux_{band}" for band in bands)
     return [
         "# EDIT: a list of stars with positions (ICRS) and fluxes or magnitudes: CSV, Parquet or FITS. Left of each",
         "# colon our name, right of it the column of your file; null for a column that it does not have.",

@@ -166,6 +166,8 @@ def _write_survey(camera, options, visits, frames):
 
 def _tell_gaps(science, calibrations, camera, options):
     """Say what the tables lack that the calibration of the visits needs or would like."""
+    from skyloom.commands.frame_tables import MIN_FRAMES_AN_EPOCH
+
     notes = []
     kinds = Counter((frame.kind, frame.band) for frame in calibrations)
     flats = {band for kind, band in kinds if kind == "flat"}
@@ -174,9 +176,15 @@ def _tell_gaps(science, calibrations, camera, options):
         notes.append(
             f"no flat in band {', '.join(bare)}, but in {', '.join(sorted(flats))}: the workflow will refuse it"
         )
-    few = [f"{kind} {band}".replace(" none", "") for (kind, band), n in sorted(kinds.items()) if n < 3]
+    few = [
+        f"{kind} {band}".replace(" none", "")
+        for (kind, band), n in sorted(kinds.items())
+        if n < MIN_FRAMES_AN_EPOCH
+    ]
     if few:
-        notes.append(f"fewer than 3 frames of {', '.join(few)}: calibs.min_frames refuses to combine them")
+        notes.append(
+            f"fewer than {MIN_FRAMES_AN_EPOCH} frames of {', '.join(few)}: calibs.min_frames refuses to combine them"
+        )
     for what, values in (
         ("rotation, taken for 0", [frame.rotation for frame in science]),
         ("airmass, taken for 1 (give the camera file a site)", [frame.airmass for frame in science]),

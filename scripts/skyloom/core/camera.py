@@ -283,6 +283,31 @@ def _integers(camera, where, value, form):
     return tuple(int(number) for number in numbers)
 
 
+def band_named(text, bands, filters):
+    """Band that a filter's card means.
+
+    Parameters
+    ----------
+    text : str
+        What the card says.
+    bands : sequence of str
+        Bands of the camera.
+    filters : dict of str to str
+        Band by what the card says: the camera file's ``raw.filters``, which counts first.
+
+    Returns
+    -------
+    str or None
+        None for a filter that is none of the camera's; upper and lower case matter only where two bands differ by it.
+    """
+    if text in filters:
+        return filters[text]
+    if text in bands:
+        return text
+    alike = [band for band in bands if band.lower() == text.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
 def _raw_layout(camera, entry, bands):
     """Form of the raw files from the section raw."""
     _check_keys(camera, "raw", entry, ("format",), RAW_KEYS)

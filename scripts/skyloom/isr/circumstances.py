@@ -5,37 +5,36 @@ right ascension) is an error; a header that only cannot be read, or points elsew
 """
 
 import logging
-import re
 
 import numpy as np
 
+from skyloom.core.camera import band_named
 from skyloom.core.errors import DataError
+from skyloom.core.header_values import (
+    SECONDS_PER_DAY,
+    TAI_MINUS_UTC_S,
+    TIME_SCALES,
+    TT_MINUS_TAI_S,
+    UnreadableValueError,
+    degrees_of,
+    has_time_of_day,
+    mjd_of_date,
+    number_of,
+    tai_minus,
+)
 
 log = logging.getLogger(__name__)
 
-SECONDS_PER_DAY, MINUTES_PER_DAY = 86400.0, 1440.0
 TIME_ZONE_STEP_S, TIME_ZONE_SLACK_S, LARGEST_TIME_ZONE_S = 900.0, 90.0, 14 * 3600.0
 JULIAN_DATE_OF_MJD_0 = 2400000.5
-MJD_OF_UNIX_EPOCH = 40587
 WORTH_A_WARNING_S = 5.0
 """A difference of times that no clock of an observatory makes: its shutter and software take less."""
 
 WORTH_A_WARNING_WITHOUT_SCALE_S = 75.0
 """Where the header names no time scale, the 37 s between UTC and TAI (69 s between UTC and TT) prove nothing."""
 
-TT_MINUS_TAI_S, TAI_MINUS_GPS_S = 32.184, 19.0
-TAI_MINUS_UTC_S = (
-    *((41317, 10), (41499, 11), (41683, 12), (42048, 13), (42413, 14), (42778, 15), (43144, 16), (43509, 17)),
-    *((43874, 18), (44239, 19), (44786, 20), (45151, 21), (45516, 22), (46247, 23), (47161, 24), (47892, 25)),
-    *((48257, 26), (48804, 27), (49169, 28), (49534, 29), (50083, 30), (50630, 31), (51179, 32), (53736, 33)),
-    *((54832, 34), (56109, 35), (57204, 36), (57754, 37)),
-)
-"""MJD (UTC) from which on TAI - UTC is so many seconds: IERS, Bulletin C."""
-
 POINTING_SIGMAS, LEAST_POINTING_DEG = 3.0, 0.1
 DEGREES_PER_HOUR, HOURS = 15.0, 24.0
-ISO_8601 = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:?\d{2})?")
-SEXAGESIMAL = re.compile(r"([+-]?)(\d{1,3})[:\s](\d{1,2})[:\s](\d{1,2}(?:\.\d*)?)")
 
 
 class WrongExposureTimeError(DataError):
@@ -109,7 +108,7 @@ class WrongPointingError(DataError):
         self.found, self.expected = found, expected
 
 
-def check_circumstances(header, info, bands, settings):
+def check_circumstances(header, info, camera, settings):
     """Compare what a frame's header says of its exposure with the visit table.
 
     Parameters
@@ -118,8 +117,8 @@ def check_circumstances(header, info, bands, settings):
         Of a `RawFrame`: quantities by the names of the camera's header map. What a header lacks is not checked.
     info : ExposureInfo
         From the visit table.
-    bands : sequence of str
-        Bands of the camera. A filter's name that is none of them cannot be compared.
+    camera : Camera
+        Its bands and ``raw.filters``. A filter's name that is none of them cannot be compared.
     settings : dict
         Section ``isr``: ``exposure_time_tolerance``, ``time_tolerance``.
 
@@ -129,8 +128,8 @@ def check_circumstances(header, info, bands, settings):
         If header and table cannot both be right, and the science would be spoilt.
     """
     check_exposure_time(header, info.exposure_time, settings["exposure_time_tolerance"])
-    band = header.get("band")
-    if band != info.band and band in bands:
+    band = band_named(str(header.get("band", "")), camera.bands, camera.raw.filters)
+    if band not in (None, info.band):
         raise WrongBandError(band, info.band)
     _check_time(header, info, max(settings["time_tolerance"], info.exposure_time))
     _check_pointing(header, info)
@@ -160,17 +159,19 @@ def check_exposure_time(header, expected, tolerance):
 
 def _number(header, name):
     """Finite number (float) of a header, also one in quotes; None, with a warning, for anything else."""
+    return _value(header, name, number_of, "a number")
+
+
+def _value(header, name, read, needed):
+    """What a function reads from a value of the header; None where it is missing or, with a warning, unreadable."""
     value = header.get(name)
     if value is None:
         return None
     try:
-        number = float("nan" if isinstance(value, bool) else value)
-    except ValueError:
-        number = float("nan")
-    if not np.isfinite(number):
-        _warn_unreadable(name, value, "a number")
+        return read(value)
+    except UnreadableValueError:
+        _warn_unreadable(name, value, needed)
         return None
-    return number
 
 
 def _warn_unreadable(name, value, needed):
@@ -184,10 +185,8 @@ def _warn_unreadable(name, value, needed):
 def _check_time(header, info, tolerance):
     """Raise when no time of the header is near the visit table's; warn of each that is off by less, or alone."""
     expected = info.mjd - 0.5 * info.exposure_time / SECONDS_PER_DAY
-    scale = str(header.get("TIMESYS", "")).strip().upper()
-    mjd = _number(header, "mjd_begin")
-    found = {"mjd_begin": None if mjd is None else _to_tai(mjd, scale), "date_begin": _date(header, scale)}
-    found = {name: time for name, time in found.items() if time is not None}
+    scale = str(header.get("time_scale", header.get("TIMESYS", ""))).strip().upper()
+    found = _beginnings(header, scale, info.exposure_time)
     off = {name: abs(mjd - expected) * SECONDS_PER_DAY for name, mjd in found.items()}
     if not off:
         return
@@ -203,36 +202,33 @@ def _check_time(header, info, tolerance):
         )
 
 
-def _date(header, scale):
-    """Time [MJD TAI] of the header's date in ISO 8601, UTC when it names a zone; None, with a warning, otherwise."""
-    value = header.get("date_begin")
-    if value is None:
-        return None
-    parts = ISO_8601.fullmatch(str(value).strip())
-    try:
-        since_1970 = np.datetime64(parts[1], "us") - np.datetime64(0, "us") if parts else None
-    except ValueError:
-        since_1970 = None
-    if since_1970 is None:
-        _warn_unreadable("date_begin", value, "a date and time like 2026-11-25T03:04:05")
-        return None
-    mjd = MJD_OF_UNIX_EPOCH + since_1970 / np.timedelta64(1, "D")
-    zone = parts[2]
-    if zone and zone != "Z":
-        minutes = 60 * int(zone[1:3]) + int(zone[-2:])
-        mjd -= (minutes if zone[0] == "+" else -minutes) / MINUTES_PER_DAY
-    return _to_tai(mjd, "UTC" if zone else scale)
+def _beginnings(header, scale, exposure_time):
+    """Beginning of the exposure [MJD TAI] by each of the header's times (dict of str to float)."""
+    found = {}
+    for moment, shift_s in (("begin", 0.0), ("mid", -0.5 * exposure_time)):
+        mjd = _number(header, f"mjd_{moment}")
+        times = {f"mjd_{moment}": None if mjd is None else _to_tai(mjd, scale)}
+        times[f"date_{moment}"] = _date(header, f"date_{moment}", scale)
+        found |= {name: time + shift_s / SECONDS_PER_DAY for name, time in times.items() if time is not None}
+    return found
+
+
+def _date(header, name, scale):
+    """Time [MJD TAI] of a date of the header in ISO 8601, UTC when it names a zone; None, with a warning, otherwise."""
+
+    def read(value):
+        text = str(value).strip()
+        if name == "date_begin" and not has_time_of_day(text):
+            text = f"{text}T{header.get('time_begin', '')}"
+        mjd, has_zone = mjd_of_date(text)
+        return _to_tai(mjd, "UTC" if has_zone else scale)
+
+    return _value(header, name, read, "a date and time like 2026-11-25T03:04:05")
 
 
 def _to_tai(mjd, scale):
     """Time of a header in TAI [MJD]; a scale without a name, or with an unknown one, counts as TAI."""
-    if scale in ("UTC", "UT", "UT1"):
-        offset = next((seconds for start, seconds in reversed(TAI_MINUS_UTC_S) if mjd >= start), 0)
-    elif scale in ("TT", "TDT", "TDB"):
-        offset = -TT_MINUS_TAI_S
-    else:
-        offset = TAI_MINUS_GPS_S if scale == "GPS" else 0.0
-    return mjd + offset / SECONDS_PER_DAY
+    return mjd + tai_minus(mjd, scale if scale in TIME_SCALES else "TAI") / SECONDS_PER_DAY
 
 
 def _cause_of_time(found, expected, exposure_time=0.0):
@@ -256,7 +252,9 @@ def _cause_of_time(found, expected, exposure_time=0.0):
 
 def _check_pointing(header, info):
     """Warn when the header points elsewhere; raise when it shows that the visit table is in hours."""
-    ra, dec = (_angle(header, name, factor) for name, factor in (("ra", DEGREES_PER_HOUR), ("dec", 1.0)))
+    hours = _number(header, "ra_hours")
+    ra = _angle(header, "ra", DEGREES_PER_HOUR) if hours is None else DEGREES_PER_HOUR * hours
+    dec = _angle(header, "dec", 1.0)
     if ra is None or dec is None:
         return
     near = max(POINTING_SIGMAS * info.pointing_uncertainty / 3600, LEAST_POINTING_DEG)
@@ -274,15 +272,11 @@ def _check_pointing(header, info):
     )
 
 
-def _angle(header, name, factor):
-    """Angle of a header [degree]; text with colons is in hours for a `factor` of 15. None where it has none."""
-    value = header.get(name)
-    parts = SEXAGESIMAL.fullmatch(value.strip()) if isinstance(value, str) else None
-    if parts is None:
-        return _number(header, name)
-    sign, whole, minutes, seconds = parts.groups()
-    angle = factor * (int(whole) + int(minutes) / 60 + float(seconds) / 3600)
-    return -angle if sign == "-" else angle
+def _angle(header, name, degrees_a_unit):
+    """Angle of a header [degree]; sexagesimal text is in units of so many degrees. None where it has none."""
+    return _value(
+        header, name, lambda value: degrees_of(value, degrees_a_unit), "a number or an angle like 12:34:56.7"
+    )
 
 
 def _separation(ra1, dec1, ra2, dec2):

@@ -88,7 +88,7 @@ def redden_in_place(objects, simulation):
     Parameters
     ----------
     objects : dict of str to ndarray, shape (n,)
-        Columns of `catalog.object_columns`; fluxes and `ebv` are changed in place. A star is as far away as
+        Columns of `catalog.object_columns`; fluxes, colour and `ebv` are changed in place. A star is as far away as
         its parallax says; moving objects are in front of the dust.
     simulation : Simulation
         Its settings `dust`, bands and seed.
@@ -103,3 +103,6 @@ def redden_in_place(objects, simulation):
     objects["ebv"][:] = np.where(behind, reddening(objects["ra"], objects["dec"], distance, simulation), 0.0)
     for band in simulation.bands:
         objects[flux_name(band)] *= 10 ** (-0.4 * EXTINCTION_PER_REDDENING[band] * objects["ebv"])
+    # The air refracts and smears the light that comes, which is redder.
+    reddening_gr = EXTINCTION_PER_REDDENING["g"] - EXTINCTION_PER_REDDENING["r"]
+    objects["colour_gr"] += reddening_gr * objects["ebv"]

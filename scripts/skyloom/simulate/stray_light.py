@@ -3,7 +3,7 @@
 import numpy as np
 
 from skyloom.core.random import generator
-from skyloom.simulate.catalog import STAR
+from skyloom.simulate.catalog import STAR, select
 from skyloom.simulate.motion import fluxes_at, positions_at
 from skyloom.simulate.optics import focal_plane_to_detector, sky_to_focal_plane
 
@@ -41,11 +41,13 @@ def add_stray_light_in_place(image, view, objects):
     """
     settings = _in_pixels(view)
     faintest = LIMIT_OF_SKY_NOISE * np.sqrt(view.truth.sky)
-    stars = np.flatnonzero(objects["kind"] == STAR)
-    electrons = fluxes_at(objects, view.visit)[stars] * view.truth.electrons_per_njy
-    bright = electrons > _least_electrons(settings, faintest)
-    stars, electrons = stars[bright], electrons[bright]
-    chosen = {name: values[stars] for name, values in objects.items()}
+    least = _least_electrons(settings, faintest)
+    if np.isinf(least):
+        return 0
+    stars = select(objects, objects["kind"] == STAR)
+    electrons = fluxes_at(stars, view.visit) * view.truth.electrons_per_njy
+    bright = electrons > least
+    chosen, electrons = select(stars, bright), electrons[bright]
     focal = sky_to_focal_plane(view.truth, view.optics, *positions_at(chosen, view.visit["mjd"]))
     places = np.stack(focal_plane_to_detector(view.detector, *focal), axis=1)
     ghosts = np.stack(
@@ -185,9 +187,12 @@ def add_spikes_in_place(image, centre, electrons, settings, faintest):
 
     Notes
     -----
-    Along a vane's spike the light falls with the square of the distance; across it is a Gaussian.
+    Along a vane's spike the light falls with the square of the distance; across it is a Gaussian. Pixels so large
+    that the spikes end within the star show none.
     """
     length, start = settings["spike_length"], 2 * SPIKE_WIDTH_PIXELS
+    if length <= start:
+        return
     norm = settings["spike_fraction"] * electrons / (SPIKE_ARMS * (1 / start - 1 / length))
     norm /= np.sqrt(2 * np.pi) * SPIKE_WIDTH_PIXELS
     reach = min(length, np.sqrt(norm / faintest))

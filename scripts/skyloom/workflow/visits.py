@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyloom.core.header_values import LONGEST_EXPOSURE_S, MJD_LIMITS
 from skyloom.workflow.config import Problem, nearest_name
 
 MAX_VISIT = 2**31 - 1
@@ -58,10 +59,14 @@ VISIT_COLUMNS = {
     "exposure_name": TableColumn(str, "text", bool, "none"),
     "night": TableColumn(str, "letters, digits, _ and -", _is_name),
     "mjd": TableColumn(
-        float, "a date [MJD TAI, middle of the exposure] from 15000 to 100000", _between(15000, 100000)
+        float,
+        f"a date [MJD TAI, middle of the exposure] from {MJD_LIMITS[0]} to {MJD_LIMITS[1]}",
+        _between(*MJD_LIMITS),
     ),
     "band": TableColumn(str, "a band of the survey", _is_name),
-    "exposure_time": TableColumn(float, "a time [s] above 0 and up to 100000", _between(1e-6, 1e5)),
+    "exposure_time": TableColumn(
+        float, f"a time [s] above 0 and up to {LONGEST_EXPOSURE_S:.0f}", _between(1e-6, LONGEST_EXPOSURE_S)
+    ),
     "ra": TableColumn(float, "an angle [degree, not hours] from 0 to 360", _between(0, 360)),
     "dec": TableColumn(float, "an angle [degree] from -90 to 90", _between(-90, 90)),
     "rotation": TableColumn(float, "an angle [degree] from -360 to 360", _between(-360, 360), 0.0),
@@ -76,8 +81,12 @@ FRAME_COLUMNS = {
     "frame": TableColumn(int, f"an integer from 0 to {MAX_VISIT}", _between(0, MAX_VISIT)),
     "kind": TableColumn(str, ", ".join(KINDS), lambda value: value in KINDS),
     "band": TableColumn(str, "a band of the survey for flats, none otherwise", _is_name, "none"),
-    "exposure_time": TableColumn(float, "a time [s] from 0 to 100000", _between(0, 1e5)),
-    "mjd": TableColumn(float, "a date [MJD TAI] from 15000 to 100000", _between(15000, 100000)),
+    "exposure_time": TableColumn(
+        float, f"a time [s] from 0 to {LONGEST_EXPOSURE_S:.0f}", _between(0, LONGEST_EXPOSURE_S)
+    ),
+    "mjd": TableColumn(
+        float, f"a date [MJD TAI] from {MJD_LIMITS[0]} to {MJD_LIMITS[1]}", _between(*MJD_LIMITS)
+    ),
     "epoch": TableColumn(str, "letters, digits, _ and -", _is_name),
     "valid_from": TableColumn(float, "a date [MJD TAI]", _between(0, 200000)),
     "valid_until": TableColumn(float, "a date [MJD TAI]", _between(0, 200000)),

@@ -124,6 +124,7 @@ def test_without_flats_the_step_at_its_edges_tells_a_wrong_gain(frames, tmp_path
     code, lines = check(frames, tmp_path, capsys, {"gain": 1.64 * factor}, with_pairs=False)
     where, text = blamed(lines)
     assert (code, where) == (1, BOTH_B)
+    assert text.count("% fainter than the others beside it") == 2
     fitting = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines()]
     # The true gains scatter by 1 %, the sky's structure makes steps of up to 3 %.
     assert fitting == pytest.approx([1.64, 1.64], rel=0.06)
@@ -236,6 +237,93 @@ def test_nothing_is_made_of_noise_alone(seed):
     assert found.turns == {}
     # The mean of 20,000 pixels of Poisson noise each side.
     assert list(found.factors.values()) == pytest.approx([1, 1], abs=0.02)
+
+
+TWO = {
+    "name": "two",
+    "pixel_scale": 1,
+    "bands": ["r"],
+    "raw": {"format": "extensions"},
+    "detectors": {
+        1: {
+            "shape": [60, 80],
+            "amplifiers": [
+                {
+                    "name": name,
+                    "extension": name,
+                    "data_section": [0, 40, 0, 60],
+                    "overscan_section": [40, 50, 0, 60],
+                    "detector_section": [x, x + 40, 0, 60],
+                    **{"gain": 1.0, "read_noise": 5.0},
+                }
+                for name, x in (("A", 0), ("B", 40))
+            ],
+        }
+    },
+}
+IS_DATA = np.arange(50) < 40
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("plane", "text"),
+    [
+        (lambda good: np.zeros_like(good), "all pixels of a raw frame are 0 ADU: is it dead, or saturated?"),
+        (lambda good: np.full_like(good, 65535), "all pixels of a raw frame are 65535 ADU"),
+        (
+            lambda good: np.full_like(good, np.nan),
+            "data_section [0, 40, 0, 60] of a raw frame holds no number",
+        ),
+        (
+            lambda good: np.where(IS_DATA, good, np.nan),
+            "overscan_section [40, 50, 0, 60] of a raw frame holds no",
+        ),
+        (lambda good: np.where(IS_DATA, np.nan, good), "data_section [0, 40, 0, 60] of a raw frame holds no"),
+    ],
+)
+@pytest.mark.parametrize("is_other_good", [True, False])
+def test_an_amplifier_with_nothing_to_measure_is_odd(tmp_path, capsys, plane, text, is_other_good):
+    rng = np.random.default_rng(1)
+    good = (1000 + rng.normal(0, 5, (60, 50)) + np.where(IS_DATA, 25 + rng.normal(0, 5, (60, 50)), 0)).astype(
+        "f4"
+    )
+    bad = plane(good).astype("f4")
+    write_raw(tmp_path / "x.fits", {"A": bad, "B": good if is_other_good else bad}, {})
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(TWO))
+    command = [
+        "check-camera",
+        str(tmp_path / "two.yaml"),
+        str(tmp_path / "x.fits"),
+        "--output",
+        str(tmp_path),
+    ]
+    assert main(command) == 1
+    where, odd = blamed(capsys.readouterr().out.splitlines())
+    assert where == {f"detector 1, amplifier {name}" for name in ("A" if is_other_good else "AB")}
+    assert text in odd
+
+
+@pytest.mark.filterwarnings("error")
+def test_data_darker_than_the_overscan_are_odd(tmp_path, capsys):
+    plane = (1000 + np.random.default_rng(1).normal(0, 5, (60, 50)) - 500 * IS_DATA).astype("f4")
+    write_raw(tmp_path / "x.fits", {"A": plane, "B": plane}, {})
+    (tmp_path / "two.yaml").write_text(yaml.safe_dump(TWO))
+    command = [
+        "check-camera",
+        str(tmp_path / "two.yaml"),
+        str(tmp_path / "x.fits"),
+        "--output",
+        str(tmp_path),
+    ]
+    assert main(command) == 1
+    where, odd = blamed(capsys.readouterr().out.splitlines())
+    assert where == {"detector 1, amplifier A", "detector 1, amplifier B"}
+    assert odd.count(" ADU below the overscan: are these the right sections?") == 2
+
+
+def test_a_path_with_another_field_than_the_detector_is_named(tmp_path, capsys):
+    assert main(["check-camera", str(SIMCAM), "{visit}/{detector}.fits", "--output", str(tmp_path)]) == 2
+    assert "has the field {visit}, may have {detector} alone" in capsys.readouterr().err
 
 
 def test_a_camera_without_overscan_is_told_what_it_needs(night, tiny, capsys):

@@ -92,6 +92,49 @@ def test_numbers_with_zeros_in_front_make_a_pattern_that_the_workflow_fills(nigh
     assert len(table(night)) == 1
 
 
+def files_a_detector(tiny):
+    """Description of a camera of two detectors with a file each."""
+    content = tiny(2)
+    for entry in content["detectors"].values():
+        entry["amplifiers"][0]["extension"] = "CHIP"
+    return content
+
+
+def test_files_of_an_exposure_without_a_name_are_joined_by_their_time(night, tiny):
+    for minute in (1, 2):
+        for detector in (1, 2):
+            night.science(f"raw{minute}_c{detector}.fits", minute, CCDNUM=detector, planes=("CHIP",))
+    run(night, night.camera(files_a_detector(tiny)))
+    assert [(row["raw"], row["exposure_name"]) for row in table(night)] == [
+        ("raw1_c{detector}.fits", "raw1_c1"),
+        ("raw2_c{detector}.fits", "raw2_c1"),
+    ]
+
+
+def test_two_exposures_never_have_one_pattern(night, tiny, capsys):
+    for detector in (1, 2):
+        night.science(f"c{detector}.fits", 10 * detector, CCDNUM=detector, planes=("CHIP",))
+    run(night, night.camera(files_a_detector(tiny)))
+    assert len(table(night)) == 1
+    assert "c{detector}.fits stands for files of two exposures: map exposure_name" in capsys.readouterr().out
+
+
+def test_names_of_exposures_may_begin_anew_each_night(night, tiny):
+    for day in (23, 24):
+        for detector in (1, 2):
+            cards = {"OBSID": "1", "CCDNUM": detector, "DATE_OBS": f"2026-11-{day}T03:00:00"}
+            night.science(f"n{day}/c{detector}.fits", planes=("CHIP",), **cards)
+    run(night, night.camera(files_a_detector(tiny)))
+    assert [row["raw"] for row in table(night)] == ["n23/c{detector}.fits", "n24/c{detector}.fits"]
+
+
+def test_a_number_of_more_digits_than_a_pattern_can_have_is_refused(night, tiny, capsys):
+    for detector in (1, 2):
+        night.science(f"{detector:012}.fits", CCDNUM=detector, planes=("CHIP",))
+    run(night, night.camera(files_a_detector(tiny)), code=1)
+    assert "do not differ by the detector's number alone" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("cards", "kind"),
     [
@@ -176,10 +219,15 @@ def test_pointings_are_degrees_or_sexagesimal(night, tiny, cards, ra, dec):
         ({"FILTER": "H-alpha"}, "FILTER = H-alpha is none of the bands g, r"),
         ({"FILTER": None}, "no filter card"),
         ({"DATE_OBS": None}, "no time"),
+        ({"MJD_OBS": 2461368.625}, "needs 15000 to 100000: is it a Julian date"),
+        ({"MJD_OBS": 1e12, "TIMESYS": "TAI"}, "MJD 1e+12, needs 15000 to 100000"),
+        ({"DATE_OBS": "0001-01-01T00:00:00"}, "is it a Julian date"),
         ({"DATE_OBS": "24/11/26", "UT": "3:00"}, "is no date like"),
         ({"DATE_OBS": "2026-11-24"}, "has no time of day"),
         ({"EXPTIME": None}, "no exposure time"),
         ({"EXPTIME": 0.0}, "a science of 0 s"),
+        ({"EXPTIME": 1e300}, "EXPTIME = 1e+300 is no exposure time from 0 to 100000 s"),
+        ({"EXPTIME": -1.0, "IMAGETYP": "bias"}, "EXPTIME = -1.0 is no exposure time"),
         ({"IMAGETYP": "focus"}, "class other"),
     ],
 )
@@ -247,6 +295,46 @@ def test_a_table_of_other_origin_is_not_touched(night, tiny, capsys):
     assert (night.folder / "visits.csv").read_text() == "visit\n1\n"
 
 
+def test_a_table_that_a_spreadsheet_saved_is_read_or_named(night, tiny, capsys):
+    night.science("0.fits")
+    camera = night.camera(tiny())
+    run(night, camera)
+    path, before = night.folder / "visits.csv", (night.folder / "visits.csv").read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + before)
+    run(night, camera)
+    assert path.read_bytes() == before
+    for content, found in (
+        (before.replace(b",", b";"), "has no column visit and raw"),
+        (before.replace(b"visit", b"number", 1), "has no column visit"),
+        (before + b"2,M\xfcnchen\n", "cannot be read ('utf-8'"),
+        (b"", "has no column visit and raw"),
+    ):
+        path.write_bytes(content)
+        run(night, camera, code=2)
+        assert f"visits.csv {found}" in capsys.readouterr().err
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["2024", "null", "1e3", "my field"])
+def test_the_survey_file_keeps_names_and_paths_as_text(night, tiny, name):
+    night.frames = night.folder / "raw: all #1"
+    night.science("0.fits")
+    run(night, night.camera(tiny()), "--survey", name)
+    content = yaml.safe_load((night.folder / "survey.yaml").read_text())
+    assert content["survey"] == name.replace(" ", "-")
+    assert content["raw_root"] == str(night.frames)
+
+
+def test_validity_ends_between_two_nights_to_a_hundredth_of_a_day(night, tiny):
+    for day, hour in ((23, 16), (23, 22)):
+        for n in range(3):
+            night.frame(f"b{hour}_{n}.fits", IMAGETYP="bias", DATE_OBS=f"2026-11-{day}T{hour}:0{n}:00")
+    run(night, night.camera(tiny()), "--utc-offset", "-7")
+    rows = table(night, "calibration_frames.csv")
+    assert [row["valid_until"] for row in rows] == ["61367.79"] * 3 + ["200000"] * 3
+    assert [row["valid_from"] for row in rows] == ["0"] * 3 + ["61367.79"] * 3
+
+
 def test_the_survey_file_passes_the_workflows_checks_once_the_stars_are_there(night, tiny, monkeypatch):
     for day in (22, 24):
         for n in range(3):
@@ -299,6 +387,8 @@ def test_copies_of_an_exposure_are_said(night, tiny, capsys):
         (61368.125, None, None, "20261123"),
         (61368.45, None, 10, "20261124"),
         (61368.05, None, 10, "20261123"),
+        (61368.125, Site(31.96, 360 - 111.6, 2100), None, "20261123"),
+        (61368.9, Site(31.96, 360 - 111.6, 2100), None, "20261124"),
     ],
 )
 def test_nights_change_at_local_noon(mjd, site, offset, expected):
@@ -326,6 +416,19 @@ def test_the_airmass_from_the_site_is_that_of_astropys_altitude(hours):
     expected = 1 / np.sin(np.radians(altitude + 244 / (165 + 47 * altitude**1.1)))
     assert airmass_at(20.0, 30.0, mjd, KITT_PEAK) == pytest.approx(expected, rel=1e-3)
     assert airmass_at(20.0, -85.0, mjd, KITT_PEAK) is None
+
+
+@pytest.mark.parametrize("card", [None, -1.0, 0.0, 999.0])
+def test_an_airmass_that_is_none_is_that_of_the_site(night, tiny, card):
+    night.science("0.fits", AIRMASS=1.25)
+    night.science("1.fits", AIRMASS=card)
+    run(night, night.camera(tiny(site={"latitude": -30.2, "longitude": 0.0})))
+    known, taken = (float(row["airmass"]) for row in table(night))
+    assert known == 1.25
+    # At the site's sidereal time of 7.2 h the target is 24.5 degrees East of the meridian.
+    hour_angle, dec, latitude = np.radians([24.5, -11.8, -30.2])
+    sine = np.sin(latitude) * np.sin(dec) + np.cos(latitude) * np.cos(dec) * np.cos(hour_angle)
+    assert taken == pytest.approx(1 / sine, rel=0.01)
 
 
 def test_without_the_translator_package_the_option_says_how_to_get_it(night, tiny, capsys, monkeypatch):

@@ -72,6 +72,7 @@ def test_fluxes_are_dimmed_by_the_coefficients_of_schlafly_and_finkbeiner(simula
     assert objects["ebv"] == pytest.approx([0.1, 0.1], rel=1e-6)
     assert -2.5 * np.log10(objects[flux_name("g")] / 100) == pytest.approx([0.3237] * 2, rel=1e-6)
     assert -2.5 * np.log10(objects[flux_name("r")] / 100) == pytest.approx([0.2273] * 2, rel=1e-6)
+    assert objects["colour_gr"] == pytest.approx([0.0964] * 2, rel=1e-6)
 
 
 def test_without_reddening_the_sky_is_what_it_was(simulation, visit):

@@ -56,6 +56,13 @@ def test_spikes_hold_their_part_of_the_light_in_four_arms():
     assert image[130, 130] > image[135, 135] > 0
 
 
+@pytest.mark.parametrize("length", [1.5, 3.0])
+def test_spikes_that_end_within_the_star_are_none(length):
+    image = blank()
+    add_spikes_in_place(image, (100.0, 100.0), 1e6, SPIKES | {"spike_length": length}, 1e-6)
+    assert not image.any()
+
+
 def test_a_ghost_is_an_even_ring_with_its_part_of_the_light():
     image = blank()
     add_ghost_in_place(image, (100.0, 100.0), 1e7, GHOST, 1e-6)
