@@ -1,5 +1,6 @@
 """What `make demo` says beside Snakemake's progress: resources before, products and metrics after."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -57,20 +58,56 @@ def test_free_disk_is_that_below_which_the_folder_will_be(tmp_path):
     assert free_resources.free_disk_bytes(tmp_path / "not/yet/there") > 0
 
 
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
-    for name, text in [("LIMIT", "1000\n"), ("USED", "400\n")]:
-        path = tmp_path / name
-        path.write_text(text)
-        monkeypatch.setattr(free_resources, f"CGROUP_{name}", path)
-
-    assert free_resources.free_memory_bytes() == 600
+CGROUP_V2, CGROUP_V1 = free_resources.CGROUPS
 
 
-def test_a_container_without_a_limit_has_the_memory_of_the_machine(tmp_path, monkeypatch):
-    (tmp_path / "limit").write_text("max\n")
-    monkeypatch.setattr(free_resources, "CGROUP_LIMIT", tmp_path / "limit")
+def give_cgroup(monkeypatch, cgroup, folder, **texts):
+    """Files of a control group in a folder of the test's."""
+    for name, text in texts.items():
+        (folder / getattr(cgroup, name, "memory.stat")).write_text(text)
+    monkeypatch.setattr(free_resources, "CGROUPS", [dataclasses.replace(cgroup, folder=folder)])
 
-    assert free_resources.free_memory_bytes() > 1_000_000
+
+@pytest.mark.parametrize(
+    ("cgroup", "stat", "free"),
+    [
+        (CGROUP_V2, "anon 200\nfile 150\ninactive_file 70\nslab_reclaimable 30\n", 700),
+        (CGROUP_V1, "inactive_file 5\ntotal_rss 200\ntotal_inactive_file 70\n", 670),
+    ],
+    ids=["v2", "v1"],
+)
+def test_the_limit_of_a_container_counts_and_its_page_cache_is_free(
+    tmp_path, monkeypatch, cgroup, stat, free
+):
+    give_cgroup(monkeypatch, cgroup, tmp_path, limit="1000\n", used="400\n", stat=stat)
+
+    assert free_resources.free_memory_bytes() == free
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "limit"), [(CGROUP_V2, "max\n"), (CGROUP_V1, "9223372036854771712\n")], ids=["v2", "v1"]
+)
+def test_a_container_without_a_limit_has_the_memory_of_the_machine(tmp_path, monkeypatch, cgroup, limit):
+    give_cgroup(monkeypatch, cgroup, tmp_path, limit=limit, used="400\n", stat="anon 400\n")
+    monkeypatch.setattr(free_resources, "machine_free_bytes", lambda: 5 * GB)
+
+    assert free_resources.free_memory_bytes() == 5 * GB
+
+
+def test_a_machine_without_control_groups_has_its_memory(tmp_path, monkeypatch):
+    give_cgroup(monkeypatch, CGROUP_V2, tmp_path)
+    monkeypatch.setattr(free_resources, "machine_free_bytes", lambda: 5 * GB)
+
+    assert free_resources.free_memory_bytes() == 5 * GB
+
+
+def test_a_python_without_psutil_asks_the_machine_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(free_resources, "psutil", None)
+    monkeypatch.setattr(free_resources, "MEMINFO", tmp_path / "meminfo")
+    assert free_resources.machine_free_bytes() > 100_000_000
+
+    (tmp_path / "meminfo").write_text("MemTotal: 900 kB\nMemAvailable: 300 kB\nHugePages_Total: 0\n")
+    assert free_resources.machine_free_bytes() == 300 * 1024
 
 
 def test_products_are_counted_where_they_are(console, tmp_path):
