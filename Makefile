@@ -24,7 +24,8 @@ environment: ## .venv, from requirements/demo.txt
 environment-test: ## .venv-test, from requirements/test.txt
 	@tools/environment.sh .venv-test requirements/test.txt
 
-demo: environment ## simulate the demo survey, process it, show what came out
+demo: ## simulate the demo survey, process it, show what came out
+	@tools/environment.sh .venv requirements/demo.txt tools/demo_resources.py --cores $(CORES)
 	@$(DEMO)/python tools/demo.py --cores $(CORES)
 
 test: environment-test ## the whole test suite with coverage

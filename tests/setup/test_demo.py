@@ -2,6 +2,10 @@
 
 import dataclasses
 import io
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,10 +14,12 @@ import pytest
 from rich.console import Console
 
 import demo
+import demo_resources
 import free_resources
 from run_progress import RunProgress
 
 GB = 1_000_000_000
+TOOLS = Path(demo.__file__).parent
 
 
 @pytest.fixture
@@ -34,24 +40,75 @@ def test_needed_and_free_are_named_and_what_to_do_where_there_is_too_little():
     assert lines[1].startswith("memory: 3.0 GB needed, 0.5 GB free: TOO LITTLE, close other programs")
 
 
+@pytest.fixture
+def resources(monkeypatch):
+    """A machine with 100 GB of everything, and a demo that needs 3000 bytes for its products."""
+    monkeypatch.setattr(demo_resources, "DISK_BYTES", 3000)
+    monkeypatch.setattr(demo_resources, "ENVIRONMENT_BYTES", 2000)
+    for name in ("free_disk_bytes", "free_memory_bytes"):
+        monkeypatch.setattr(demo_resources, name, lambda *_: 100 * GB)
+    return monkeypatch
+
+
 @pytest.mark.parametrize("name", ["disk", "memory"])
-def test_the_demo_does_not_start_with_too_little(name, monkeypatch, console, tmp_path):
-    monkeypatch.setattr(demo, f"free_{name}_bytes", lambda *_: 1000)
+def test_the_demo_does_not_start_with_too_little(name, resources, tmp_path):
+    resources.setattr(demo_resources, f"free_{name}_bytes", lambda *_: 1000)
+    lines = []
 
-    assert not demo.check_resources(console, tmp_path / "results", 2)
-    assert f"{name}: " in printed(console)
-    assert "TOO LITTLE" in printed(console)
+    assert not demo_resources.check_resources(lines.append, tmp_path / "results", 2)
+    assert [line.split(":")[0] for line in lines if "TOO LITTLE" in line] == [name]
 
 
-def test_what_an_earlier_run_has_written_is_not_needed_again(console, monkeypatch, tmp_path):
-    monkeypatch.setattr(demo, "DISK_BYTES", 3000)
-    monkeypatch.setattr(demo, "free_disk_bytes", lambda _: 1500)
-    monkeypatch.setattr(demo, "free_memory_bytes", lambda: 100 * GB)
+def test_what_an_earlier_run_has_written_is_not_needed_again(resources, tmp_path):
+    resources.setattr(demo_resources, "free_disk_bytes", lambda _: 1500)
     (tmp_path / "calexp").mkdir()
 
-    assert not demo.check_resources(console, tmp_path, 1)
+    assert not demo_resources.check_resources(str, tmp_path, 1)
     (tmp_path / "calexp/1.fits").write_bytes(bytes(2000))
-    assert demo.check_resources(console, tmp_path, 1)
+    assert demo_resources.check_resources(str, tmp_path, 1)
+
+
+@pytest.mark.parametrize(("free", "is_enough"), [(4999, False), (5000, True)])
+def test_an_environment_that_is_still_to_come_is_needed_too(resources, tmp_path, free, is_enough):
+    resources.setattr(demo_resources, "free_disk_bytes", lambda _: free)
+
+    assert demo_resources.check_resources(str, tmp_path / "out", 1, tmp_path / ".venv") == is_enough
+    assert demo_resources.check_resources(str, tmp_path / "out", 1)
+
+
+def test_an_environment_on_another_disk_has_a_line_of_its_own(resources, tmp_path):
+    free = {"out": 3000, ".venv": 1999}
+    resources.setattr(demo_resources, "free_disk_bytes", lambda folder: free[folder.name])
+    resources.setattr(demo_resources, "is_same_disk", lambda *_: False)
+    lines = []
+
+    assert not demo_resources.check_resources(lines.append, tmp_path / "out", 1, tmp_path / ".venv")
+    assert [line.split(":")[0] for line in lines if "TOO LITTLE" in line] == ["disk of .venv"]
+
+
+@pytest.mark.parametrize(
+    "text", ["output_root: out\n", 'seed: 1\noutput_root: "out"  # here\n', "output_root: out # here\n"]
+)
+def test_a_python_without_packages_finds_the_output_root(text):
+    assert demo_resources.configured_output_root(text) == Path("out")
+    assert demo_resources.configured_output_root("seed: 1\n") == Path("results")
+
+
+def test_the_check_before_the_installation_needs_no_package():
+    """Python's -I -S leaves out every folder but the standard library's."""
+    program = f"import sys; sys.path[:0] = [{str(TOOLS)!r}]; import demo_resources; print('imported')"
+
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True)
+
+    assert done.stdout == "imported\n", done.stderr
+
+
+def test_the_readme_names_the_disk_and_the_memory_that_are_checked():
+    text = (TOOLS.parent / "README.md").read_text().replace("\n", " ")
+    memory, disk = re.search(r"on 2 cores, (\d+) GB of memory and (\d+) GB of disk", text).groups()
+
+    assert int(disk) * GB == demo_resources.DISK_BYTES + demo_resources.ENVIRONMENT_BYTES
+    assert int(memory) * GB == demo_resources.MEMORY_BYTES + 2 * demo_resources.MEMORY_BYTES_PER_CORE
 
 
 def test_free_disk_is_that_below_which_the_folder_will_be(tmp_path):
@@ -159,7 +216,7 @@ def test_the_pictures_are_listed(console, tmp_path):
 
 
 @pytest.fixture
-def small_world(console, monkeypatch, tmp_path):
+def small_world(console, resources, monkeypatch, tmp_path):
     """The demo in an empty folder, with a Snakemake that only notes how it was called."""
     calls = []
     (tmp_path / "config").mkdir()
@@ -169,9 +226,6 @@ def small_world(console, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["demo.py", "--cores", "1"])
     monkeypatch.setattr(demo, "Console", lambda **_: console)
-    monkeypatch.setattr(demo, "DISK_BYTES", 1000)
-    monkeypatch.setattr(demo, "MEMORY_BYTES_PER_CORE", 1000)
-    monkeypatch.setattr(demo, "MEMORY_BYTES", 1000)
 
     def run(code, n_job):
         progress = RunProgress(0.0)
@@ -205,6 +259,6 @@ def test_a_demo_that_fails_says_how_to_go_on_and_shows_no_products(small_world, 
 
 
 def test_a_demo_without_memory_starts_nothing(small_world, monkeypatch):
-    monkeypatch.setattr(demo, "free_memory_bytes", lambda: 10)
+    monkeypatch.setattr(demo_resources, "free_memory_bytes", lambda: 10)
 
     assert small_world(0, 128) == (1, [])
