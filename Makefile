@@ -39,7 +39,11 @@ format: environment-test ## rewrite Python and Snakemake files in the project's 
 	@$(TEST)/ruff format .
 	@$(TEST)/snakefmt Snakefile rules
 
-bars: environment environment-test ## the full-size bars: value, bar, pass
+# The bars need the real frames: told before anything is installed or run.
+FRAMES_ARE_THERE = $(shell [ -d "$(SKYLOOM_REALDATA)/hatp32-raw-frames" ] && echo yes)
+bars: $(if $(FRAMES_ARE_THERE),environment environment-test) ## the full-size bars: value, bar, pass
+	$(if $(FRAMES_ARE_THERE),,$(error set SKYLOOM_REALDATA to the folder that holds hatp32-raw-frames/ \
+	    (it is "$(SKYLOOM_REALDATA)"), see CONTRIBUTING.md))
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/start_and_imports.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/dag_resolution.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py

@@ -1,5 +1,6 @@
 """What must hold for the project's files as a whole, and no linter knows."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -93,3 +94,32 @@ def test_every_command_of_the_makefile_is_listed_with_what_it_does():
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
 
     assert {line.split()[1] for line in listed.splitlines()} == set(phony)
+
+
+@pytest.mark.parametrize("folder", [None, "no/such/frames"])
+def test_bars_without_the_real_frames_end_at_once_with_what_to_set(folder):
+    others = {
+        name: value for name, value in os.environ.items() if name not in ("SKYLOOM_REALDATA", "MAKEFLAGS")
+    }
+    named = {"SKYLOOM_REALDATA": folder} if folder else {}
+
+    done = subprocess.run(
+        ["make", "--dry-run", "bars"], cwd=ROOT, env=others | named, capture_output=True, text=True
+    )
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "set SKYLOOM_REALDATA to the folder that holds hatp32-raw-frames/" in done.stderr
+
+
+def test_bars_with_the_real_frames_start(tmp_path):
+    (tmp_path / "real frames/hatp32-raw-frames").mkdir(parents=True)
+
+    done = subprocess.run(
+        ["make", "--dry-run", "bars", f"SKYLOOM_REALDATA={tmp_path}/real frames"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.index("environment.sh .venv ") < done.stdout.index("pytest -m bars")
