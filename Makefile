@@ -24,7 +24,8 @@ environment: ## .venv, from requirements/demo.txt
 environment-test: ## .venv-test, from requirements/test.txt
 	@tools/environment.sh .venv-test requirements/test.txt
 
-demo: environment ## simulate the demo survey, process it, show what came out
+demo: ## simulate the demo survey, process it, show what came out
+	@tools/environment.sh .venv requirements/demo.txt tools/demo_resources.py --cores $(CORES)
 	@$(DEMO)/python tools/demo.py --cores $(CORES)
 
 test: environment-test ## the whole test suite with coverage
@@ -38,7 +39,11 @@ format: environment-test ## rewrite Python and Snakemake files in the project's 
 	@$(TEST)/ruff format .
 	@$(TEST)/snakefmt Snakefile rules
 
-bars: environment environment-test ## the full-size bars: value, bar, pass
+# The bars need the real frames: told before anything is installed or run.
+FRAMES_ARE_THERE = $(shell [ -d "$(SKYLOOM_REALDATA)/hatp32-raw-frames" ] && echo yes)
+bars: $(if $(FRAMES_ARE_THERE),environment environment-test) ## the full-size bars: value, bar, pass
+	$(if $(FRAMES_ARE_THERE),,$(error set SKYLOOM_REALDATA to the folder that holds hatp32-raw-frames/ \
+	    (it is "$(SKYLOOM_REALDATA)"), see CONTRIBUTING.md))
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/start_and_imports.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/dag_resolution.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py

@@ -13,19 +13,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from free_resources import folder_bytes, free_disk_bytes, free_memory_bytes, resource_lines
+from demo_resources import CONFIGURATION, check_resources
 from run_progress import format_seconds
 from skyloom.workflow.failures import survival_report
 from skyloom.workflow.paths import PATTERNS
 from watched_run import run_snakemake
 
-CONFIGURATION = Path("config/config.yaml")
 TARGETS = ("drp", "report")
-
-# What the demo survey needs, measured on it, with a third to spare.
-DISK_BYTES = 2_000_000_000
-MEMORY_BYTES = 1_000_000_000
-MEMORY_BYTES_PER_CORE = 1_000_000_000
 
 PRODUCTS = {
     "calexp": "calibrated images",
@@ -45,7 +39,7 @@ def main():
     console = Console(highlight=False, markup=False, soft_wrap=True)
     configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
     output_root = Path(configuration.get("output_root", "results"))
-    if not check_resources(console, output_root, arguments.cores):
+    if not check_resources(console.print, output_root, arguments.cores):
         return 1
     started = time.monotonic()
     command = [sys.executable, "-m", "snakemake", *TARGETS, "--cores", str(arguments.cores)]
@@ -70,18 +64,6 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cores", type=int, default=2, help="cores to use (%(default)s)")
     return parser.parse_args()
-
-
-def check_resources(console, output_root, n_core):
-    """Print what the demo needs and what is free; False when there is too little of something."""
-    needed = {
-        "disk": max(DISK_BYTES - folder_bytes(output_root), 0),
-        "memory": MEMORY_BYTES + n_core * MEMORY_BYTES_PER_CORE,
-    }
-    free = {"disk": free_disk_bytes(output_root), "memory": free_memory_bytes()}
-    for line in resource_lines(needed, free):
-        console.print(line)
-    return all(free[name] >= needed[name] for name in needed)
 
 
 def show_products(console, output_root):

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
 # Makes one Python environment from one lock, or does nothing when it is there and up to date.
-# Usage: tools/environment.sh FOLDER LOCK       (for example .venv requirements/demo.txt)
+# Usage: tools/environment.sh FOLDER LOCK [CHECK ...]       (for example .venv requirements/demo.txt)
 #
-# Needs a Python 3.12 or 3.13 with its venv module, nothing else. uv is taken from PATH, or fetched once into .uv/.
+# CHECK, a Python program that needs no package, and its arguments: runs before anything is fetched; when it fails,
+# nothing is.
+# Needs a Python 3.12 or 3.13 with its venv module, nothing else. uv is taken from PATH if it is new enough, or fetched
+# once into .uv/.
 # Only this script uses the network; every downloaded file must have the hash that the lock names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1
 lock=$2
+shift 2
 export UV_PYTHON_DOWNLOADS=never # the interpreter is the user's choice; a download would come from elsewhere
 readonly FITS='import sys; sys.exit(not (3, 12) <= sys.version_info[:2] < (3, 14))'
 
@@ -43,12 +47,16 @@ find_python() {
     return 2
 }
 
+# Whether a uv knows the options that are used below; `venv --clear` is the youngest of them (uv 0.8).
+knows_options() { [[ $("$1" venv --help 2>/dev/null) == *--clear* ]]; }
+
 # uv's command: the user's, or one of our own at the version and hashes that the test lock names.
 find_uv() {
-    if command -v uv; then
+    if command -v uv >/dev/null && knows_options uv; then
+        command -v uv
         return
     fi
-    if ! .uv/bin/uv --version >/dev/null 2>&1; then
+    if ! knows_options .uv/bin/uv; then
         say "fetching uv from PyPI into .uv/"
         rm -rf .uv
         "$1" -m venv .uv >&2 || {
@@ -56,7 +64,10 @@ find_uv() {
             return 2
         }
         awk '/^uv==/ { found = 1 } found { print } found && !/\\$/ { exit }' requirements/test.txt >.uv/uv.txt
-        .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .uv/uv.txt >&2
+        .uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .uv/uv.txt >&2 || {
+            say "uv could not be fetched: this needs the network once, or a uv on PATH that knows venv --clear"
+            return 2
+        }
     fi
     printf '%s\n' "$PWD/.uv/bin/uv"
 }
@@ -65,6 +76,9 @@ if is_current; then
     exit 0
 fi
 python=$(find_python)
+if (($#)); then
+    "$python" "$@"
+fi
 uv=$(find_uv "$python")
 say "installing $folder from $lock ($("$python" --version))"
 "$uv" venv --quiet --clear --python "$python" "$folder"

@@ -112,10 +112,26 @@ class Faulty(jobs.Jobs):
         self.folder, self.memory_limit = Path(folder), 2 * 1024**3
 
     def run(self, number, layout, content):
-        exec(layout)
+        getattr(self, layout)()
+
+    def nothing(self):
+        pass
+
+    def bug(self):
+        {}["key"]
+
+    def crash(self):
+        os.abort()
+
+    def memory(self):
+        bytearray(2 * 1024**3)
+
+    def hang(self):
+        while True:
+            pass
 
 faulty = Faulty(sys.argv[1])
-for fault in ("pass", "{}['key']", "os.abort()", "bytearray(2 * 1024**3)", "while True: pass"):
+for fault in ("nothing", "bug", "crash", "memory", "hang"):
     print(json.dumps(faulty.forked(0, fault, b"")["end"]))
 """
 

@@ -1,10 +1,12 @@
 """tools/environment.sh, with a uv that only notes how it was called, and the real one for the hashes."""
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ LOCK = "requirements/demo.txt"
 COMMANDS_OF_THE_SCRIPT = ("awk", "bash", "cat", "cmp", "dirname", "env", "rm", "sed")
 
 NOTING_UV = """#!/usr/bin/env bash
+if [[ $* == "venv --help" ]]; then echo "  -c, --clear"; exit; fi
 echo "$*" >>"$UV_CALLS"
 if [[ $* == "$UV_FAILS_AT"* && -n $UV_FAILS_AT ]]; then exit 1; fi
 if [[ $1 == venv ]]; then
@@ -22,6 +25,24 @@ if [[ $1 == venv ]]; then
     /bin/mkdir -p "$folder/bin"
     /bin/ln -s "$REAL_PYTHON" "$folder/bin/python"
 fi
+"""
+
+OLD_UV = """#!/usr/bin/env bash
+if [[ $* == "venv --help" ]]; then echo "      --seed"; exit; fi
+echo "error: unexpected argument '--clear' found" >&2
+exit 2
+"""
+
+# A Python that makes environments and installs uv, without a network.
+FETCHING_PYTHON = """#!/usr/bin/env bash
+case $* in
+    *realpath*) echo "$0" ;;
+    --version) echo "Python 3.12.0" ;;
+    "-m venv .uv") /bin/mkdir -p .uv/bin && /bin/cp "$0" .uv/bin/python ;;
+    *"pip install"*"--require-hashes -r .uv/uv.txt")
+        echo "fetched uv" >>"$UV_CALLS"
+        [[ -z $NO_NETWORK ]] && /bin/cp "$NOTING_UV" .uv/bin/uv ;;
+esac
 """
 
 
@@ -60,15 +81,18 @@ def add_python(folder, version):
     )
 
 
-def run_script(project, tools_folder, **environment):
+def run_script(project, tools_folder, *check, **environment):
     calls = project / "calls"
     calls.write_text("")
+    write_command(project.parent / "noting_uv", NOTING_UV)
     done = subprocess.run(
-        [project / "tools/environment.sh", ".venv", LOCK],
+        [project / "tools/environment.sh", ".venv", LOCK, *check],
         env={
             "PATH": str(tools_folder),
             "UV_CALLS": str(calls),
             "UV_FAILS_AT": "",
+            "NOTING_UV": str(project.parent / "noting_uv"),
+            "NO_NETWORK": "",
             "REAL_PYTHON": sys.executable,
             **environment,
         },
@@ -163,21 +187,104 @@ def test_an_interrupted_installation_is_begun_again(project, tools_folder):
     assert len(calls) == 3
 
 
-def test_a_corrupted_hash_of_the_lock_is_refused(project):
-    """With the real uv, from its cache alone: `make environment-test` has filled it."""
-    lock = project / LOCK
-    text = lock.read_text()
-    entry = re.search(r"^threadpoolctl==.*?(?=^\S)", text, re.DOTALL | re.MULTILINE)[0]
-    wrong = re.sub(r"sha256:(.)", lambda match: "sha256:" + ("1" if match[1] == "0" else "0"), entry)
-    lock.write_text(text.replace(entry, wrong))
+def test_a_check_that_fails_is_before_everything_that_is_fetched(project, tools_folder):
+    write_command(
+        tools_folder / "python3", FETCHING_PYTHON.replace("case", "[[ $1 == few.py ]] && exit 1\ncase")
+    )
+
+    failed, calls = run_script(project, tools_folder, "few.py", "--cores", "2")
+
+    assert (failed.returncode, calls) == (1, [])
+    assert not (project / ".uv").exists()
+    assert not (project / ".venv").exists()
+
+    done, calls = run_script(project, tools_folder, "enough.py", "--cores", "2")
+
+    assert done.returncode == 0, done.stderr
+    assert len(calls) == 4
+
+
+def test_a_current_environment_is_not_checked_again(project, tools_folder):
+    add_python(tools_folder, (3, 12))
+    write_command(tools_folder / "uv", NOTING_UV)
+    run_script(project, tools_folder)
+    (tools_folder / "python3").unlink()
+
+    done, calls = run_script(project, tools_folder, "any.py")
+
+    assert (done.returncode, calls) == (0, [])
+
+
+@pytest.mark.parametrize("found", [None, OLD_UV], ids=["no uv", "an old uv"])
+def test_without_a_uv_that_knows_the_options_ours_is_fetched_once(project, tools_folder, found):
+    write_command(tools_folder / "python3", FETCHING_PYTHON)
+    if found:
+        write_command(tools_folder / "uv", found)
+
+    done, calls = run_script(project, tools_folder)
+
+    assert done.returncode == 0, done.stderr
+    assert [call.split(" --")[0] for call in calls] == ["fetched uv", "venv", "pip sync", "pip install"]
+    assert "fetching uv" in done.stderr
+    (wanted,) = re.findall(r"^uv==\S+", (ROOT / "requirements/test.txt").read_text(), re.MULTILINE)
+    first, *hashes = (project / ".uv/uv.txt").read_text().splitlines()
+    assert first.startswith(wanted)
+    assert hashes
+    assert all(line.strip().startswith("--hash=sha256:") for line in hashes)
+
+    shutil.rmtree(project / ".venv")
+    _, calls = run_script(project, tools_folder)
+
+    assert [call.split(" --")[0] for call in calls] == ["venv", "pip sync", "pip install"]
+
+
+def test_a_uv_that_cannot_be_fetched_is_told_in_words(project, tools_folder):
+    write_command(tools_folder / "python3", FETCHING_PYTHON)
+
+    done, calls = run_script(project, tools_folder, NO_NETWORK="1")
+
+    assert done.returncode == 2
+    assert "uv could not be fetched" in done.stderr
+    assert calls == ["fetched uv"]
+
+
+def write_wheel(folder):
+    """A wheel of one module, and its hash."""
+    path = folder / "tiny-1.0-py3-none-any.whl"
+    files = {
+        "tiny.py": "",
+        "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+        "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "tiny-1.0.dist-info/RECORD"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in (files | {record: "".join(f"{name},,\n" for name in (*files, record))}).items():
+            wheel.writestr(name, text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("is_corrupted", [False, True])
+def test_a_corrupted_hash_of_the_lock_is_refused(project, tmp_path, is_corrupted):
+    """With the real uv, and a package that a folder holds: neither a network nor a cache."""
+    right = write_wheel(tmp_path)
+    wrong = ("1" if right[0] == "0" else "0") + right[1:]
+    (project / LOCK).write_text(f"tiny==1.0 --hash=sha256:{wrong if is_corrupted else right}\n")
+    alone = {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(tmp_path)}
 
     done = subprocess.run(
         [project / "tools/environment.sh", ".venv", LOCK],
-        env={**os.environ, "UV_OFFLINE": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            **alone,
+            "UV_CACHE_DIR": str(tmp_path / "cache"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
         capture_output=True,
         text=True,
     )
 
+    # The project itself cannot be installed: this lock has no setuptools.
     assert done.returncode != 0
-    assert "Hash mismatch for `threadpoolctl==" in done.stderr
     assert not (project / ".venv/skyloom-recipe").exists()
+    assert ("Hash mismatch for `tiny==1.0`" in done.stderr) == is_corrupted
+    assert bool(list(project.glob(".venv/lib/python*/site-packages/tiny.py"))) != is_corrupted

@@ -4,14 +4,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from bars import Bars
+from documentation import ROOT, blocks_of
 
 from skyloom.io.tables import read_table
 
-ROOT = Path(__file__).parents[2]
 MOST_CPU_SECONDS = 600
 MOST_JOBS = 130
 MOST_MINUTES = 6
@@ -25,23 +26,60 @@ def clone(tmp_path_factory):
     return folder
 
 
-def make_demo(folder, *wrapper):
-    """Run make demo in a clone, with a cache folder of its own, and return what it said."""
+def newcomer(folder):
+    """Environment variables of a shell without this test's environment, without uv, and with an empty cache."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "COVERAGE"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("VIRTUAL_ENV", "COVERAGE", "PYTHON"))
     }
-    environment = kept | {"XDG_CACHE_HOME": str(folder.parent / "cache")}
+    places = [
+        place
+        for place in kept["PATH"].split(os.pathsep)
+        if Path(place) != Path(sys.executable).parent and not (Path(place) / "uv").exists()
+    ]
+    return kept | {"PATH": os.pathsep.join(places), "XDG_CACHE_HOME": str(folder.parent / "cache")}
+
+
+def make_demo(folder, *wrapper):
+    """Run make demo in a clone as a newcomer, and return what it said."""
     done = subprocess.run(
-        [*wrapper, "make", "demo"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [*wrapper, "make", "demo"],
+        cwd=folder,
+        env=newcomer(folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
+
+
+def run_python_of_the_readme(folder):
+    """Run the README's Python in a clone that holds the demo's products; warnings are errors."""
+    (code,) = blocks_of("README.md", "python")
+    done = subprocess.run(
+        [
+            folder / ".venv/bin/python",
+            "-W",
+            "error",
+            "-c",
+            f"{code}\nassert stamp.pixels.image.size and len(curve)",
+        ],
+        cwd=folder,
+        env=newcomer(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 @pytest.mark.bars
 @pytest.mark.timeout(3600)
 def test_the_demo_of_a_fresh_clone_passes_and_a_second_has_nothing_to_do(clone):
     said = make_demo(clone)
+    assert (clone / ".uv/bin/uv").exists(), "the clone was to fetch uv by itself"
     n_job, cpu, wall = re.search(r"(\d+) jobs, (\d+) CPU s, (.*) by the clock", said).groups()
     bars = Bars(f"make demo on a fresh clone, {wall} by the clock")
     bars.check("CPU s, compilation included", float(cpu), high=MOST_CPU_SECONDS)
@@ -51,6 +89,7 @@ def test_the_demo_of_a_fresh_clone_passes_and_a_second_has_nothing_to_do(clone):
     for row in metrics.itertuples():
         bars.check(f"{row.name} {row.band} [{row.unit}]", row.value, row.low, row.high)
     bars.check("minutes by the clock", minutes(wall), high=MOST_MINUTES)
+    run_python_of_the_readme(clone)
     again = make_demo(clone)
     assert "nothing to do" in again
     without_network = ("unshare", "--map-root-user", "--net")

@@ -5,20 +5,16 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from documentation import ROOT, blocks_of
 
-ROOT = Path(__file__).parents[2]
-BASH_BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Real frames are no part of a clone; the test of that survey runs its command.
 NEEDS_FRAMES = "raw_root=/path/to/frames"
 
 
 def commands_of(name):
-    text = (ROOT / name).read_text()
-    lines = [line for block in BASH_BLOCK.findall(text) for line in block.splitlines()]
+    lines = [line for block in blocks_of(name, "bash") for line in block.splitlines()]
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
@@ -58,8 +54,9 @@ def test_the_products_of_the_readme_are_those_of_the_workflow():
     assert named - set(PATTERNS.values()) == set()
 
 
-@pytest.mark.parametrize("code", PYTHON_BLOCK.findall((ROOT / "README.md").read_text()))
+@pytest.mark.parametrize("code", blocks_of("README.md", "python"))
 def test_the_python_of_the_readme_uses_names_that_the_library_has(code):
+    """The bar of a fresh clone runs it on the demo's products."""
     import skyloom
 
     compile(code, "README.md", "exec")

@@ -274,8 +274,8 @@ class NoTranslatorError(ConfigError):
 
     def __init__(self):
         super().__init__(
-            "--translate needs the package astro-metadata-translator: pip install skyloom[headers], or map "
-            "the cards in the camera file's raw.header"
+            "--translate needs the package astro-metadata-translator: uv pip install -e '.[headers]' in the clone, "
+            "or map the cards in the camera file's raw.header"
         )
 
 

@@ -435,7 +435,7 @@ def test_without_the_translator_package_the_option_says_how_to_get_it(night, tin
     monkeypatch.setitem(sys.modules, "astro_metadata_translator", None)
     night.science("s.fits")
     run(night, night.camera(tiny()), "--translate", code=2)
-    assert "pip install skyloom[headers]" in capsys.readouterr().err
+    assert "uv pip install -e '.[headers]' in the clone" in capsys.readouterr().err
 
 
 def test_the_translator_fills_what_the_camera_file_does_not_map(night, tiny, monkeypatch):
