@@ -4,7 +4,6 @@
 rule subtract_template:
     input:
         calexp=path("calexp"),
-        src=path("src"),
         visit_calib=targets.visit_calib_of,
         template=targets.templates_of,
         kernels=ancient(path("kernels")),
@@ -35,7 +34,6 @@ if skyloom.has_finished_template:
     use rule subtract_template as ap_subtract_template with:
         input:
             calexp=path("calexp"),
-            src=path("src"),
             template=targets.finished_templates_of,
             kernels=ancient(path("kernels")),
         output:

@@ -26,7 +26,7 @@ HEADER_NAMES = (
     "time_begin", "time_scale", "ra", "dec", "ra_hours", "rotation", "airmass", "detector",
 )  # fmt: skip
 LARGEST_SIDE = 20_000
-"""Of a detector [pixel]: twice the largest sensors that are made; its tiling is checked pixel by pixel."""
+"""Of a detector [pixel]: twice the largest sensors that are made."""
 
 LARGEST_DETECTOR = 511
 """Source identifiers have nine bits for the detector."""
@@ -446,12 +446,18 @@ def _check_sections(camera, where, shape, amplifier):
 
 def _check_tiling(camera, number, shape, amplifiers):
     """Raise unless the detector sections tile the detector."""
-    count = np.zeros(shape, dtype=np.int16)
-    for amplifier in amplifiers:
-        x0, x1, y0, y1 = amplifier.detector_section
-        count[y0:y1, x0:x1] += 1
+    sections = [amplifier.detector_section for amplifier in amplifiers]
+    x = np.unique([0, shape[1], *(edge for section in sections for edge in section[:2])])
+    y = np.unique([0, shape[0], *(edge for section in sections for edge in section[2:])])
+    # Pixels between two neighbouring edges are all alike.
+    count = np.zeros((len(y) - 1, len(x) - 1), dtype=int)
+    for x0, x1, y0, y1 in sections:
+        count[
+            np.searchsorted(y, y0) : np.searchsorted(y, y1), np.searchsorted(x, x0) : np.searchsorted(x, x1)
+        ] += 1
+    n_pixel = np.outer(np.diff(y), np.diff(x))
     if not count.size or not np.all(count == 1):
-        tiled = np.mean(count == 1) if count.size else 0.0
+        tiled = n_pixel[count == 1].sum() / max(n_pixel.sum(), 1)
         raise CameraFileError(
             camera, f"detector {number}: detector_sections tile {tiled:.1%} of the pixels, need all"
         )
