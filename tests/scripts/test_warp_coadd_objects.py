@@ -11,9 +11,10 @@ from skyloom.core.psf import PixelPsf, gaussian_kernel
 from skyloom.core.tables import column
 from skyloom.core.wcs import Wcs
 from skyloom.io.exposures import read_exposure, write_exposure
-from skyloom.io.fits_files import read_fits, write_fits_tombstone
+from skyloom.io.fits_files import read_fits, read_fits_status, write_fits_tombstone
 from skyloom.io.provenance import Provenance
 from skyloom.io.tables import read_table
+from skyloom.isr.assembly import AllPixelsBadError
 from skyloom.warp.pipeline import NoOverlapError
 from skyloom.workflow import make_job
 
@@ -106,3 +107,22 @@ def test_a_warp_without_any_calexp_fails_as_its_first_calexp_did(tmp_path):
     with pytest.raises(UpstreamFailure) as caught:
         run("warp_visit", {"calexps": calexps, "visit_calib": []}, {"warp": str(tmp_path / "warp.fits")})
     assert caught.value.reason == "NoOverlap"
+
+
+@pytest.mark.parametrize(("second", "status"), [("nowhere", "EMPTY"), ("spoilt", "FAILED")])
+def test_a_patch_that_nothing_reaches_is_empty_and_one_whose_visits_are_bad_has_failed(
+    tmp_path, second, status
+):
+    nowhere, spoilt = write_tombstone(tmp_path / "nowhere.fits"), str(tmp_path / "spoilt.fits")
+    write_fits_tombstone(spoilt, AllPixelsBadError(100), PROVENANCE)
+    inputs = [nowhere, {"nowhere": nowhere, "spoilt": spoilt}[second]]
+    for name, given in (("assemble_coadd", {"warps": inputs}), ("measure_objects", {"coadds": inputs})):
+        with pytest.raises(UpstreamFailure) as caught:
+            run(
+                name, given, {"coadd": "none.fits", "object": "none.parquet"}, wildcards={"kind": "deep"},
+                bands=["g", "r"], coadd_bands=["g", "r"],
+            )  # fmt: skip
+        assert caught.value.status == status
+        write_fits_tombstone(tmp_path / "next.fits", caught.value, PROVENANCE)
+        assert read_fits_status(tmp_path / "next.fits")[:2] == (status, caught.value.reason)
+    assert not list(tmp_path.glob("none*"))

@@ -14,7 +14,15 @@ class SkyloomError(Exception):
 
 
 class DataError(SkyloomError):
-    """An exposure cannot be used; its products become tombstones and the survey goes on."""
+    """An exposure cannot be used; its products become tombstones and the survey goes on.
+
+    Attributes
+    ----------
+    status : str
+        What the tombstones state: FAILED, or EMPTY where nothing is bad and there is nothing all the same.
+    """
+
+    status = "FAILED"
 
 
 class ConfigError(SkyloomError):
@@ -32,12 +40,14 @@ class UpstreamFailure(DataError):  # noqa: N818 (the name says what happened, an
         Reason of the original failure, kept so that the first cause stays visible.
     message : str
         Message of the original failure.
+    status : str
+        Status of the tombstone.
     """
 
-    def __init__(self, path, reason, message):
+    def __init__(self, path, reason, message, status="FAILED"):
         origin = message if "[first seen in " in message else f"{message} [first seen in {path}]"
         super().__init__(origin)
-        self.path = path
+        self.path, self.status = path, status
         self.original_reason = reason
         self.original_message = message
 
@@ -45,6 +55,22 @@ class UpstreamFailure(DataError):  # noqa: N818 (the name says what happened, an
     def reason(self):
         """Reason of the first failure upstream."""
         return self.original_reason
+
+
+def worst_of(failures):
+    """First of some failures upstream that is one, and none of nothing being there.
+
+    Parameters
+    ----------
+    failures : sequence of UpstreamFailure
+        At least one.
+
+    Returns
+    -------
+    UpstreamFailure
+        The first with status FAILED, else the first.
+    """
+    return next((failure for failure in failures if failure.status == "FAILED"), failures[0])
 
 
 class CorruptProductError(SkyloomError):

@@ -54,7 +54,7 @@ def write_fits_tombstone(path, error, provenance):
     """
     message = str(error).encode("ascii", "replace").decode()
     cards = {
-        "STATUS": ("FAILED", "OK, or FAILED for a tombstone"),
+        "STATUS": (error.status, "OK; FAILED or EMPTY for a tombstone"),
         "REASON": (error.reason, "class of the error"),
         "MESSAGE": (message, ""),
         "PROVENAN": (provenance.to_json(), ""),
@@ -138,7 +138,7 @@ def read_fits(path):
     hdus = open_product(path)
     header = hdus[0].header
     if header["STATUS"] != "OK":
-        raise UpstreamFailure(str(path), header["REASON"], header["MESSAGE"])
+        raise UpstreamFailure(str(path), header["REASON"], header["MESSAGE"], header["STATUS"])
     return hdus
 
 

@@ -46,7 +46,8 @@ def write_table_tombstone(path, schema, error, provenance):
     provenance : Provenance
         What made it.
     """
-    status = {STATUS_KEY: b"FAILED", REASON_KEY: error.reason.encode(), MESSAGE_KEY: str(error).encode()}
+    stated = {STATUS_KEY: error.status, REASON_KEY: error.reason, MESSAGE_KEY: str(error)}
+    status = {key: value.encode() for key, value in stated.items()}
     _write(path, schema.empty(), provenance, status, {})
 
 
@@ -94,9 +95,9 @@ def read_table(path, columns=None):
         If it is a tombstone.
     """
     table, metadata = _read(path, columns)
-    if metadata.get(STATUS_KEY) != b"OK":
-        reason, message = metadata.get(REASON_KEY, b"").decode(), metadata.get(MESSAGE_KEY, b"").decode()
-        raise UpstreamFailure(str(path), reason, message)
+    status, *why = (metadata.get(key, b"").decode() for key in (STATUS_KEY, REASON_KEY, MESSAGE_KEY))
+    if status != "OK":
+        raise UpstreamFailure(str(path), *why, status)
     return table
 
 
@@ -111,7 +112,7 @@ def read_table_status(path):
     Returns
     -------
     status, reason, message : str
-        ``OK`` or ``FAILED``, and why.
+        ``OK``, ``FAILED`` or ``EMPTY``, and why.
     """
     _, metadata = _read(path, [])
     return tuple(metadata.get(key, b"").decode() for key in (STATUS_KEY, REASON_KEY, MESSAGE_KEY))

@@ -28,6 +28,8 @@ class NoOverlapError(DataError):
         Detectors that were tried.
     """
 
+    status = "EMPTY"
+
     def __init__(self, visit, tract, patch, n_detector):
         super().__init__(
             f"visit {visit}: none of its {n_detector} detectors has a pixel on tract {tract} patch {patch}, "

@@ -182,6 +182,18 @@ def test_tombstones_say_why_and_are_never_read_as_data(tmp_path):
     assert read_provenance(tmp_path / "a.fits") == PROVENANCE
 
 
+def test_a_tombstone_of_nothing_being_there_says_so(tmp_path):
+    error = ClearlyBadError("nothing there")
+    error.status = "EMPTY"
+    write_fits_tombstone(tmp_path / "a.fits", error, PROVENANCE)
+    write_table_tombstone(tmp_path / "a.parquet", POSITIONS, error, PROVENANCE)
+    for read, name in ((read_exposure, "a.fits"), (read_table, "a.parquet")):
+        with pytest.raises(UpstreamFailure) as caught:
+            read(tmp_path / name)
+        assert caught.value.status == "EMPTY"
+    assert read_fits_status(tmp_path / "a.fits")[0] == read_table_status(tmp_path / "a.parquet")[0] == "EMPTY"
+
+
 def flipped_copies(path, n_copy, rng):
     """Yield paths of copies of a file with 1, 2 or 8 flipped bits."""
     original = np.frombuffer(path.read_bytes(), dtype=np.uint8)
