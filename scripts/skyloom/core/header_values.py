@@ -4,7 +4,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from skyloom.core.errors import DataError
+from skyloom.core.errors import SkyloomError
 
 SECONDS_PER_DAY = 86400.0
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
@@ -31,7 +31,7 @@ TAI_MINUS_UTC_S = (
 """MJD (UTC) from which on TAI - UTC is so many seconds: IERS, Bulletin C."""
 
 
-class UnreadableValueError(DataError):
+class UnreadableValueError(SkyloomError):
     """A value of a card is not what it should be; the readers of headers say of which card.
 
     Parameters
