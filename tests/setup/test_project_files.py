@@ -161,7 +161,11 @@ def test_bars_without_the_real_frames_end_at_once_with_what_to_set(folder):
     named = {"SKYLOOM_REALDATA": folder} if folder else {}
 
     done = subprocess.run(
-        ["make", "--dry-run", "bars"], cwd=ROOT, env=others | named, capture_output=True, text=True
+        ["make", "--no-print-directory", "--dry-run", "bars"],
+        cwd=ROOT,
+        env=others | named,
+        capture_output=True,
+        text=True,
     )
 
     assert done.returncode == 2
