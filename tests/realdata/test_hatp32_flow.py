@@ -153,8 +153,8 @@ def noise_ratio(run, visit):
     return float(1.4826 * np.median(np.abs(pulls - np.median(pulls))))
 
 
-def check(run, needed, sources):
-    """All that is promised of a run; `sources` is the median and the largest number of DIA sources of a visit."""
+def check(run, needed):
+    """All that is promised of a run."""
     solved = run.solved()
     assert len(solved) >= needed
     rms = []
@@ -172,16 +172,14 @@ def check(run, needed, sources):
     assert min(ratios) > 0.55
     assert max(ratios) < 1.05
     counts = [len(read_table(run.product("dia_source", visit))) for visit in solved]
-    assert np.median(counts) <= sources[0]
-    assert max(counts) <= sources[1]
+    assert np.median(counts) <= 4
+    assert max(counts) <= 12
 
 
 @pytest.mark.slow
 @pytest.mark.realdata
 def test_six_frames_become_calexps_a_clean_coadd_and_clean_differences(six):
-    # Each of six is a sixth of its own template, and half of it at the field's edges: what they have in common is
-    # taken out of the noise, and what the PSF of a star of 1.5 pixels leaves stands out the more.
-    check(six, needed=6, sources=(14, 30))
+    check(six, needed=6)
 
 
 @pytest.mark.slow
@@ -203,4 +201,4 @@ def test_all_frames_become_calexps_a_clean_coadd_and_clean_differences(realdata,
 
     run = run_survey(tmp_path, realdata / "hatp32-raw-frames", numbers)
 
-    check(run, needed=68, sources=(4, 12))
+    check(run, needed=68)
