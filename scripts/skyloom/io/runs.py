@@ -68,16 +68,18 @@ class RunReader:
         """
         return _or_none(read_table, self._by_id[kind].get((visit, detector)))
 
-    def truth(self, visit, detector):
-        """Read the truth of a detector's sources (pyarrow.Table).
+    def truth(self, visit, detector=None):
+        """Read the truth of a visit's sources (pyarrow.Table).
 
         Parameters
         ----------
-        visit, detector : int
+        visit : int
             Which one.
+        detector : int, optional
+            One detector instead of all.
         """
         table = read_table(self._truth[visit])
-        return table.filter(pc.equal(table["detector"], detector))
+        return table if detector is None else table.filter(pc.equal(table["detector"], detector))
 
     def calexp(self, visit, detector):
         """Read a calexp (Exposure, or None for a tombstone).

@@ -26,6 +26,7 @@ FEWEST_STARS_ZERO_POINT = 5
 TRIPLET_SNR = 10.0
 REPEAT_SNR = 50.0
 REPEAT_RADIUS_ARCSEC = 2.0
+TEMPLATE_USES = ("template", "both")
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +295,7 @@ def _tract_origin(coadd):
     return round(-coadd.wcs.crpix[0]), round(-coadd.wcs.crpix[1])
 
 
-def gather_differences(run, summary, bands, settings):
+def gather_differences(run, summary, bands, settings, visits):
     """Metrics of the differences, and triplets of DIA sources from the brightest to the faintest.
 
     Parameters
@@ -307,6 +308,8 @@ def gather_differences(run, summary, bands, settings):
         Bands of the survey.
     settings : dict
         Section `report`.
+    visits : list of dict
+        The visit table.
 
     Returns
     -------
@@ -315,6 +318,8 @@ def gather_differences(run, summary, bands, settings):
     """
     known = _bands_and_shapes(summary)
     ratios, comparisons, candidates = defaultdict(list), defaultdict(list), []
+    bands_seen = {band for band, _ in known.values()} if run.has_truth else ()
+    template_flux = {band: template_fluxes(run, visits, band) for band in bands_seen}
     for visit, detector in run.detectors("dia_sources"):
         band = known[visit, detector][0]
         dia_sources = run.table("dia_sources", visit, detector)
@@ -323,7 +328,8 @@ def gather_differences(run, summary, bands, settings):
         difference = run.difference(visit, detector)
         ratios[band].append(noise_ratio(difference.exposure.pixels)[0])
         if run.has_truth:
-            comparisons[band].append(_compare(run, visit, detector, difference, dia_sources))
+            truth = run.truth(visit, detector), template_flux[band]
+            comparisons[band].append(_compare(truth, difference, dia_sources))
         candidates += [(snr, visit, detector, (x, y)) for snr, x, y in _significant(dia_sources)]
     measurements = []
     for band in bands:
@@ -337,16 +343,42 @@ def gather_differences(run, summary, bands, settings):
     return DifferencesPart(measurements, [_triplet(run, *candidates[i]) for i in chosen])
 
 
-def _compare(run, visit, detector, difference, dia_sources):
-    """Comparison of one difference's sources with truth."""
+def template_fluxes(run, visits, band):
+    """Mean true flux of each object in the visits that make the template.
+
+    Parameters
+    ----------
+    run : RunReader
+        The run, of a simulated survey.
+    visits : list of dict
+        The visit table.
+    band : str
+        Band.
+
+    Returns
+    -------
+    dict of int to float
+        Flux [nJy] by the object's id; without those that no such visit saw.
+    """
+    chosen = [v["visit"] for v in visits if v["band"] == band and v["use"] in TEMPLATE_USES]
+    tables = [run.truth(visit) for visit in chosen]
+    if not tables:
+        return {}
+    ids, fluxes = (np.concatenate([column(table, name) for table in tables]) for name in ("id", "flux"))
+    unique, row = np.unique(ids, return_inverse=True)
+    return dict(zip(unique.tolist(), (np.bincount(row, fluxes) / np.bincount(row)).tolist(), strict=True))
+
+
+def _compare(truth, difference, dia_sources):
+    """Comparison of one difference's sources with truth and the template's true fluxes."""
     pixels = difference.exposure.pixels
     usable = ~pixels.is_masked(mask_planes.NO_DATA) & (pixels.variance > 0)
-    if not usable.any():
-        return compare_dia_sources(dia_sources, run.truth(visit, detector), np.inf, usable)
-    ny, nx = pixels.shape
-    kernel = difference.exposure.psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
-    flux_error = float(np.sqrt(np.median(pixels.variance[usable]) * effective_area(kernel)))
-    return compare_dia_sources(dia_sources, run.truth(visit, detector), flux_error, usable)
+    flux_error = np.inf
+    if usable.any():
+        ny, nx = pixels.shape
+        kernel = difference.exposure.psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
+        flux_error = float(np.sqrt(np.median(pixels.variance[usable]) * effective_area(kernel)))
+    return compare_dia_sources(dia_sources, *truth, flux_error, usable)
 
 
 def _pooled_differences(comparisons):

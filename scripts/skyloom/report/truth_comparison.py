@@ -15,6 +15,7 @@ ASTROMETRY_SNR = 50.0
 PHOTOMETRY_SNR = 100.0
 MAS_PER_DEGREE = 3.6e6
 REAL_DIFFERENCES = ("transient", "mover")
+CHANGED_SNR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class DifferenceComparison:
     n_transient, n_transient_found : int
         True transients of S/N above 10 on good pixels, and those with a DIA source.
     n_false : int
-        DIA sources without a true transient or mover.
+        DIA sources without a true transient, mover, or object that is brighter or fainter than in the template.
     n_pixel : int
         Pixels with data.
     """
@@ -175,7 +176,7 @@ class DifferenceComparison:
     n_pixel: int
 
 
-def compare_dia_sources(dia_sources, truth, flux_error, usable):
+def compare_dia_sources(dia_sources, truth, template_flux, flux_error, usable):
     """Compare a detector's DIA sources with truth.
 
     Parameters
@@ -184,6 +185,8 @@ def compare_dia_sources(dia_sources, truth, flux_error, usable):
         Schema DIA_SOURCE.
     truth : pyarrow.Table
         The rows of this detector in truth/source.
+    template_flux : dict of int to float
+        Mean flux of each object in the template's visits [nJy], by its id.
     flux_error : float
         Error of a faint PSF flux on the difference [nJy].
     usable : ndarray, shape (ny, nx), bool
@@ -195,8 +198,8 @@ def compare_dia_sources(dia_sources, truth, flux_error, usable):
         Counts.
     """
     x, y = column(dia_sources, "x"), column(dia_sources, "y")
-    true = {name: column(truth, name) for name in ("x", "y", "flux", "kind")}
-    real = np.isin(true["kind"], REAL_DIFFERENCES)
+    true = {name: column(truth, name) for name in ("id", "x", "y", "flux", "kind")}
+    real = np.isin(true["kind"], REAL_DIFFERENCES) | _has_changed(true, template_flux, flux_error)
     ny, nx = usable.shape
     column_of = np.clip(np.rint(true["x"]).astype(int), 0, nx - 1)
     row_of = np.clip(np.rint(true["y"]).astype(int), 0, ny - 1)
@@ -212,6 +215,13 @@ def compare_dia_sources(dia_sources, truth, flux_error, usable):
     return DifferenceComparison(
         int(wanted.sum()), int(np.sum(found >= 0)), int(np.sum(of_truth < 0)), int(usable.sum())
     )
+
+
+def _has_changed(true, template_flux, flux_error):
+    """Whether objects differ from their template by more than noise, as variable stars do."""
+    before = np.array([template_flux.get(number, np.nan) for number in true["id"].tolist()], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.abs(true["flux"] - before) > CHANGED_SNR * flux_error
 
 
 def robust_scatter_mmag(flux_ratio):

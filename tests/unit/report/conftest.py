@@ -17,6 +17,7 @@ TRUTH = TableSchema(
     "truth",
     (
         Column("kind", "string", "", "Kind."),
+        Column("id", "int64", "", "Identifier."),
         *(Column(name, "float64", "", name) for name in ("x", "y", "ra", "dec", "flux")),
     ),
 )
@@ -37,7 +38,7 @@ def make_truth(rng, n_star=40, n_transient=3):
     flux = np.concatenate([np.geomspace(8, 800, n_star), np.full(n_transient, 30.0)])
     kind = ["star"] * n_star + ["transient"] * n_transient
     return TRUTH.table(
-        {"kind": kind, "x": x, "y": y, "ra": 10 + x * 5e-5, "dec": 20 + y * 5e-5, "flux": flux}
+        {"id": place, "kind": kind, "x": x, "y": y, "ra": 10 + x * 5e-5, "dec": 20 + y * 5e-5, "flux": flux}
     )
 
 
@@ -72,10 +73,20 @@ class MadeUpRun:
     has_truth: bool = True
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(4))
     bands: tuple = ("g", "r", "i")
+    false_at: dict = field(default_factory=lambda: {1: (100.0, 190.0), 2: (100.0, 190.0)})
 
     def __post_init__(self):
         """Make the truth of each visit."""
         self.truths = {visit: make_truth(self.rng) for visit in (1, 2, 3)}
+
+    def find_a_brighter_star(self, visit, number):
+        """Make a star twice as bright in one visit, and a DIA source of what was a false one."""
+        truth = self.truths[visit]
+        values = {name: column(truth, name) for name in truth.column_names}
+        self.truths[visit] = TRUTH.table(
+            values | {"flux": values["flux"] * np.where(values["id"] == number, 2.0, 1.0)}
+        )
+        self.false_at[visit] = values["x"][number], values["y"][number]
 
     def detectors(self, kind):
         """Return three detectors, one of them a tombstone."""
@@ -106,11 +117,11 @@ class MadeUpRun:
             return make_sources(self.truths[visit])
         truth = self.truths[visit]
         chosen = np.flatnonzero(column(truth, "kind") == "transient")[:-1]
-        x = np.append(column(truth, "x")[chosen], 100.0)
-        y = np.append(column(truth, "y")[chosen], 190.0)
+        x = np.append(column(truth, "x")[chosen], self.false_at[visit][0])
+        y = np.append(column(truth, "y")[chosen], self.false_at[visit][1])
         return filled(DIA_SOURCE, 3, x=x, y=y, snr=np.array([30.0, 25.0, 6.0]))
 
-    def truth(self, visit, detector):
+    def truth(self, visit, detector=None):
         """Return the truth."""
         return self.truths[visit]
 

@@ -14,6 +14,7 @@ from skyloom.report.truth_comparison import compare_sources, faint_flux_error, n
 
 SETTINGS = {"n_image": 10, "n_triplet": 3}
 BANDS = ["g", "r", "i"]
+VISITS = [{"visit": visit, "band": "r", "use": "science"} for visit in (1, 2)]
 PNG_HEAD = b"\x89PNG"
 
 
@@ -23,10 +24,15 @@ def values_of(table):
     return dict(zip(names, column(table, "value"), strict=True))
 
 
+def false_dia_sources(run, visits):
+    """Return the false DIA sources that the report counts."""
+    return values_of(report(run, BANDS, SETTINGS, visits)[0])["false_dia_sources", "all"]
+
+
 @pytest.fixture
 def metrics(run):
     """Return the values of the simulated run."""
-    table, _ = report(run, BANDS, SETTINGS)
+    table, _ = report(run, BANDS, SETTINGS, VISITS)
     return values_of(table)
 
 
@@ -52,6 +58,17 @@ def test_transients_and_false_detections_are_pooled(metrics):
     assert metrics["false_dia_sources", "all"] == pytest.approx(2048**2 / 200**2)
 
 
+def test_a_source_on_a_star_that_differs_from_its_template_is_no_false_detection(run):
+    for visit in (1, 2):
+        run.find_a_brighter_star(visit, number=39)
+    before = false_dia_sources(run, VISITS)
+    templates = [{"visit": 3, "band": band, "use": "template"} for band in BANDS]
+    after = false_dia_sources(run, [*VISITS, *templates])
+
+    assert before == pytest.approx(2048**2 / 200**2)
+    assert after == 0
+
+
 def test_a_wrong_variance_shows_in_the_noise_ratio(metrics):
     assert metrics["coadd_noise_ratio", "r"] == pytest.approx(1.0, abs=0.02)
     assert metrics["coadd_noise_ratio", "g"] == pytest.approx(1.2, abs=0.02)
@@ -59,7 +76,7 @@ def test_a_wrong_variance_shows_in_the_noise_ratio(metrics):
 
 
 def test_every_metric_says_whether_it_is_within_its_bounds(run):
-    table, pictures = report(run, BANDS, SETTINGS)
+    table, pictures = report(run, BANDS, SETTINGS, VISITS)
     ok = dict(
         zip(zip(column(table, "name"), column(table, "band"), strict=True), column(table, "ok"), strict=True)
     )
@@ -71,12 +88,12 @@ def test_every_metric_says_whether_it_is_within_its_bounds(run):
 
 
 def test_the_same_run_gives_the_same_pictures(run):
-    first, second = (report(type(run)(), BANDS, SETTINGS)[1] for _ in range(2))
+    first, second = (report(type(run)(), BANDS, SETTINGS, VISITS)[1] for _ in range(2))
     assert first == second
 
 
 def test_a_run_without_truth_has_only_what_its_products_tell(real_run):
-    table, pictures = report(real_run, BANDS, SETTINGS)
+    table, pictures = report(real_run, BANDS, SETTINGS, VISITS)
     assert {DEFINITIONS[name].basis for name in column(table, "name")} == {"products"}
     assert pictures["astrometric_residuals"].startswith(PNG_HEAD)
 
@@ -137,7 +154,7 @@ def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
     run.detectors = lambda kind: []
     for has_truth in (True, False):
         run.has_truth = has_truth
-        table, pictures = report(run, BANDS, SETTINGS)
+        table, pictures = report(run, BANDS, SETTINGS, VISITS)
         assert np.isnan(values_of(table)["coadd_depth", "r"])
         assert all(data.startswith(PNG_HEAD) for data in pictures.values())
     (tmp_path / "a.png").write_bytes(empty_picture("nothing"))
@@ -146,5 +163,5 @@ def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
 
 def test_one_band_is_drawn_in_grey(run):
     run.bands = ("r",)
-    _, pictures = report(run, ["r"], SETTINGS)
+    _, pictures = report(run, ["r"], SETTINGS, VISITS)
     assert pictures["colour_coadd"].startswith(PNG_HEAD)
