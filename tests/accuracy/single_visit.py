@@ -128,7 +128,7 @@ class VisitRun:
         self.frames = [
             {
                 "frame": k, "kind": kind, "band": visit["band"] if kind == "flat" else "none",
-                "exposure_time": time, "mjd": visit["mjd"] - 0.3 + 1e-3 * k,
+                "exposure_time": time, "mjd": visit["mjd"] - 0.3 + 1e-3 * k, "epoch": "e1",
             }
             for k, (kind, time) in enumerate(kinds)
         ]  # fmt: skip

@@ -18,7 +18,9 @@ from skyloom.io.raws import read_raw
 from skyloom.isr.pipeline import remove_instrument_signature
 from skyloom.simulate.electronics import draw_detector, focal_plane_grid, illumination
 from skyloom.simulate.optics import optics_of
+from skyloom.simulate.pipeline import field_radius
 from skyloom.simulate.simulation import Simulation
+from skyloom.simulate.twilight import twilight
 from skyloom.workflow.config import fill_defaults, load_schema
 
 SIDE = 256
@@ -27,6 +29,10 @@ NOTHING = {
     "gain_error": 0.0, "read_noise_error": 0.0, "bias_structure": 0.0, "bias_drift": 0.0, "dark_current": 0.0,
     "hot_pixel_fraction": 0.0, "dead_pixel_fraction": 0.0, "bad_columns": 0, "pixel_response": 0.0, "vignetting": 0.0,
     "cosmic_ray_rate": 0.0,
+}  # fmt: skip
+BLANK_SKY = {
+    "stars": {"density": 0.0}, "galaxies": {"density": 0.0}, "transients": {"density": 0.0},
+    "moving_objects": {"per_night": 0}, "atmosphere": {"sky_gradient": 0.0},
 }  # fmt: skip
 EFFECTS = {
     "overscan level": ({"bias_drift": 30.0}, {"overscan": {"method": "none"}}),
@@ -46,11 +52,11 @@ def run_of(folder, effect):
     """A visit of blank sky whose camera has one effect alone, with its combined calibrations."""
     write_camera(folder / "camera.yaml", SIDE)
     camera = read_camera(folder / "camera.yaml")
-    empty = {"density": 0.0}
-    simulate = {
-        "stars": empty, "galaxies": empty, "transients": empty, "moving_objects": {"per_night": 0},
-        "atmosphere": {"sky_gradient": 0.0}, "detector": NOTHING | EFFECTS[effect][0],
-    }  # fmt: skip
+    return processed(folder, camera, BLANK_SKY | {"detector": NOTHING | EFFECTS[effect][0]})
+
+
+def processed(folder, camera, simulate):
+    """A simulated visit with the combined calibrations of detector 0."""
     defaults = fill_defaults(load_schema(ROOT / "config" / "schema"), {"simulate": simulate})
     visit = {
         "visit": 301, "exposure_name": "A1", "night": "n1", "mjd": 61384.2, "band": "r", "exposure_time": SECONDS,
@@ -131,4 +137,31 @@ def test_a_step_takes_away_more_than_nine_tenths_of_its_effect(tmp_path, effect)
     bars.note("part of the pattern with the step", left["on"])
     bars.note("part of the pattern without it", left["off"])
     bars.check("without over with", left["off"] / left["on"], low=10.0)
+    bars.judge()
+
+
+@pytest.mark.slow
+def test_stars_in_twilight_flats_do_not_enter_the_combined_flat(tmp_path):
+    write_camera(tmp_path / "camera.yaml", SIDE)
+    camera = read_camera(tmp_path / "camera.yaml")
+    crowd = {
+        "stars": {"density": 10.0, "magnitude_bright": 12.0, "magnitude_faint": 17.0},
+        "telescope": {"twilight_epochs": ["e1"], "distortion": 0.0},
+    }
+    run = processed(tmp_path, camera, BLANK_SKY | crowd | {"detector": NOTHING | {"pixel_response": 0.01}})
+    detector = camera.detectors[0]
+    simulation = Simulation(run.defaults["simulate"], ("r",), 1, camera)
+    telescope = run.defaults["simulate"]["telescope"]
+    response = illumination(*focal_plane_grid(detector), "r", optics_of(camera, telescope), simulation)
+    truth = draw_detector(detector, simulation).response * response
+    flat = read_calibs({"flat": run.path("flat", 0)}).flat
+    frame = next(frame for frame in run.frames if frame["kind"] == "flat")
+    _, stars = twilight(frame, detector, simulation, field_radius(simulation))
+    level = run.defaults["simulate"]["detector"]["flat_level"]
+    noise = np.sqrt(flat.variance)
+    pull = (flat.image - truth / np.median(truth)) / noise
+    bars = Bars("stars in twilight flats")
+    bars.check("brightest star in one frame over its noise", stars.max() / np.sqrt(level), low=50.0)
+    bars.check("rms of the combined flat over its noise", np.std(pull), high=1.05)
+    bars.check("largest error over noise", np.abs(pull).max(), high=6.0)
     bars.judge()

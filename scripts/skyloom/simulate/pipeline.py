@@ -22,6 +22,7 @@ from skyloom.simulate.optics import optics_of
 from skyloom.simulate.readout import read_out
 from skyloom.simulate.sky import static_objects, survey_objects
 from skyloom.simulate.stray_light import add_satellites_in_place, add_stray_light_in_place
+from skyloom.simulate.twilight import twilight
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +149,8 @@ def simulate_calibration_frame(frame, detector, simulation):
     A flat sees a screen of constant surface brightness through the distorted optics, as a dome's: pixels of
     larger area on the sky get more light, though stars' fluxes do not change with it. Its lamp varies by 2 %.
     With `flat_reference_time` its light grows with the exposure, for pairs at several levels; the screen is
-    unevenly lit by `flat_illumination_error`, which the sky is not.
+    unevenly lit by `flat_illumination_error`, which the sky is not. Flats of `twilight_epochs` see the sky
+    instead, uneven in its own way and with stars in it.
     """
     settings = simulation.settings["detector"]
     truth = detector_tonight(detector, frame["mjd"], simulation)
@@ -157,13 +159,13 @@ def simulate_calibration_frame(frame, detector, simulation):
         return read_out(np.zeros(detector.shape, np.float32), detector, truth, settings, rng)
     expected = truth.dark * np.float32(frame["exposure_time"])
     if frame["kind"] == "flat":
-        expected += _flat_screen(frame, detector, simulation) * truth.response
+        expected += _flat_light(frame, detector, simulation) * truth.response
     electrons = rng.poisson(expected).astype(np.float32)
     _add_rays_in_place(electrons, frame["exposure_time"], settings, rng)
     return read_out(electrons, detector, truth, settings, rng)
 
 
-def _flat_screen(frame, detector, simulation):
+def _flat_light(frame, detector, simulation):
     """Light of a flat field on pixels of ideal response [electron], shape (ny, nx), float32."""
     settings, telescope = simulation.settings["detector"], simulation.settings["telescope"]
     lamp = 1 + LAMP_SCATTER * generator(simulation.seed, "lamp", frame["frame"]).standard_normal()
@@ -171,10 +173,14 @@ def _flat_screen(frame, detector, simulation):
         lamp *= frame["exposure_time"] / settings["flat_reference_time"]
     optics = optics_of(simulation.camera, telescope)
     focal_x, focal_y = focal_plane_grid(detector)
-    screen = optics.pixel_area(focal_x, focal_y) * np.float32(settings["flat_level"] * lamp)
-    screen *= illumination(focal_x, focal_y, frame["band"], optics, simulation)
-    error = np.float32(telescope["flat_illumination_error"] / optics.field_radius**2)
-    return screen * (1 + error * (focal_x**2 + focal_y**2))
+    light = optics.pixel_area(focal_x, focal_y) * np.float32(settings["flat_level"] * lamp)
+    if frame["epoch"] in telescope["twilight_epochs"]:
+        sky, stars = twilight(frame, detector, simulation, field_radius(simulation))
+        light = light * sky + stars
+    else:
+        error = np.float32(telescope["flat_illumination_error"] / optics.field_radius**2)
+        light *= 1 + error * (focal_x**2 + focal_y**2)
+    return light * illumination(focal_x, focal_y, frame["band"], optics, simulation)
 
 
 def _add_rays_in_place(electrons, exposure_time, settings, rng):

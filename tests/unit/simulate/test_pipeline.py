@@ -2,15 +2,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from skyloom.simulate.catalog import SOURCE_COLUMNS, empty_objects, join, join_sources, to_table
 from skyloom.simulate.electronics import draw_detector
 from skyloom.simulate.exposing import sky_electrons, view_of
 from skyloom.simulate.pipeline import simulate_calibration_frame, simulate_exposure, simulate_sky
+from skyloom.simulate.refraction import sidereal_time
 
 
 def flat_frame(number, level=5.0):
-    return {"frame": number, "kind": "flat", "band": "r", "exposure_time": level, "mjd": 61353.9}
+    return {
+        "frame": number,
+        "kind": "flat",
+        "band": "r",
+        "exposure_time": level,
+        "mjd": 61353.9,
+        "epoch": "e1",
+    }
 
 
 def electrons_of(planes, detector, truth):
@@ -224,6 +233,35 @@ def test_an_unevenly_lit_screen_is_wrong_towards_the_edge_where_the_sky_is_right
     view = view_of(visit, detector, uneven)
     x, y = np.meshgrid([90.0], [200.0])
     assert sky_electrons(view, x, y) == sky_electrons(view_of(visit, detector, perfect), x, y)
+
+
+def test_twilight_is_brighter_towards_the_sun_and_stars_shine_through_it(perfect):
+    dusk = with_section(
+        perfect, "telescope", twilight_epochs=["dusk"], twilight_gradient=1.0, flat_illumination_error=0.1
+    )
+    detector = dusk.camera.detectors[0]
+    truth = draw_detector(detector, dusk)
+    frame = flat_frame(1) | {"mjd": 61384.0, "epoch": "dusk"}
+    twilight, dome = (
+        electrons_of(simulate_calibration_frame(frame | {"epoch": epoch}, detector, s), detector, truth)
+        for epoch, s in (("dusk", dusk), ("e1", perfect))
+    )
+    ratio = twilight / dome
+    rows, columns = np.indices(ratio.shape)
+    is_sky = np.abs(ratio / np.median(ratio) - 1) < 0.05
+    design = np.column_stack([np.ones(is_sky.sum()), columns[is_sky], rows[is_sky]])
+    _, slope_x, slope_y = np.linalg.lstsq(design, ratio[is_sky], rcond=None)[0]
+    # On 2026-12-09 the Sun is at right ascension 256 deg, declination -23 deg; the zenith is the site's latitude.
+    site = dusk.settings["atmosphere"]["site"]
+    zenith = sidereal_time(61384.0, site["longitude"]), site["latitude"]
+    east = np.cos(np.radians(-22.8)) * np.sin(np.radians(256.0 - zenith[0]))
+    north = np.sin(np.radians(-22.8)) * np.cos(np.radians(zenith[1])) - np.cos(np.radians(-22.8)) * np.sin(
+        np.radians(zenith[1])
+    ) * np.cos(np.radians(256.0 - zenith[0]))
+    expected = dusk.camera.pixel_scale / 3600 * np.array([-east, north]) / np.hypot(east, north)
+    assert np.hypot(slope_x - expected[0], slope_y - expected[1]) < 0.1 * np.hypot(*expected)
+    star = ndimage.uniform_filter(ratio, 5).max()
+    assert star > 1.01
 
 
 EFFECTS = {
