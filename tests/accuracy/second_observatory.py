@@ -356,7 +356,7 @@ def camera_text():
     """The camera file that a user would write."""
     lines = [
         "name: second", f"pixel_scale: {SCALE}", f"parity: {PARITY}", f"bands: [{BAND}]", "raw:",
-        "  format: extensions", "  header: {exposure_time: EXPOSURE, band: FILT}", "amplifier_sets:",
+        "  format: extensions", "  header: {exposure_time: EXPOSURE, band: FILT, jd_mid: JD}", "amplifier_sets:",
     ]  # fmt: skip
     for detector in CENTRES:
         lines.append(f"  of{detector}:")
@@ -389,7 +389,6 @@ camera: camera.yaml
 visits: visits.csv
 calibration_frames: calibration_frames.csv
 bands: [{BAND}]
-calibs: {{defects_from_science: false}}
 reference:
   path: stars.csv
   epoch: 2016.0

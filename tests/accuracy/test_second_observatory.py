@@ -7,18 +7,73 @@ import pyarrow as pa
 import pytest
 from bars import Bars
 from expected_noise import blank_pixels, lanczos_variance, scaled_by_cells, scatter
-from second_observatory import BELIEVED_READ_NOISE, CENTRES, Observatory, noise_area
+from second_observatory import (
+    BELIEVED_READ_NOISE,
+    CENTRES,
+    DEC,
+    HEIGHT,
+    RA,
+    ROTATION,
+    WIDTH,
+    Observatory,
+    noise_area,
+)  # fmt: skip
 from test_single_visit import check_visit
 from workflow_support import Snakemake
 
+from skyloom.commands.main import main
+from skyloom.core import mask_planes
 from skyloom.core.tables import column
 from skyloom.io.exposures import read_difference, read_exposure
 from skyloom.io.tables import read_table
 
 USES = ("template", "template", "template", "science", "science")
 N_BIAS = 8
+GUIDED_ROOT = "results-myfield"
+STAR_LIST = {
+    "{id: null, ra: ra, dec: dec,": "{id: Source, ra: RAdeg, dec: DEdeg,",
+    "pmra: null, pmdec: null,": "pmra: pmRA, pmdec: pmDE,",
+    "{V: flux_V}": "{V: Vmag}",
+}
+"""What the survey file guesses of the star list, and what is true."""
 EDGE_PIXEL = 12.0
 MATCH_RADIUS_PIXEL = 3.0
+
+
+def survey_by_the_guide(observatory):
+    """Follow docs/your-data.md: check the camera, let the tables be written, name the columns of the star list."""
+    folder = observatory.folder
+    pairs = [
+        word
+        for kind, numbers in (("flat", (9, 10)), ("bias", (1, 2)))
+        for word in (f"--{kind}", *(str(folder / "cal" / f"c{n}.fits") for n in numbers))
+    ]
+    camera = str(folder / "camera.yaml")
+    assert (
+        main(
+            [
+                "check-camera",
+                camera,
+                str(folder / "night/obs1.fits"),
+                *pairs,
+                "--output",
+                str(folder / "check"),
+            ]
+        )
+        == 0
+    )
+    pointing = ["--pointing", str(RA), str(DEC), "--rotation", str(ROTATION)]
+    assert (
+        main(["visit-table", str(folder), "--camera", camera, "--output", str(folder / "myfield"), *pointing])
+        == 0
+    )
+    survey = folder / "myfield" / "survey.yaml"
+    text = survey.read_text(encoding="utf-8")
+    for old, new in STAR_LIST.items():
+        assert old in text
+        text = text.replace(old, new)
+    survey.write_text(text, encoding="utf-8")
+    return "myfield/survey.yaml"
 
 
 def run_visits(folder, seed, uses, *targets):
@@ -29,9 +84,9 @@ def run_visits(folder, seed, uses, *targets):
     return observatory
 
 
-def products_of(observatory, visit):
+def products_of(observatory, visit, root="results"):
     """A visit's products and truth in the form of the single visits that the spine is measured on."""
-    root = observatory.folder / "results"
+    root = observatory.folder / root
     return SimpleNamespace(
         calexps={d: read_exposure(root / "calexp" / str(visit) / f"{d}.fits") for d in CENTRES},
         sources={d: read_table(root / "src" / str(visit) / f"{d}.parquet") for d in CENTRES},
@@ -42,12 +97,19 @@ def products_of(observatory, visit):
 
 
 @pytest.mark.slow
-def test_a_visit_of_the_second_observatory_reaches_the_bars_of_the_spine(tmp_path):
-    targets = [f"results/calexp/1/{detector}.fits" for detector in CENTRES]
-    observatory = run_visits(tmp_path, 1, ("both",), *targets)
+def test_the_guide_leads_from_the_second_observatorys_frames_to_the_bars_of_the_spine(tmp_path, capsys):
+    observatory = Observatory(tmp_path, 1, ("both",))
+    observatory.write()
+    survey = survey_by_the_guide(observatory)
+    assert "0 odd, 0 hints" in capsys.readouterr().out
+    coadd = f"{GUIDED_ROOT}/coadd/deep/V/1/0_0.fits"
+    Snakemake(tmp_path).run(coadd, "--cores", "2", config=survey)
     bars = Bars("a visit of the second observatory, seed 1")
-    check_visit(products_of(observatory, 1), bars)
+    check_visit(products_of(observatory, 1, GUIDED_ROOT), bars)
     bars.judge()
+    # Half a detector's worth of pixels lies on this quarter of the tract.
+    pixels = read_exposure(tmp_path / coadd).pixels
+    assert np.count_nonzero(~pixels.is_masked(mask_planes.NO_DATA)) > 0.4 * WIDTH * HEIGHT
 
 
 def power_of(observatory, visits):

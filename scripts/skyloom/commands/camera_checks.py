@@ -13,6 +13,8 @@ from skyloom.algorithms.robust import clipped_statistics
 LIT = 0.5
 """A column holds light when it lies this far from the darkest columns towards the data's level."""
 DARK = 0.25
+SHARP_COLUMNS = 3
+"""Columns within which light begins behind overscan; what the charge transfer smears takes fewer."""
 MIN_DARK_COLUMNS = 2
 """A single dark column at the edge of the data is a defect, two are overscan."""
 MIN_CONTRAST_SIGMA = 2.0
@@ -151,9 +153,12 @@ def _axis_problems(planes, amplifier, axis, names):
     levels = np.nanmedian(strip, axis=0)
     noise = pixel_noise(strip[:, slice(*data)])
     bright = np.median(levels[slice(*data)])
-    dark = np.percentile(levels, 1)
-    if overscan is not None:
-        dark = min(dark, np.median(levels[slice(*overscan)]))
+    declared_dark = [
+        np.nanmedian(section_pixels(planes, amplifier, declared))
+        for declared in (amplifier.overscan_section, amplifier.parallel_overscan_section)
+        if declared is not None
+    ]
+    dark = min([np.percentile(levels, 1), *declared_dark])
     contrast = bright - dark
     if contrast < MIN_CONTRAST_SIGMA * noise * 10 / np.sqrt(strip.shape[0]):
         return _noise_problems(plane, amplifier, section, (key, noise))
@@ -165,9 +170,9 @@ def _axis_problems(planes, amplifier, axis, names):
             problems.append(
                 f"{key} {list(section)} holds light in {_runs(lit)}, {contrast:.0f} ADU above the darkest {what}"
             )
-    is_dark = share[slice(*data)] < DARK
-    for edge, run in (("first", _run(is_dark)), ("last", _run(is_dark[::-1]))):
-        if MIN_DARK_COLUMNS <= run < is_dark.size:
+    inner = share[slice(*data)]
+    for edge, run in (("first", _dark_run(inner)), ("last", _dark_run(inner[::-1]))):
+        if run >= MIN_DARK_COLUMNS:
             low = data[0] if edge == "first" else data[1] - run
             problems.append(
                 f"data_section holds no light in its {edge} {what} {low} to {low + run - 1}: they look like overscan"
@@ -190,9 +195,11 @@ def _noise_problems(plane, amplifier, section, name_and_noise):
     return []
 
 
-def _run(flags):
-    """How many flags are set from the start on (int)."""
-    return int(flags.size if flags.all() else np.argmin(flags))
+def _dark_run(share):
+    """How many columns from the start on are dark and end in light at once (int); 0 for a slope, as of vignetting."""
+    is_lit = share >= DARK
+    run = int(np.argmax(is_lit))
+    return run if is_lit.any() and share[run : run + SHARP_COLUMNS].max() > LIT else 0
 
 
 def _runs(numbers):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from skyloom.core.camera import band_named
 from skyloom.core.errors import DataError
 from skyloom.core.header_values import (
+    JULIAN_DATE_OF_MJD_0,
     LONGEST_EXPOSURE_S,
     MJD_LIMITS,
     SECONDS_PER_DAY,
@@ -45,7 +46,7 @@ USUAL_CARDS = {
 }
 """Keywords that are tried, in this order, for a quantity that the camera file maps to none."""
 
-TIME_QUANTITIES = ("mjd_mid", "date_mid", "mjd_begin", "date_begin")
+TIME_QUANTITIES = ("mjd_mid", "date_mid", "jd_mid", "mjd_begin", "date_begin", "jd_begin")
 TRANSLATED_TIME = "mjd_begin_tai"
 WORDS = {
     "bias": ("bias", "zero", "offset"),
@@ -209,8 +210,8 @@ def middle_of(cards, exposure_time):
     Parameters
     ----------
     cards : Cards
-        Header. Of the quantities mjd_mid, date_mid, mjd_begin and date_begin the first that the camera file maps
-        counts, or else the first whose usual card is there.
+        Header. Of `TIME_QUANTITIES` the first that the camera file maps counts, or else the first whose usual
+        card is there.
     exposure_time : float
         [s]; half of it is added to a beginning.
 
@@ -240,12 +241,14 @@ def middle_of(cards, exposure_time):
         if quantity.startswith("date"):
             mjd, scale = _mjd_of_date(cards, keyword, str(value), scale)
         else:
-            mjd = number(value, keyword)
+            mjd = number(value, keyword) - (JULIAN_DATE_OF_MJD_0 if quantity.startswith("jd") else 0.0)
         half = 0.0 if quantity.endswith("mid") else 0.5 * exposure_time
         _check_mjd(mjd, f"{keyword} = {value}")
         return to_tai(mjd, scale) + half / SECONDS_PER_DAY
     names = ", ".join(name for name in tried if name)
-    raise UnclearCardError(f"no time ({names}): map mjd_begin or date_begin in the camera file's raw.header")
+    raise UnclearCardError(
+        f"no time ({names}): map mjd_begin, date_begin or jd_begin in the camera file's raw.header"
+    )
 
 
 def _check_mjd(mjd, found):
@@ -253,7 +256,8 @@ def _check_mjd(mjd, found):
     low, high = MJD_LIMITS
     if not low <= mjd <= high:
         raise UnclearCardError(
-            f"{found} is MJD {mjd:g}, needs {low} to {high}: is it a Julian date, or counted from another day?"
+            f"{found} is MJD {mjd:g}, needs {low} to {high}: is it a Julian date (map jd_mid or jd_begin in the "
+            "camera file's raw.header), or counted from another day?"
         )
 
 

@@ -7,7 +7,7 @@ PATCH_INNER = 2000
 LARGEST_TRACT_DEG = 3.0
 
 
-def survey_text(camera, paths, visits, has_calibrations):
+def survey_text(camera, paths, visits, frame_kinds):
     """Text of a survey file.
 
     Parameters
@@ -18,8 +18,8 @@ def survey_text(camera, paths, visits, has_calibrations):
         survey (a name), raw_root, camera, visits, calibration_frames.
     visits : list of dict
         Rows of the visit table.
-    has_calibrations : bool
-        Whether there is a table of calibration frames.
+    frame_kinds : set of str
+        Kinds that the table of calibration frames has; empty without one.
 
     Returns
     -------
@@ -29,7 +29,7 @@ def survey_text(camera, paths, visits, has_calibrations):
     found = {row["band"] for row in visits}
     bands = [band for band in camera.bands if band in found] or list(camera.bands)
     text = {name: _scalar(value) for name, value in paths.items()}
-    frames = text["calibration_frames"] if has_calibrations else "null"
+    frames = text["calibration_frames"] if frame_kinds else "null"
     lines = [
         "# Written by `skyloom visit-table` and not touched by it again: edit what you like.",
         "# All keys and their defaults: docs/configuration.md. Run it with: snakemake drp --configfile THIS_FILE",
@@ -45,6 +45,13 @@ def survey_text(camera, paths, visits, has_calibrations):
         "",
         *_reference_lines(bands),
     ]
+    if "dark" not in frame_kinds:
+        lines += [
+            "",
+            "# There are no darks to find hot pixels in. If the field drifts over the pixels from frame to frame by",
+            "# more than a star is wide (dithers, or poor tracking), the science frames show them: take the # away.",
+            "# calibs: {defects_from_science: true}",
+        ]
     if any(
         amplifier.overscan_section is None for d in camera.detectors.values() for amplifier in d.amplifiers
     ):

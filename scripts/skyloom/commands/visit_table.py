@@ -160,7 +160,7 @@ def _write_survey(camera, options, visits, frames):
         "visits": (options.output / VISITS).resolve(),
         "calibration_frames": (options.output / FRAMES).resolve(),
     }
-    write_bytes(path, survey_text(camera, paths, visits, bool(frames)).encode())
+    write_bytes(path, survey_text(camera, paths, visits, {row["kind"] for row in frames}).encode())
     print(f"\n{path}: edit what is marked there, then snakemake drp --configfile {path}")
 
 

@@ -22,8 +22,8 @@ DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FORMATS = ("single", "extensions")
 HEADER_NAMES = (
-    "exposure_name", "image_type", "object", "exposure_time", "band", "mjd_mid", "date_mid", "mjd_begin", "date_begin",
-    "time_begin", "time_scale", "ra", "dec", "ra_hours", "rotation", "airmass", "detector",
+    "exposure_name", "image_type", "object", "exposure_time", "band", "mjd_mid", "date_mid", "jd_mid", "mjd_begin",
+    "date_begin", "jd_begin", "time_begin", "time_scale", "ra", "dec", "ra_hours", "rotation", "airmass", "detector",
 )  # fmt: skip
 LARGEST_SIDE = 20_000
 """Of a detector [pixel]: twice the largest sensors that are made."""

@@ -8,6 +8,7 @@ from skyloom.core.errors import SkyloomError
 
 SECONDS_PER_DAY = 86400.0
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+JULIAN_DATE_OF_MJD_0 = 2400000.5
 MJD_LIMITS = (15000, 100000)
 """MJD of the years 1899 to 2132: what lies beyond is no time of a CCD frame; a Julian date is 2.4 million."""
 LONGEST_EXPOSURE_S = 1e5

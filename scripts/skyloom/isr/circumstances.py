@@ -11,6 +11,7 @@ import numpy as np
 from skyloom.core.camera import band_named
 from skyloom.core.errors import DataError
 from skyloom.core.header_values import (
+    JULIAN_DATE_OF_MJD_0,
     SECONDS_PER_DAY,
     TAI_MINUS_UTC_S,
     TIME_SCALES,
@@ -26,7 +27,6 @@ from skyloom.core.header_values import (
 log = logging.getLogger(__name__)
 
 TIME_ZONE_STEP_S, TIME_ZONE_SLACK_S, LARGEST_TIME_ZONE_S = 900.0, 90.0, 14 * 3600.0
-JULIAN_DATE_OF_MJD_0 = 2400000.5
 WORTH_A_WARNING_S = 5.0
 """A difference of times that no clock of an observatory makes: its shutter and software take less."""
 
@@ -206,8 +206,10 @@ def _beginnings(header, scale, exposure_time):
     """Beginning of the exposure [MJD TAI] by each of the header's times (dict of str to float)."""
     found = {}
     for moment, shift_s in (("begin", 0.0), ("mid", -0.5 * exposure_time)):
-        mjd = _number(header, f"mjd_{moment}")
+        mjd, julian_date = _number(header, f"mjd_{moment}"), _number(header, f"jd_{moment}")
         times = {f"mjd_{moment}": None if mjd is None else _to_tai(mjd, scale)}
+        if julian_date is not None:
+            times[f"jd_{moment}"] = _to_tai(julian_date - JULIAN_DATE_OF_MJD_0, scale)
         times[f"date_{moment}"] = _date(header, f"date_{moment}", scale)
         found |= {name: time + shift_s / SECONDS_PER_DAY for name, time in times.items() if time is not None}
     return found
@@ -234,7 +236,7 @@ def _to_tai(mjd, scale):
 def _cause_of_time(found, expected, exposure_time=0.0):
     """What may have made two times differ, as a question."""
     if abs(found - JULIAN_DATE_OF_MJD_0 - expected) < 1:
-        return "is it a Julian date? The camera's header map takes Modified ones"
+        return "is it a Julian date? In the camera's header map that is a `jd_`, not an `mjd_`"
     seconds = abs(found - expected) * SECONDS_PER_DAY
     steps = round(min(seconds, LARGEST_TIME_ZONE_S) / TIME_ZONE_STEP_S)
     if (

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import yaml
 
-from skyloom.commands.camera_checks import pair_gain, single_gain
+from skyloom.commands.camera_checks import pair_gain, section_problems, single_gain
 from skyloom.commands.camera_flips import arrange, turned
 from skyloom.commands.main import main
-from skyloom.core.camera import camera_from_dict
+from skyloom.core.camera import Amplifier, camera_from_dict
 from skyloom.io.raws import write_raw
 from skyloom.simulate.headers import calibration_headers, named_planes, sky_headers
 from skyloom.simulate.pipeline import simulate_calibration_frame, simulate_exposure, simulate_sky
@@ -59,7 +59,7 @@ def frames(request, tmp_path_factory):
         path = folder / f"raw_{number}.fits"
         write_raw(path, named_planes(planes, camera), sky_headers(VISIT, detector, camera))
         for frame, kind in ((1, "flat"), (2, "flat"), (3, "bias"), (4, "bias")):
-            row = {"frame": frame, "kind": kind, "band": "r", "exposure_time": 0.0, "mjd": 61353.9}
+            row = {"frame": frame, "kind": kind, "band": "r", "mjd": 61353.9, "epoch": "e1"}
             row["exposure_time"] = 5.0 if kind == "flat" else 0.0
             planes = simulate_calibration_frame(row, detector, simulation)
             headers = calibration_headers(row, detector, camera)
@@ -161,6 +161,20 @@ def test_a_wrong_overscan_section_is_found_with_its_columns(frames, tmp_path, ca
     assert (code, where) == (1, BOTH_B)
     for expected in texts:
         assert text.count(expected) == 2
+
+
+@pytest.mark.parametrize("overscan", [None, (200, 220, 0, 200)])
+@pytest.mark.parametrize("dark_rows", [0, 5])
+def test_vignetting_is_not_taken_for_overscan_but_dark_rows_are(overscan, dark_rows):
+    rng = np.random.default_rng(2)
+    plane = 1000 + rng.normal(0, 4, (200, 220))
+    slope = 1 - 0.1 * (np.arange(200) / 200)[:, None] ** 2
+    plane[dark_rows:, :200] += 2000 * slope[dark_rows:]
+    whole = (0, 200, 0, 200)
+    amplifier = Amplifier("A", 0, data_section=whole, detector_section=whole, overscan_section=overscan)
+    problems = section_problems({0: plane}, amplifier)
+    expected = ["data_section holds no light in its first rows 0 to 4: they look like overscan"]
+    assert problems == (expected if dark_rows else [])
 
 
 @pytest.mark.parametrize("frames", [1], indirect=True)

@@ -186,6 +186,13 @@ def test_the_camera_files_time_counts_before_the_usual_cards(night, tiny):
     assert float(table(night)[0]["mjd"]) == pytest.approx(61368.125 + 37 / 86400, abs=1e-7)
 
 
+def test_a_julian_date_is_taken_where_the_camera_file_says_that_it_is_one(night, tiny):
+    night.science("x.fits", MJD_OBS=None, DATE_OBS=None, JD=2461368.625)
+    raw = {"format": "single", "header": {"jd_mid": "JD"}}
+    run(night, night.camera(tiny(raw=raw)))
+    assert float(table(night)[0]["mjd"]) == pytest.approx(61368.125 + 37 / 86400, abs=1e-7)
+
+
 def test_leap_seconds_are_those_of_the_date():
     assert (to_tai(57753.5, "UTC") - 57753.5) * 86400 == pytest.approx(36, abs=1e-4)
     assert (to_tai(57754.5, "UTC") - 57754.5) * 86400 == pytest.approx(37, abs=1e-4)

@@ -136,6 +136,13 @@ def test_a_time_that_is_far_off_is_named_with_its_likely_cause(shift_s, cause):
     assert f"{shift_s:.0f} s from the visit table's 61354.19983" in str(caught.value)
 
 
+def test_a_julian_date_counts_where_the_map_says_that_it_is_one(caplog):
+    julian_date = BEGIN + 2400000.5
+    assert messages(caplog, GOOD | {"jd_begin": julian_date}) == []
+    with pytest.raises(WrongTimeError, match=r"header's jd_begin is MJD .* 700 s from"):
+        check_circumstances({"jd_begin": julian_date + 700 * SECOND}, INFO, CAMERA, SETTINGS)
+
+
 @pytest.mark.parametrize("mjd", [-1e308, 1e308, 0, -1])
 def test_a_time_beyond_all_calendars_is_named(caplog, mjd):
     with pytest.raises(WrongTimeError, match="header's mjd_begin is MJD .* is it the frame of this visit"):

@@ -166,8 +166,9 @@ def test_frames_of_an_unknown_epoch_are_refused(given):
         targets.calib_frames_of("dark")(wildcards(epoch="e7", detector=0))
 
 
-def test_a_camera_without_calibration_frames_finds_its_defects_in_science_frames(given):
-    targets = load(given, calibration_frames=None).targets
+def test_a_camera_without_darks_finds_its_defects_in_science_frames_when_it_is_told_to(given):
+    assert load(given, calibration_frames=None).targets.all_calibs() == []
+    targets = load(given, calibration_frames=None, calibs={"defects_from_science": True}).targets
     assert targets.calib_of("bias")(wildcards(visit=11, detector=0)) == []
     path = targets.calib_of("defects")(wildcards(visit=11, detector=0))
     assert path == "results/calib/science-tinycam/defects/none/0.fits"
