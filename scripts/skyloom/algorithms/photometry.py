@@ -136,7 +136,7 @@ def psf_photometry(masked_image, psf, x, y, settings=None):
         settings.n_sweep,
     )
     pixels = (masked_image.image, usable, masked_image.variance)
-    order = _brightest_first(pixels[0], stamps, x, y)
+    order = _brightest_first(pixels[0], x, y)
     _fit_point_sources(pixels, stamps, order, options, (model, results))
     if not settings.fit_position:
         results[4:9] = np.nan
@@ -197,8 +197,8 @@ def point_source_image(shape, psf, x, y, flux):
     return model
 
 
-def _brightest_first(image, stamps, x, y):
-    """Order of the sources by falling PSF-weighted sum over their central 3x3 pixels."""
+def _brightest_first(image, x, y):
+    """Order of the sources by falling sum over their central 3x3 pixels."""
     ny, nx = image.shape
     brightness = np.zeros(x.size)
     column = np.clip(np.rint(np.nan_to_num(x)), 0, nx - 1).astype(np.int64)

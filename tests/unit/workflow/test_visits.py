@@ -154,7 +154,7 @@ def test_calibration_frames_need_a_band_for_flats_only(tmp_path):
     assert "frame 2, band: is 'q'" in found[0]
 
 
-def test_darks_and_flats_have_an_exposure_time(tmp_path):
+def test_darks_and_flats_have_an_exposure_time():
     rows = {
         number: {"frame": number, "kind": kind, "band": "r", "exposure_time": 0.0, "camera": "cam"}
         | {"raw": "raw_calib/{frame}/{detector}.fits"}
