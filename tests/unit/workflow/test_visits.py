@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from skyloom.workflow.survey import CameraFile
 from skyloom.workflow.visits import (
     FRAME_COLUMNS,
     VISIT_COLUMNS,
@@ -16,8 +17,7 @@ from skyloom.workflow.visits import (
 
 HEADER = "visit,exposure_name,night,mjd,band,exposure_time,ra,dec,rotation,pointing_uncertainty,airmass,camera,raw,use"
 GOOD = "11,e1,n1,61354.2,r,30,150.0,2.2,0,5,1.1,cam,raw/{visit}/{detector}.fits,science"
-# As the survey holds it: file, camera, hash of the file.
-CAMERA = (
+CAMERA = CameraFile(
     "cam.yaml",
     SimpleNamespace(
         name="cam", bands=("q", "r"), detectors={0: None, 1: None}, raw=SimpleNamespace(format="single")
