@@ -374,7 +374,24 @@ class _SpatialDesign:
         self.factors = np.concatenate([np.ones((len(u), 1)), varying, sky], axis=1)
 
     def solve(self, normal, noise, stamps, is_used):
-        """Global parameters from the stamps in use."""
+        """Global parameters from the stamps in use.
+
+        Parameters
+        ----------
+        normal : _NormalEquations
+            Of all m stamps.
+        noise : ndarray, shape (n_basis, n_basis), float64
+            Sum of the product of two basis kernels: the noise that the model images share.
+        stamps : KernelStamps
+            The stamps.
+        is_used : ndarray, shape (m,), bool
+            Stamps to take.
+
+        Returns
+        -------
+        ndarray, shape (n_parameter,), float64
+            The flux-carrying kernel's weight, the other kernels' polynomial terms, the background's terms.
+        """
         n = len(self.local_index)
         matrix, vector, noise_matrix = np.zeros((n, n)), np.zeros(n), np.zeros((n, n))
         padded_noise = np.zeros((self.n_basis + 1, self.n_basis + 1))
@@ -388,13 +405,37 @@ class _SpatialDesign:
         return _solve_with_noisy_model(matrix, vector, noise_matrix * padded_noise[rows, columns])
 
     def local(self, solution):
-        """Weights of kernels and background at each stamp, shape (m, n_basis + 1)."""
+        """Weights of kernels and background at each stamp.
+
+        Parameters
+        ----------
+        solution : ndarray, shape (n_parameter,), float64
+            From `solve`.
+
+        Returns
+        -------
+        ndarray, shape (m, n_basis + 1), float64
+            The background comes last.
+        """
         local = np.zeros((len(self.factors), self.n_basis + 1))
         np.add.at(local.T, self.local_index, (self.factors * solution).T)
         return local
 
     def kernel(self, solution, kernels):
-        """Matching kernel of the global parameters."""
+        """Matching kernel of the global parameters.
+
+        Parameters
+        ----------
+        solution : ndarray, shape (n_parameter,), float64
+            From `solve`.
+        kernels : ndarray, shape (n_basis, k, k), float64
+            Images of the basis.
+
+        Returns
+        -------
+        MatchingKernel
+            With its background; which image it convolves is not said yet.
+        """
         coefficients = np.zeros((self.n_basis, self.n_term))
         coefficients[0, 0] = solution[0]
         end = 1 + (self.n_basis - 1) * self.n_term
