@@ -322,7 +322,7 @@ def single_gain(light, noise):
 
 
 def pedestal_of(amplifier, frames, level):
-    """Level of an amplifier without light where it has no overscan [ADU]: of a bias, or else as given; None if unknown.
+    """Level of an amplifier without light where it has no overscan.
 
     Parameters
     ----------
@@ -332,6 +332,11 @@ def pedestal_of(amplifier, frames, level):
         As for `measure_amplifier`.
     level : float or None
         What the command line says.
+
+    Returns
+    -------
+    float or None
+        Median of a bias, or else `level` [ADU]; 0 with an overscan, None if unknown.
     """
     if amplifier.overscan_section is not None:
         return 0.0

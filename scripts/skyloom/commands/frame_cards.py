@@ -348,13 +348,18 @@ def to_tai(mjd, scale):
 
 
 def pointing_of(cards):
-    """Right ascension and declination [degree], or None when no card holds them.
+    """Where the header says that the telescope pointed.
 
     Parameters
     ----------
     cards : Cards
         Header: numbers are degrees, 12:34:56.7 is hours in right ascension and degrees in declination. The
         quantity ra_hours of the camera file is a number of hours.
+
+    Returns
+    -------
+    tuple of float or None
+        Right ascension and declination [degree]; None when no card holds them.
 
     Raises
     ------
