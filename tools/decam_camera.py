@@ -4,16 +4,16 @@ Usage: python tools/decam_camera.py [--output FILE]. The workflow never runs thi
 detectors of 2048x4096 pixels, each an extension of its own name with two amplifiers side by side.
 """
 
-import argparse
 import sys
 from pathlib import Path
+
+from camera_file import write_camera_file
 
 OUTPUT = Path(__file__).parents[1] / "config" / "cameras" / "decam.yaml"
 PIXEL_MM = 0.015
 PITCH_X_MM, PITCH_Y_MM = 33.816, 63.890
 COLUMNS = (7, 6, 6, 5, 4, 3)
 """Detectors in each column of one half, from the middle outwards."""
-N_SCIENCE = 62
 
 HEADER = """\
 # The Dark Energy Camera on the Blanco telescope: 62 science detectors, one extension each, two amplifiers an extension.
@@ -92,6 +92,16 @@ def amplifier_lines(name):
     return text
 
 
+def camera_content():
+    """Content of the camera file, and how many detectors it has (str, int)."""
+    text = HEADER
+    numbered = places()
+    for number, (name, (fx, fy)) in numbered.items():
+        text += f"  {number}:\n    name: {name}\n    shape: [4096, 2048]\n    centre: [{fx:.1f}, {fy:.1f}]\n"
+        text += f"    amplifiers:\n{amplifier_lines(name)}"
+    return text, len(numbered)
+
+
 def main(arguments=None):
     """Write the camera file.
 
@@ -100,15 +110,7 @@ def main(arguments=None):
     arguments : list of str, optional
         Command line; the process's own without it.
     """
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the camera file to write")
-    options = parser.parse_args(arguments)
-    text = HEADER
-    for number, (name, (fx, fy)) in places().items():
-        text += f"  {number}:\n    name: {name}\n    shape: [4096, 2048]\n    centre: [{fx:.1f}, {fy:.1f}]\n"
-        text += f"    amplifiers:\n{amplifier_lines(name)}"
-    options.output.write_text(text, encoding="utf-8")
-    print(f"{N_SCIENCE} detectors in {options.output}")
+    write_camera_file(__doc__, camera_content(), OUTPUT, arguments)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ nine sensors; 16 amplifiers a sensor, of two makes. Gains and read noise are typ
 file serves planning and benchmarks; the observatory's own measurements belong in one for real frames.
 """
 
-import argparse
 import sys
 from pathlib import Path
+
+from camera_file import write_camera_file
 
 OUTPUT = Path(__file__).parents[1] / "config" / "cameras" / "lsst.yaml"
 PIXEL_MM = 0.01
@@ -100,6 +101,16 @@ def detector_lines():
     return lines
 
 
+def camera_content():
+    """Content of the camera file, and how many detectors it has (str, int)."""
+    text = HEADER
+    for make in MAKES:
+        text += f"  {make}:\n"
+        text += "".join(amplifier_line(make, row, column) for row in (1, 0) for column in range(8))
+    detectors = detector_lines()
+    return text + "detectors:\n" + "".join(detectors), len(detectors)
+
+
 def main(arguments=None):
     """Write the camera file.
 
@@ -108,16 +119,7 @@ def main(arguments=None):
     arguments : list of str, optional
         Command line; the process's own without it.
     """
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the camera file to write")
-    options = parser.parse_args(arguments)
-    text = HEADER
-    for make in MAKES:
-        text += f"  {make}:\n"
-        text += "".join(amplifier_line(make, row, column) for row in (1, 0) for column in range(8))
-    detectors = detector_lines()
-    options.output.write_text(text + "detectors:\n" + "".join(detectors), encoding="utf-8")
-    print(f"{len(detectors)} detectors in {options.output}")
+    write_camera_file(__doc__, camera_content(), OUTPUT, arguments)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,18 @@ CLOUD_SLOPE = -0.8
 
 
 def galactic(ra, dec):
-    """Galactic longitude and latitude [deg] of positions [deg]."""
+    """Galactic coordinates of positions.
+
+    Parameters
+    ----------
+    ra, dec : array_like, shape (n,)
+        Positions [deg, ICRS].
+
+    Returns
+    -------
+    longitude, latitude : ndarray, shape (n,), float64
+        The same ones [deg].
+    """
     longitude, latitude = erfa.icrs2g(np.radians(ra), np.radians(dec))
     return np.degrees(longitude), np.degrees(latitude)
 

@@ -110,7 +110,18 @@ class Population:
         return luminosity * np.where(self.is_old & (ABSOLUTE_V < TURN_OFF_V), GIANT_FRACTION, 1.0)
 
     def density(self, position):
-        """Density relative to the thin disc's near the Sun at positions [kpc], shape (3, ...)."""
+        """Density relative to the thin disc's near the Sun.
+
+        Parameters
+        ----------
+        position : ndarray, shape (3, ...)
+            Places from the Sun in galactic axes [kpc].
+
+        Returns
+        -------
+        ndarray, shape (...), float64
+            Relative number density.
+        """
         radius = np.hypot(SUN_RADIUS - position[0], position[1])
         height = np.abs(position[2] + SUN_HEIGHT)
         if self.length == 0:
@@ -244,6 +255,17 @@ def proper_motions(ra, dec, distance, velocity):
 
 
 def directions(ra, dec):
-    """Unit vectors in galactic axes, shape (3, n), of positions [deg]."""
+    """Unit vectors of positions in galactic axes.
+
+    Parameters
+    ----------
+    ra, dec : array_like, shape (n,)
+        Positions [deg, ICRS].
+
+    Returns
+    -------
+    ndarray, shape (3, n), float64
+        Axes towards the centre, the rotation and the pole.
+    """
     ra, dec = np.radians(ra), np.radians(dec)
     return TO_GALACTIC @ np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])

@@ -61,7 +61,18 @@ class Orbits:
     redder: float
 
     def holds(self, elements):
-        """True for orbits of the population, shape (n,)."""
+        """Which orbits are of the population.
+
+        Parameters
+        ----------
+        elements : dict of str to ndarray, shape (n,)
+            Among them semimajor_axis [au], eccentricity and inclination [deg].
+
+        Returns
+        -------
+        ndarray, shape (n,), bool
+            True for those to keep.
+        """
         axis, ecc = elements["semimajor_axis"], elements["eccentricity"]
         nearest = axis * (1 - ecc)
         is_inside = (axis > self.axis[0]) & (axis < self.axis[1]) & (ecc < 0.95)
