@@ -16,6 +16,24 @@ log = logging.getLogger(__name__)
 
 
 def usable_frames(paths, detector, layout, settings):
+    """Assembled frames, one at a time; a frame that cannot be used is logged and left out.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Raw files.
+    detector : Detector
+        The detector to read.
+    layout : RawLayout
+        How the camera's raw files are laid out.
+    settings : dict
+        Section ``isr``.
+
+    Yields
+    ------
+    ndarray, shape (ny, nx), float32
+        Overscan subtracted [electron].
+    """
     for path in paths:
         try:
             yield assemble_frame(read_raw(path, detector, layout), settings).image

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
+from named import Named
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -36,23 +37,6 @@ FIRST_DAMAGED = 1000
 PINNED = {
     name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 }
-
-
-class Named(list):
-    """List with names, as Snakemake gives inputs and outputs."""
-
-    def __init__(self, **named):
-        super().__init__(named.values())
-        self.__dict__.update(named)
-        self._named = named
-
-    def items(self):
-        """Names and values."""
-        return self._named.items()
-
-    def get(self, name, default=None):
-        """Value of a name."""
-        return self._named.get(name, default)
 
 
 def camera_of(layout):

@@ -49,10 +49,3 @@ def simulated_run(simulated, tmp_path):
     """Snakemake in a copy of the simulated survey."""
     copy_run(simulated, tmp_path)
     return Snakemake(tmp_path)
-
-
-@pytest.fixture
-def finished_run(finished, tmp_path):
-    """Snakemake in a copy of the finished survey."""
-    copy_run(finished, tmp_path)
-    return Snakemake(tmp_path)

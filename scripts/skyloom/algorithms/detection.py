@@ -138,6 +138,7 @@ def significance_image(masked_image, kernel, settings=None):
     first = kernel.shape[0] // 2
 
     def correlate(pixels, stamp):
+        """Sum of the good pixels times a stamp (k, k) centred on each pixel, shape (ny, nx), float32."""
         transform = fft.rfft2(np.where(good, pixels, 0).astype(np.float32), s=padded)
         transform *= fft.rfft2(stamp[::-1, ::-1].astype(np.float32), s=padded)
         return fft.irfft2(transform, s=padded)[first : first + shape[0], first : first + shape[1]]

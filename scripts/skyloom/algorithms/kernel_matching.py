@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from skyloom.algorithms.kernel_basis import basis_noise
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.errors import DataError
 from skyloom.core.kernels import MatchingKernel
@@ -14,13 +15,6 @@ from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
 
-# Below this width a Gaussian is narrower than a pixel can carry (Alard & Lupton 1998 use 0.7 too).
-MINIMUM_SIGMA = 0.7
-# Widths relative to the Gaussian that matches the two PSFs (Israel et al. 2007; HOTPANTS' advice).
-SIGMA_FACTORS = (0.5, 1.0, 2.0)
-# A kernel is cut where its broadest Gaussian has fallen to exp(-4).
-HALF_SIZE_IN_SIGMA = 2.8
-HALF_SIZE_RANGE = (7, 17)
 # Directions of the fit with more noise than this in their power are left out: they would add noise to the
 # kernel and, kept as they are, make its sum too small (measured with stars of S/N 15: 4 % low; so: 0.4 +- 1
 # %).
@@ -46,130 +40,6 @@ class InsufficientKernelStampsError(DataError):
             "enough, is its WCS right and does the template cover it?"
         )
         self.n_stamp, self.n_needed = n_stamp, n_needed
-
-
-@dataclass(frozen=True, slots=True)
-class KernelBasis:
-    """Gaussians times polynomials, each a product of a function of x and one of y.
-
-    Attributes
-    ----------
-    profiles : ndarray, shape (p, k), float64
-        One-dimensional functions, centred on pixel k // 2.
-    pairs : ndarray, shape (n, 2), int
-        Profile in x and in y of each product.
-    is_even : ndarray, shape (n,), bool
-        Products with a sum; the first kernel is subtracted from the later ones, so that only it carries flux.
-    """
-
-    profiles: np.ndarray
-    pairs: np.ndarray
-    is_even: np.ndarray
-
-    @property
-    def half(self):
-        """Half-width of the kernels [pixel]."""
-        return self.profiles.shape[1] // 2
-
-    def kernels(self):
-        """Kernels (ndarray, shape (n, k, k), float64), the first of sum 1, the others of sum 0."""
-        products = self.profiles[self.pairs[:, 1], :, None] * self.profiles[self.pairs[:, 0], None, :]
-        return self._remove_sums(products)
-
-    def _remove_sums(self, products):
-        """Subtract the first plane from the other even ones, along axis 0."""
-        later = self.is_even.copy()
-        later[0] = False
-        products[later] -= products[0]
-        return products
-
-    def convolve(self, stamps):
-        """Convolve stamps with every kernel.
-
-        Parameters
-        ----------
-        stamps : ndarray, shape (m, w, w), float64
-            Stamps with a margin of `half` on each side.
-
-        Returns
-        -------
-        ndarray, shape (n, m, w - 2 half, w - 2 half), float64
-            Convolved stamps without the margin.
-        """
-        inner = stamps.shape[-1] - 2 * self.half
-        matrices = np.zeros((len(self.profiles), stamps.shape[-1], inner))
-        column = np.arange(inner)
-        for offset in range(self.profiles.shape[1]):
-            matrices[:, column + offset, column] = self.profiles[:, -1 - offset, None]
-        in_x = [stamps @ matrix for matrix in matrices]
-        products = np.stack([matrices[py].T @ in_x[px] for px, py in self.pairs])
-        return self._remove_sums(products)
-
-
-def basis_sigmas(sigma_reference, sigma_target):
-    """Widths of the basis Gaussians for two PSFs.
-
-    Parameters
-    ----------
-    sigma_reference, sigma_target : float
-        Widths of the PSF that is convolved and of the one to match [pixel].
-
-    Returns
-    -------
-    tuple of float
-        Standard deviations [pixel]; continuous where the PSFs are equal.
-    """
-    match = np.sqrt(max(sigma_target**2 - sigma_reference**2, 0.0))
-    smallest = max(SIGMA_FACTORS[0] * match, MINIMUM_SIGMA)
-    return tuple(float(smallest * factor / SIGMA_FACTORS[0]) for factor in SIGMA_FACTORS)
-
-
-def kernel_half_size(sigmas):
-    """Half-width of the matching kernel [pixel] for given basis Gaussians (int).
-
-    Parameters
-    ----------
-    sigmas : tuple of float
-        Standard deviations of the basis [pixel].
-    """
-    return int(np.clip(np.ceil(HALF_SIZE_IN_SIGMA * max(sigmas)), *HALF_SIZE_RANGE))
-
-
-def gaussian_basis(sigmas, degrees, half):
-    """Gaussian basis of Alard and Lupton.
-
-    Parameters
-    ----------
-    sigmas : sequence of float
-        Standard deviations [pixel].
-    degrees : sequence of int
-        Total degree of the polynomial that multiplies each Gaussian.
-    half : int
-        Half-width of the kernels [pixel].
-
-    Returns
-    -------
-    KernelBasis
-        Its first kernel is the first Gaussian of sum 1.
-
-    Notes
-    -----
-    Alard & Lupton (1998), equation 4; the subtraction that makes the flux ratio a single number is that of
-    Alard (2000), section 3. Profiles without a sum are normalised by their absolute sum.
-    """
-    u = np.arange(-half, half + 1.0)
-    profiles, pairs, is_even = [], [], []
-    for sigma, degree in zip(sigmas, degrees, strict=True):
-        first = len(profiles)
-        for power in range(degree + 1):
-            profile = (u / sigma) ** power * np.exp(-0.5 * (u / sigma) ** 2)
-            profiles.append(profile / (profile.sum() if power % 2 == 0 else np.abs(profile).sum()))
-        for total in range(degree + 1):
-            for power_y in range(total + 1):
-                power_x = total - power_y
-                pairs.append((first + power_x, first + power_y))
-                is_even.append(power_x % 2 == 0 and power_y % 2 == 0)
-    return KernelBasis(np.array(profiles), np.array(pairs), np.array(is_even))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,26 +116,6 @@ class KernelFit:
     is_used: np.ndarray
     chi2: np.ndarray
     flux_error: np.ndarray
-
-
-def basis_noise(kernels, noise_shape):
-    """Covariance of one noise image convolved with each basis kernel, for unit power at zero frequency.
-
-    Parameters
-    ----------
-    kernels : ndarray, shape (n, k, k), float64
-        Basis kernels.
-    noise_shape : ndarray, shape (l, l), float64
-        Power spectrum of the noise on an fft2 grid with l >= k, 1 at frequency zero.
-
-    Returns
-    -------
-    ndarray, shape (n, n), float64
-        Covariances of the convolved images at one pixel.
-    """
-    size = noise_shape.shape[0]
-    transforms = np.fft.fft2(kernels, s=(size, size)).reshape(len(kernels), -1)
-    return ((transforms * noise_shape.ravel()) @ transforms.conj().T).real / size**2
 
 
 def fit_matching_kernel(stamps, basis, noise_shape, domain, settings):
@@ -374,7 +224,24 @@ class _SpatialDesign:
         self.factors = np.concatenate([np.ones((len(u), 1)), varying, sky], axis=1)
 
     def solve(self, normal, noise, stamps, is_used):
-        """Global parameters from the stamps in use."""
+        """Global parameters from the stamps in use.
+
+        Parameters
+        ----------
+        normal : _NormalEquations
+            Of all m stamps.
+        noise : ndarray, shape (n_basis, n_basis), float64
+            From `basis_noise`.
+        stamps : KernelStamps
+            The stamps.
+        is_used : ndarray, shape (m,), bool
+            Stamps to take.
+
+        Returns
+        -------
+        ndarray, shape (n_parameter,), float64
+            The flux-carrying kernel's weight, the other kernels' polynomial terms, the background's terms.
+        """
         n = len(self.local_index)
         matrix, vector, noise_matrix = np.zeros((n, n)), np.zeros(n), np.zeros((n, n))
         padded_noise = np.zeros((self.n_basis + 1, self.n_basis + 1))
@@ -388,13 +255,37 @@ class _SpatialDesign:
         return _solve_with_noisy_model(matrix, vector, noise_matrix * padded_noise[rows, columns])
 
     def local(self, solution):
-        """Weights of kernels and background at each stamp, shape (m, n_basis + 1)."""
+        """Weights of kernels and background at each stamp.
+
+        Parameters
+        ----------
+        solution : ndarray, shape (n_parameter,), float64
+            From `solve`.
+
+        Returns
+        -------
+        ndarray, shape (m, n_basis + 1), float64
+            The background comes last.
+        """
         local = np.zeros((len(self.factors), self.n_basis + 1))
         np.add.at(local.T, self.local_index, (self.factors * solution).T)
         return local
 
     def kernel(self, solution, kernels):
-        """Matching kernel of the global parameters."""
+        """Matching kernel of the global parameters.
+
+        Parameters
+        ----------
+        solution : ndarray, shape (n_parameter,), float64
+            From `solve`.
+        kernels : ndarray, shape (n_basis, k, k), float64
+            Images of the basis.
+
+        Returns
+        -------
+        MatchingKernel
+            With its background; which image it convolves is not said yet.
+        """
         coefficients = np.zeros((self.n_basis, self.n_term))
         coefficients[0, 0] = solution[0]
         end = 1 + (self.n_basis - 1) * self.n_term

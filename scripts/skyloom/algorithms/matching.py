@@ -190,7 +190,20 @@ class _OccupancyMap:
 
     @classmethod
     def of(cls, references, tolerance):
-        """The map of complex reference positions."""
+        """Map of references.
+
+        Parameters
+        ----------
+        references : ndarray, shape (n,), complex128
+            Positions ``x + i y`` [pixel].
+        tolerance : float
+            How far from one counts as near [pixel].
+
+        Returns
+        -------
+        _OccupancyMap
+            It reaches two tolerances beyond the outermost references.
+        """
         low = complex(references.real.min(), references.imag.min()) - 2 * tolerance * (1 + 1j)
         high = complex(references.real.max(), references.imag.max()) + 2 * tolerance * (1 + 1j)
         side = max(high.real - low.real, high.imag - low.imag)
@@ -209,7 +222,18 @@ class _OccupancyMap:
         return cls(occupied, cell, low)
 
     def at(self, z):
-        """True where a complex position is near a reference; False outside the map."""
+        """Whether positions are near a reference.
+
+        Parameters
+        ----------
+        z : ndarray, complex128
+            Positions ``x + i y`` [pixel].
+
+        Returns
+        -------
+        ndarray of bool
+            Shaped as `z`; False outside the map.
+        """
         i = np.floor((z.imag - self.origin.imag) / self.cell).astype(np.int32)
         j = np.floor((z.real - self.origin.real) / self.cell).astype(np.int32)
         height, width = self.occupied.shape
@@ -227,7 +251,20 @@ class _Pairs:
 
     @classmethod
     def of(cls, z, shortest, longest):
-        """All ordered pairs of complex points with a length within the limits."""
+        """All ordered pairs of points with a length within limits.
+
+        Parameters
+        ----------
+        z : ndarray, shape (n,), complex128
+            Positions ``x + i y`` [pixel].
+        shortest, longest : float
+            The limits [pixel].
+
+        Returns
+        -------
+        _Pairs
+            Each pair in both orders.
+        """
         separation = np.abs(z[:, None] - z[None, :])
         first, second = np.nonzero((separation >= shortest) & (separation <= longest))
         log_length = np.log(separation[first, second])

@@ -58,8 +58,8 @@ class PsfPhotometry:
         Flux in the unit of the image, and its error.
     x, y, x_err, y_err : ndarray, shape (n,), float64
         Fitted position [pixel] and errors; NaN errors when the position was not fitted.
-    xy_covariance, flux_x_covariance, flux_y_covariance : ndarray, shape (n,), float64
-        Covariances [pixel^2], [flux pixel].
+    xy_covariance : ndarray, shape (n,), float64
+        Covariance of x and y [pixel^2]; NaN as their errors.
     chi2 : ndarray, shape (n,), float64
         Sum of squared residuals over their variance in the stamp.
     n_pixel : ndarray, shape (n,), float64
@@ -75,8 +75,6 @@ class PsfPhotometry:
     x_err: np.ndarray
     y_err: np.ndarray
     xy_covariance: np.ndarray
-    flux_x_covariance: np.ndarray
-    flux_y_covariance: np.ndarray
     chi2: np.ndarray
     n_pixel: np.ndarray
     usable_fraction: np.ndarray
@@ -136,10 +134,10 @@ def psf_photometry(masked_image, psf, x, y, settings=None):
         settings.n_sweep,
     )
     pixels = (masked_image.image, usable, masked_image.variance)
-    order = _brightest_first(pixels[0], stamps, x, y)
+    order = _brightest_first(pixels[0], x, y)
     _fit_point_sources(pixels, stamps, order, options, (model, results))
     if not settings.fit_position:
-        results[4:9] = np.nan
+        results[4:7] = np.nan
     return PsfPhotometry(*results)
 
 
@@ -197,8 +195,8 @@ def point_source_image(shape, psf, x, y, flux):
     return model
 
 
-def _brightest_first(image, stamps, x, y):
-    """Order of the sources by falling PSF-weighted sum over their central 3x3 pixels."""
+def _brightest_first(image, x, y):
+    """Order of the sources by falling sum over their central 3x3 pixels."""
     ny, nx = image.shape
     brightness = np.zeros(x.size)
     column = np.clip(np.rint(np.nan_to_num(x)), 0, nx - 1).astype(np.int64)
@@ -286,7 +284,7 @@ def _fit_point_sources(pixels, stamps, order, options, outputs):
             row0, column0 = int(np.rint(y)) - size // 2, int(np.rint(x)) - size // 2
             _shift_stamp(stamps[index], x - np.rint(x), y - np.rint(y), work, profile)
             if sweep == 0:
-                base_variance[index], results[11, index] = _base_variance(
+                base_variance[index], results[9, index] = _base_variance(
                     pixels, profile, row0, column0, photon_variance
                 )
             if base_variance[index] <= 0:
@@ -380,7 +378,7 @@ def _normal_equations(pixels, model, profile, source, sums):
 def _solve(sums, free, noise_correlation, result):
     """Step (flux, x, y) of one source; errors and chi2 go into its column `result`."""
     ff, fx, fy, xx, xy, yy = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
-    result[9], result[10] = sums[9], sums[10]
+    result[7], result[8] = sums[9], sums[10]
     determinant = ff * (xx * yy - xy * xy) - fx * (fx * yy - xy * fy) + fy * (fx * xy - xx * fy)
     if not free or determinant <= 1e-9 * ff * xx * yy:
         result[1] = np.sqrt(noise_correlation / ff)
@@ -397,11 +395,7 @@ def _solve(sums, free, noise_correlation, result):
     )
     result[1] = np.sqrt(v_ff * noise_correlation)
     result[4], result[5] = np.sqrt(v_xx * noise_correlation), np.sqrt(v_yy * noise_correlation)
-    result[6], result[7], result[8] = (
-        v_xy * noise_correlation,
-        v_fx * noise_correlation,
-        v_fy * noise_correlation,
-    )
+    result[6] = v_xy * noise_correlation
     return (
         v_ff * sums[6] + v_fx * sums[7] + v_fy * sums[8],
         v_fx * sums[6] + v_xx * sums[7] + v_xy * sums[8],

@@ -7,7 +7,6 @@ from skyloom.core.errors import DataError
 from skyloom.core.schemas import COADD_INPUT
 from skyloom.core.tables import column
 
-DEEP = "deep"
 GOOD_SEEING = "good_seeing"
 
 

@@ -75,13 +75,39 @@ class AmplifierNumbers:
 
 
 def section_pixels(planes, amplifier, section):
-    """Pixels (2-d array) of a section (x0, x1, y0, y1) of an amplifier's plane."""
+    """Pixels of a section of an amplifier's plane.
+
+    Parameters
+    ----------
+    planes : dict of (str or int) to ndarray
+        Raw planes [ADU] by extension.
+    amplifier : Amplifier
+        The amplifier.
+    section : tuple of int
+        (x0, x1, y0, y1).
+
+    Returns
+    -------
+    ndarray, shape (y1 - y0, x1 - x0)
+        A view [ADU].
+    """
     x0, x1, y0, y1 = section
     return planes[amplifier.extension][y0:y1, x0:x1]
 
 
 def pixel_noise(pixels):
-    """Noise of single pixels: clipped scatter of differences of neighbouring columns, over sqrt(2)."""
+    """Noise of single pixels: clipped scatter of differences of neighbouring columns, over sqrt(2).
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (ny, nx), float
+        Smooth but for the noise; NaN counts as no pixel.
+
+    Returns
+    -------
+    float
+        Standard deviation in the unit of `pixels`.
+    """
     return float(clipped_statistics(np.diff(pixels, axis=1), n_sigma=NOISE_CLIP).sigma / np.sqrt(2))
 
 
@@ -239,7 +265,18 @@ def light_of(planes, amplifier, level):
 
 
 def pair_noise(first, second):
-    """Noise of one frame [ADU] from the difference of two that saw the same (biases)."""
+    """Noise of one frame from the difference of two that saw the same (biases).
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (ny, nx), float
+        The frames [ADU].
+
+    Returns
+    -------
+    float
+        Standard deviation of a pixel of one of them [ADU].
+    """
     return pixel_noise(first - second) / np.sqrt(2)
 
 
@@ -272,14 +309,27 @@ def pair_gain(first, second, noise):
 
 
 def single_gain(light, noise):
-    """Gain [electron/ADU] from the noise and level of one frame; NaN without light. Stars are clipped."""
+    """Gain from the noise and level of one frame; stars are clipped.
+
+    Parameters
+    ----------
+    light : ndarray, shape (ny, nx), float
+        Light without its pedestal [ADU].
+    noise : float
+        Read noise [ADU].
+
+    Returns
+    -------
+    float
+        Gain [electron/ADU]; NaN without light.
+    """
     variance = pixel_noise(light) ** 2 - noise**2
     level = np.nanmedian(light)
     return float(level / variance) if variance > 0 and level > 2 * noise else float("nan")
 
 
 def pedestal_of(amplifier, frames, level):
-    """Level of an amplifier without light where it has no overscan [ADU]: of a bias, or else as given; None if unknown.
+    """Level of an amplifier without light where it has no overscan.
 
     Parameters
     ----------
@@ -289,6 +339,11 @@ def pedestal_of(amplifier, frames, level):
         As for `measure_amplifier`.
     level : float or None
         What the command line says.
+
+    Returns
+    -------
+    float or None
+        Median of a bias, or else `level` [ADU]; 0 with an overscan, None if unknown.
     """
     if amplifier.overscan_section is not None:
         return 0.0

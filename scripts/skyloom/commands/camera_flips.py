@@ -90,12 +90,36 @@ def arrange(detector, lights, stars):
 
 
 def turned(pixels, turn):
-    """Pixels flipped in x and y as a turn (bool, bool) says."""
+    """Pixels flipped as a turn says.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (ny, nx)
+        The pixels.
+    turn : tuple of bool
+        Whether to flip in x, and in y.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        A view.
+    """
     return pixels[:: -1 if turn[1] else 1, :: -1 if turn[0] else 1]
 
 
 def turn_text(turn):
-    """Words for a turn (str)."""
+    """Words for a turn.
+
+    Parameters
+    ----------
+    turn : tuple of bool
+        Whether it flips in x, and in y.
+
+    Returns
+    -------
+    str
+        Keys of the camera file, such as ``flip_x and flip_y``.
+    """
     return " and ".join(name for name, is_turned in zip(("flip_x", "flip_y"), turn, strict=True) if is_turned)
 
 

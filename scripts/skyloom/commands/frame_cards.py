@@ -90,7 +90,20 @@ class Cards:
     translated: dict = field(default_factory=dict)
 
     def find(self, quantity):
-        """Keyword and value of a quantity; (the keywords that were tried, None) when there is none."""
+        """Keyword and value of a quantity.
+
+        Parameters
+        ----------
+        quantity : str
+            A key of the camera file's raw.header.
+
+        Returns
+        -------
+        keyword : str
+            The card that holds it; all that were tried when none does.
+        value : str, int, float, bool or None
+            What the card says; None when there is none.
+        """
         mapped = self.layout.header.get(quantity)
         if mapped is None and quantity in self.translated:
             return "translator", self.translated[quantity]
@@ -180,7 +193,25 @@ def band_of(cards, bands):
 
 
 def exposure_time_of(cards, kind):
-    """Exposure time [s]; 0 for a bias without the card."""
+    """Exposure time of a frame.
+
+    Parameters
+    ----------
+    cards : Cards
+        Its header.
+    kind : str
+        Kind of frame.
+
+    Returns
+    -------
+    float
+        Time [s]; 0 for a bias without the card.
+
+    Raises
+    ------
+    UnclearCardError
+        If the card is missing or says no exposure time.
+    """
     keyword, value = cards.find("exposure_time")
     if value is None and kind == "bias":
         return 0.0
@@ -197,7 +228,25 @@ def exposure_time_of(cards, kind):
 
 
 def number(value, keyword):
-    """Value of a card as a finite float; text that holds a number counts."""
+    """Value of a card as a number; text that holds a number counts.
+
+    Parameters
+    ----------
+    value : object
+        What the card says.
+    keyword : str
+        Its name, for the message.
+
+    Returns
+    -------
+    float
+        A finite number.
+
+    Raises
+    ------
+    UnclearCardError
+        If it is none.
+    """
     try:
         return number_of(value)
     except UnreadableValueError as error:
@@ -278,20 +327,43 @@ def _mjd_of_date(cards, keyword, text, scale):
 
 
 def to_tai(mjd, scale):
-    """MJD on the TAI scale of one on another."""
+    """Time on the TAI scale.
+
+    Parameters
+    ----------
+    mjd : float
+        Time on its own scale [MJD].
+    scale : str
+        The scale, one of `TIME_SCALES`.
+
+    Returns
+    -------
+    float
+        The same moment [MJD TAI].
+
+    Raises
+    ------
+    UnclearCardError
+        If there is no such scale.
+    """
     if scale not in TIME_SCALES:
         raise UnclearCardError(f"TIMESYS is {scale}, must be one of {', '.join(TIME_SCALES)}")
     return mjd + tai_minus(mjd, scale) / SECONDS_PER_DAY
 
 
 def pointing_of(cards):
-    """Right ascension and declination [degree], or None when no card holds them.
+    """Where the header says that the telescope pointed.
 
     Parameters
     ----------
     cards : Cards
         Header: numbers are degrees, 12:34:56.7 is hours in right ascension and degrees in declination. The
         quantity ra_hours of the camera file is a number of hours.
+
+    Returns
+    -------
+    tuple of float or None
+        Right ascension and declination [degree]; None when no card holds them.
 
     Raises
     ------

@@ -56,7 +56,18 @@ class FrameFacts:
 
 
 def find_frames(folder):
-    """FITS files below a folder, sorted (list of Path)."""
+    """FITS files below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; folders in it are searched too.
+
+    Returns
+    -------
+    list of Path
+        Sorted.
+    """
     return sorted(
         path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES) and path.is_file()
     )
@@ -208,7 +219,18 @@ def detector_of(cards, camera):
 
 
 def holds_all_detectors(camera):
-    """Whether each file holds all detectors: their extensions differ (bool)."""
+    """Whether each file of a camera holds all its detectors: their extensions differ.
+
+    Parameters
+    ----------
+    camera : Camera
+        The camera.
+
+    Returns
+    -------
+    bool
+        False for a file a detector.
+    """
     if camera.raw.format == "single":
         return False
     used = [{a.extension for a in detector.amplifiers} for detector in camera.detectors.values()]

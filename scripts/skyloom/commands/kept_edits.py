@@ -68,7 +68,18 @@ class UpdatedTable:
 
 
 def side_file_of(path):
-    """Path of the copy that tells what was edited in a table."""
+    """Path of the copy that tells what was edited in a table.
+
+    Parameters
+    ----------
+    path : str or Path
+        The table.
+
+    Returns
+    -------
+    Path
+        A hidden file beside it.
+    """
     return Path(path).with_name(f".{Path(path).stem}.generated.csv")
 
 

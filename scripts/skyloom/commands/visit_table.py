@@ -98,7 +98,18 @@ def run(options):
 
 
 def file_line(frame):
-    """One line about a file (str): its class, filter, and the card that decided the class."""
+    """One line about a file: its class, filter, and the card that decided the class.
+
+    Parameters
+    ----------
+    frame : FrameFacts
+        What was found in it.
+
+    Returns
+    -------
+    str
+        The line.
+    """
     what = frame.kind if frame.band == "none" else f"{frame.kind} {frame.band}"
     return f"{frame.path}: {what} ({frame.because})" + (" - NOT USED" if frame.problem else "")
 

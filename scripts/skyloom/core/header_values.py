@@ -141,7 +141,18 @@ def mjd_of_date(text):
 
 
 def has_time_of_day(text):
-    """Whether a date goes on with a time (bool)."""
+    """Whether a date goes on with a time.
+
+    Parameters
+    ----------
+    text : str
+        An ISO date.
+
+    Returns
+    -------
+    bool
+        True for ``2026-11-25T03:04``, False for ``2026-11-25``.
+    """
     return "T" in text or " " in text
 
 

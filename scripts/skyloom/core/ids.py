@@ -37,13 +37,6 @@ def _join(first, second, numbers, second_bits, number_bits):
     return np.int64(base) + numbers
 
 
-def _split(ids, second_bits, number_bits):
-    """Invert `_join`: both parts and the running numbers."""
-    ids = np.asarray(ids, dtype=np.int64)
-    second = (ids >> number_bits) & ((1 << second_bits) - 1)
-    return ids >> (second_bits + number_bits), second, ids & ((1 << number_bits) - 1)
-
-
 def source_ids(visit, detector, n_source):
     """Identifiers of a detector's sources: 31 bits visit, 9 detector, 23 running number.
 
@@ -97,35 +90,3 @@ def object_ids(tract, patch_index, n_object, first=0):
     _check("number of objects", first + n_object, OBJECT_BITS)
     numbers = np.arange(first, first + n_object, dtype=np.int64)
     return _join(tract, patch_index, numbers, PATCH_BITS, OBJECT_BITS)
-
-
-def unpack_source_ids(ids):
-    """Split source identifiers.
-
-    Parameters
-    ----------
-    ids : array_like of int64, shape (n,)
-        Identifiers.
-
-    Returns
-    -------
-    visit, detector, number : ndarray, shape (n,), int64
-        Their parts.
-    """
-    return _split(ids, DETECTOR_BITS, SOURCE_BITS)
-
-
-def unpack_object_ids(ids):
-    """Split object identifiers.
-
-    Parameters
-    ----------
-    ids : array_like of int64, shape (n,)
-        Identifiers.
-
-    Returns
-    -------
-    tract, patch_index, number : ndarray, shape (n,), int64
-        Their parts.
-    """
-    return _split(ids, PATCH_BITS, OBJECT_BITS)

@@ -9,31 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.core.errors import DataError
-
-MAXIMUM_ORDER = 7
 NEWTON_STEPS = 20
 NEWTON_TOLERANCE_DEGREE = 1e-13
-
-# Numbers of the radial terms r, r^3, r^5, r^7 in the TPV convention, which Skyloom never uses.
-RADIAL_TERMS = (3, 11, 23, 39)
-
-
-class WcsInversionError(DataError):
-    """The distortion polynomial folds over where a sky position was asked for.
-
-    Parameters
-    ----------
-    n_failed : int
-        Number of positions without a pixel.
-    """
-
-    def __init__(self, n_failed):
-        super().__init__(
-            f"{n_failed} sky positions have no pixel: the distortion polynomial is not monotonic there; "
-            "look at the astrometric fit or restrict the positions to the detector"
-        )
-        self.n_failed = n_failed
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.convolution import convolve, convolve_polynomial, tile_centres
-from skyloom.algorithms.kernel_matching import (
-    FitSettings,
-    basis_noise,
-    basis_sigmas,
-    fit_matching_kernel,
-    gaussian_basis,
-    kernel_half_size,
-)
+from skyloom.algorithms.kernel_basis import basis_noise, basis_sigmas, gaussian_basis, kernel_half_size
+from skyloom.algorithms.kernel_matching import FitSettings, fit_matching_kernel
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, DifferenceImage, MaskedImage

@@ -147,7 +147,7 @@ class _Piece:
         self.n_valid = int(np.count_nonzero((pixels.mask & mask_planes.NO_DATA) == 0))
 
     def holds(self, visit):
-        """Whether a visit is part of the coadd."""
+        """Whether a visit is part of the coadd (bool)."""
         inputs = self.coadd.inputs
         return bool(np.any(column(inputs, "used") & (column(inputs, "visit") == visit)))
 

@@ -55,5 +55,11 @@ def spoil_planes(planes, kind):
 
 
 def truncate_file(path):
-    """Cut a file off, as a broken transfer does."""
+    """Cut a file off, as a broken transfer does.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; `KEPT_FRACTION` of its bytes stay.
+    """
     os.truncate(path, int(os.path.getsize(path) * KEPT_FRACTION))

@@ -137,12 +137,34 @@ REFERENCE_COLUMNS = (
 
 
 def flux_name(band):
-    """Name of the flux column of a band."""
+    """Name of the flux column of a band.
+
+    Parameters
+    ----------
+    band : str
+        The band.
+
+    Returns
+    -------
+    str
+        Column of truth/object and of the reference catalogue.
+    """
     return f"flux_{band}"
 
 
 def object_columns(bands):
-    """Columns of truth/object for a survey's bands."""
+    """Columns of truth/object for a survey's bands.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        The bands.
+
+    Returns
+    -------
+    tuple of TruthColumn
+        In the order of the file.
+    """
     fluxes = tuple(
         TruthColumn(
             flux_name(b),
@@ -156,7 +178,18 @@ def object_columns(bands):
 
 
 def reference_columns(bands):
-    """Columns of the reference catalogue for a survey's bands."""
+    """Columns of the reference catalogue for a survey's bands.
+
+    Parameters
+    ----------
+    bands : sequence of str
+        The bands.
+
+    Returns
+    -------
+    tuple of TruthColumn
+        In the order of the file.
+    """
     fluxes = []
     for band in bands:
         fluxes.append(TruthColumn(flux_name(band), "float64", "nJy", f"Flux in {band}; NaN if not measured."))
@@ -190,18 +223,55 @@ def empty_objects(n, bands):
 
 
 def select(objects, keep):
-    """Rows of a dict of columns, by mask or index."""
+    """Rows of a dict of columns.
+
+    Parameters
+    ----------
+    objects : dict of str to ndarray, shape (n,)
+        As from `empty_objects`.
+    keep : ndarray, shape (n,), bool, or shape (m,), int
+        Rows to keep, or their indices in the order wanted.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (m,)
+        The same columns.
+    """
     return {name: values[keep] for name, values in objects.items()}
 
 
 def join(parts, bands):
-    """Rows of several dicts of columns, one after the other."""
+    """Rows of several dicts of columns, one after the other.
+
+    Parameters
+    ----------
+    parts : iterable of dict of str to ndarray
+        As from `empty_objects`; none gives no row.
+    bands : sequence of str
+        Bands of the survey.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The same columns.
+    """
     parts = [empty_objects(0, bands), *parts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def join_sources(parts):
-    """Rows of several dicts of `SOURCE_COLUMNS`, at least one, one after the other."""
+    """Rows of several dicts of `SOURCE_COLUMNS`, one after the other.
+
+    Parameters
+    ----------
+    parts : sequence of dict of str to ndarray
+        At least one.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,)
+        The same columns.
+    """
     return {column.name: np.concatenate([part[column.name] for part in parts]) for column in SOURCE_COLUMNS}
 
 
@@ -259,7 +329,18 @@ def from_tables(table, orbits):
 
 
 def has_orbit(objects):
-    """True for objects that move on an ellipse about the Sun, shape (n,)."""
+    """Whether objects move on an ellipse about the Sun.
+
+    Parameters
+    ----------
+    objects : dict of str to ndarray, shape (n,)
+        As from `empty_objects`.
+
+    Returns
+    -------
+    ndarray, shape (n,), bool
+        False for stars, galaxies, transients and objects of a fixed motion.
+    """
     return objects["semimajor_axis"] > 0
 
 

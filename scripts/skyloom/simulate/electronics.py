@@ -98,7 +98,7 @@ def draw_detector(detector, simulation):
 
 
 def amplifier_steps(detector, simulation):
-    """Relative sensitivity of the amplifiers' parts of a detector, shape (ny, nx), float32.
+    """Relative sensitivity of the amplifiers' parts of a detector.
 
     Parameters
     ----------
@@ -106,6 +106,11 @@ def amplifier_steps(detector, simulation):
         Layout.
     simulation : Simulation
         Its setting `detector.amplifier_response` (standard deviation) and its seed.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        One value for each amplifier's part.
     """
     steps = np.ones(detector.shape, np.float32)
     scatter = simulation.settings["detector"]["amplifier_response"]
@@ -183,7 +188,18 @@ def fringes(detector, band, simulation):
 
 
 def amplifier_bounds(amplifier):
-    """Smallest box (x0, x1, y0, y1) of the raw plane that holds all sections of an amplifier."""
+    """Smallest box of the raw plane that holds all sections of an amplifier.
+
+    Parameters
+    ----------
+    amplifier : Amplifier
+        With its sections.
+
+    Returns
+    -------
+    tuple of int
+        (x0, x1, y0, y1) [pixel]; x1 and y1 are the first ones outside.
+    """
     sections = (
         amplifier.data_section,
         amplifier.overscan_section,
@@ -219,7 +235,18 @@ def _dark(detector, settings, rng):
 
 
 def focal_plane_grid(detector):
-    """Focal-plane coordinates of all pixels of a detector, two float32 arrays of shape (ny, nx) [pixel]."""
+    """Focal-plane coordinates of all pixels of a detector.
+
+    Parameters
+    ----------
+    detector : Detector
+        Its shape and place.
+
+    Returns
+    -------
+    focal_x, focal_y : ndarray, shape (ny, nx), float32
+        Coordinates [pixel from the boresight].
+    """
     ny, nx = detector.shape
     x, y = np.arange(nx, dtype=np.float32)[None, :], np.arange(ny, dtype=np.float32)[:, None]
     focal_x, focal_y = detector_to_focal_plane(detector, x, y)

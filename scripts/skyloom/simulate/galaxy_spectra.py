@@ -36,7 +36,18 @@ def colours(spectral_type, redshift):
 
 
 def k_correction(spectral_type, redshift):
-    """Apparent magnitude in r minus distance modulus and absolute magnitude in r, shape (n,), as for `colours`."""
+    """Apparent magnitude in r minus distance modulus and absolute magnitude in r.
+
+    Parameters
+    ----------
+    spectral_type, redshift : ndarray, shape (n,)
+        As for `colours`.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        The correction [mag].
+    """
     return _interpolate(_tables()[1], spectral_type, redshift)
 
 

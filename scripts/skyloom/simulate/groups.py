@@ -12,7 +12,18 @@ PROFILE_SLOPE = 1.4
 
 
 def reach(settings):
-    """How far outside their cell galaxies may lie [deg], by the settings `galaxies`."""
+    """How far outside their cell galaxies may lie.
+
+    Parameters
+    ----------
+    settings : dict
+        Section `simulate.galaxies`.
+
+    Returns
+    -------
+    float
+        Angle [deg]; 0 without clustering.
+    """
     return RADIUS_DEG if settings["clustering"] > 0 else 0.0
 
 

@@ -61,9 +61,27 @@ GIANT_FRACTION = 0.4
 TURN_OFF_V = 4.5
 """M_V of the turn-off of old populations, at a bin's edge."""
 GIANT_COLOUR = 0.70
-MAIN_SEQUENCE_V = (-6, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17)
-MAIN_SEQUENCE_GR = (-0.45, -0.30, -0.20, 0.0, 0.17, 0.32, 0.45, 0.65, 0.92, 1.15, 1.30, 1.38, 1.43, 1.47, 1.6)
-"""g - r of the main sequence by M_V, to 0.05: Kraus & Hillenbrand (2007), table 5, from B8 to M8."""
+MAIN_SEQUENCE_V = (-4.2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8.5, 10, 12, 14, 17)
+MAIN_SEQUENCE_GR = (
+    -0.62,
+    -0.44,
+    -0.33,
+    -0.25,
+    -0.07,
+    0.19,
+    0.36,
+    0.5,
+    0.72,
+    0.99,
+    1.22,
+    1.31,
+    1.38,
+    1.43,
+    1.47,
+    1.6,
+)
+"""g - r of the main sequence by M_V: from O9 to K9 the table of Pecaut & Mamajek (2013) in its version of 2022-04-16,
+and for M dwarfs after Kraus & Hillenbrand (2007), table 5, to 0.05."""
 SUBDWARF_SHIFT = 0.9
 """Magnitudes by which metal-poor stars of a colour are fainter than the disc's."""
 COLOUR_WIDTH = 0.05
@@ -110,7 +128,18 @@ class Population:
         return luminosity * np.where(self.is_old & (ABSOLUTE_V < TURN_OFF_V), GIANT_FRACTION, 1.0)
 
     def density(self, position):
-        """Density relative to the thin disc's near the Sun at positions [kpc], shape (3, ...)."""
+        """Density relative to the thin disc's near the Sun.
+
+        Parameters
+        ----------
+        position : ndarray, shape (3, ...)
+            Places from the Sun in galactic axes [kpc].
+
+        Returns
+        -------
+        ndarray, shape (...), float64
+            Relative number density.
+        """
         radius = np.hypot(SUN_RADIUS - position[0], position[1])
         height = np.abs(position[2] + SUN_HEIGHT)
         if self.length == 0:
@@ -122,12 +151,12 @@ class Population:
 
 HALO_FLATTENING, HALO_EXPONENT, HALO_CORE = 0.64, 2.77, 1.0
 POPULATIONS = (
-    Population(1.0, 2.6, 0.3, (35.0, 22.0, 18.0), 10.0, False, False),
-    Population(0.12, 3.6, 0.9, (63.0, 39.0, 39.0), 51.0, True, False),
+    Population(1.0, 2.6, 0.3, (35.0, 20.0, 16.0), 15.0, False, False),
+    Population(0.12, 3.6, 0.9, (67.0, 38.0, 35.0), 46.0, True, False),
     Population(0.0051, 0.0, 0.0, (141.0, 106.0, 94.0), 220.0, True, True),
 )
-"""Thin disc, thick disc and halo. Structure: Juric et al. (2008), table 10. Motions: Soubiran, Bienayme & Siebert
-(2003) for the discs, Chiba & Beers (2000) for the halo."""
+"""Thin disc, thick disc and halo. Structure: Juric et al. (2008), table 10. Motions: Bensby, Feltzing &
+Lundstrom (2003), table 1, for the discs, Chiba & Beers (2000) for the halo."""
 
 
 def expected_numbers(direction, area, faint):
@@ -244,6 +273,17 @@ def proper_motions(ra, dec, distance, velocity):
 
 
 def directions(ra, dec):
-    """Unit vectors in galactic axes, shape (3, n), of positions [deg]."""
+    """Unit vectors of positions in galactic axes.
+
+    Parameters
+    ----------
+    ra, dec : array_like, shape (n,)
+        Positions [deg, ICRS].
+
+    Returns
+    -------
+    ndarray, shape (3, n), float64
+        Axes towards the centre, the rotation and the pole.
+    """
     ra, dec = np.radians(ra), np.radians(dec)
     return TO_GALACTIC @ np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])

@@ -6,11 +6,14 @@ import numpy as np
 from skyloom.simulate.refraction import sidereal_time
 
 DARK_SKY_V = 21.8
-"""Dark sky at the zenith [mag/arcsec2 in V] that the nanoLamberts are compared with."""
+"""Dark sky at the zenith [mag/arcsec2 in V] that the nanoLamberts are compared with: Walker (1987), Cerro Tololo."""
 EXTINCTION_V = 0.17
 MJD_ZERO_JD = 2400000.5
-MOON_COLOURS = {"u": -0.3, "g": 0.0, "r": 0.1, "i": 0.5, "z": 0.9, "y": 1.3}
-"""Moonlight against the dark sky of the band, beyond that in V [mag]: it is blue, the night sky red."""
+MOON_COLOURS = {"u": -1.0, "g": -0.6, "r": 0.9, "i": 2.1, "z": 3.3, "y": 4.5}
+"""Moonlight against the dark sky of the band, beyond that in V [mag]: it is blue, the night sky red. The Sun's colours
+(SDSS, "ugriz of Vega and the Sun"; V of 4.80 AB by Willmer 2018) less the dark sky's (Rubin's SMTN-002), where in V
+85 % is scattered by molecules, as wavelength to the power -4, and the rest is grey. Of a full Moon over Cerro Tololo
+Walker (1987) has -1.6, 1.1 and 1.7 in B, R and I: the sky is then brighter by 3.2, 1.8, 1.0, 0.7 mag in B, V, R, I."""
 
 
 def moonlight_ratio(visit, site, ra, dec):

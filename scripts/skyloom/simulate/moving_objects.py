@@ -61,7 +61,18 @@ class Orbits:
     redder: float
 
     def holds(self, elements):
-        """True for orbits of the population, shape (n,)."""
+        """Which orbits are of the population.
+
+        Parameters
+        ----------
+        elements : dict of str to ndarray, shape (n,)
+            Among them semimajor_axis [au], eccentricity and inclination [deg].
+
+        Returns
+        -------
+        ndarray, shape (n,), bool
+            True for those to keep.
+        """
         axis, ecc = elements["semimajor_axis"], elements["eccentricity"]
         nearest = axis * (1 - ecc)
         is_inside = (axis > self.axis[0]) & (axis < self.axis[1]) & (ecc < 0.95)
@@ -70,11 +81,12 @@ class Orbits:
 
 
 POPULATIONS = (
-    Orbits("main_belt", (1.9, 3.5), 0.10, 8.0, (2.1, 3.3), (1.66, 3.3), 35.0, 0.0),
+    Orbits("main_belt", (1.9, 3.5), 0.10, 8.0, (2.06, 3.28), (1.666, 3.28), 35.0, 0.0),
     Orbits("near_earth", (1.03, 1.8), 0.25, 12.0, (0.7, 3.5), (0.3, 1.3), 50.0, 0.0),
     Orbits("tno", (30.0, 50.0), 0.08, 10.0, (30.0, 60.0), (28.0, 48.0), 45.0, 0.2),
 )
-"""Limits as the Minor Planet Center's orbit types; near-Earth objects come within 1.3 au of the Sun."""
+"""The main belt lies between the 4:1 and 2:1 resonances with Jupiter, beyond the aphelion of Mars; near-Earth objects
+come within 1.3 au of the Sun."""
 
 
 def night_moving_objects(night, visits, simulation):

@@ -34,12 +34,34 @@ class Optics:
     distortion: float
 
     def undistort(self, focal_x, focal_y):
-        """Ideal gnomonic coordinates [pixel] of points of the focal plane [pixel]: a pure cubic."""
+        """Ideal gnomonic coordinates of points of the focal plane: a pure cubic.
+
+        Parameters
+        ----------
+        focal_x, focal_y : ndarray
+            Focal-plane coordinates of equal shape [pixel].
+
+        Returns
+        -------
+        ideal_x, ideal_y : ndarray
+            Shaped as `focal_x` [pixel].
+        """
         squeeze = 1 - self.distortion * (focal_x**2 + focal_y**2) / self.field_radius**3
         return focal_x * squeeze, focal_y * squeeze
 
     def distort(self, ideal_x, ideal_y):
-        """Points of the focal plane [pixel] of ideal gnomonic coordinates [pixel]; inverse of `undistort`."""
+        """Points of the focal plane of ideal gnomonic coordinates; inverse of `undistort`.
+
+        Parameters
+        ----------
+        ideal_x, ideal_y : ndarray
+            Ideal coordinates of equal shape [pixel].
+
+        Returns
+        -------
+        focal_x, focal_y : ndarray
+            Shaped as `ideal_x` [pixel].
+        """
         focal_x, focal_y = ideal_x, ideal_y
         for _ in range(INVERSION_STEPS):
             squeeze = 1 - self.distortion * (focal_x**2 + focal_y**2) / self.field_radius**3
@@ -47,7 +69,18 @@ class Optics:
         return focal_x, focal_y
 
     def pixel_area(self, focal_x, focal_y):
-        """Sky area of a pixel relative to one on the axis."""
+        """Sky area of a pixel relative to one on the axis.
+
+        Parameters
+        ----------
+        focal_x, focal_y : ndarray
+            Focal-plane coordinates of equal shape [pixel].
+
+        Returns
+        -------
+        ndarray
+            Ratio, shaped as `focal_x`.
+        """
         k = self.distortion * (focal_x**2 + focal_y**2) / self.field_radius**3
         return (1 - k) * (1 - 3 * k)
 
@@ -114,7 +147,20 @@ def optics_of(camera, telescope):
 
 
 def detector_to_focal_plane(detector, x, y):
-    """Focal-plane coordinates [pixel] of detector pixels."""
+    """Focal-plane coordinates of detector pixels.
+
+    Parameters
+    ----------
+    detector : Detector
+        Its shape, centre and orientation.
+    x, y : ndarray
+        Pixel positions; their shapes need only broadcast.
+
+    Returns
+    -------
+    focal_x, focal_y : ndarray
+        Coordinates [pixel from the boresight].
+    """
     ny, nx = detector.shape
     angle = np.radians(detector.orientation)
     dx, dy = x - 0.5 * (nx - 1), y - 0.5 * (ny - 1)
@@ -125,7 +171,20 @@ def detector_to_focal_plane(detector, x, y):
 
 
 def focal_plane_to_detector(detector, focal_x, focal_y):
-    """Detector pixels of focal-plane coordinates [pixel]."""
+    """Detector pixels of focal-plane coordinates; inverse of `detector_to_focal_plane`.
+
+    Parameters
+    ----------
+    detector : Detector
+        Its shape, centre and orientation.
+    focal_x, focal_y : ndarray
+        Coordinates [pixel from the boresight]; their shapes need only broadcast.
+
+    Returns
+    -------
+    x, y : ndarray
+        Pixel positions; may lie outside the detector.
+    """
     ny, nx = detector.shape
     angle = np.radians(detector.orientation)
     dx, dy = focal_x - detector.centre[0], focal_y - detector.centre[1]

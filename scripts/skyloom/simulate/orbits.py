@@ -26,7 +26,18 @@ TO_ECLIPTIC = np.array(
 
 
 def earth(mjd):
-    """Heliocentric place of the Earth [au], shape (3, ...), at times MJD TDB: erfa's epv00, good to 1e-7 au."""
+    """Heliocentric place of the Earth: erfa's epv00, good to 1e-7 au.
+
+    Parameters
+    ----------
+    mjd : float or ndarray, shape (...)
+        Times [MJD TDB].
+
+    Returns
+    -------
+    ndarray, shape (3, ...), float64
+        Places [au].
+    """
     return np.moveaxis(np.asarray(erfa.epv00(2400000.5, mjd)[0]["p"]), -1, 0)
 
 

@@ -59,7 +59,18 @@ def simulate_sky(visits, simulation):
 
 
 def field_radius(simulation):
-    """Radius about a commanded boresight within which a visit may see objects [deg]."""
+    """Radius about a commanded boresight within which a visit may see objects.
+
+    Parameters
+    ----------
+    simulation : Simulation
+        Its camera, pointing error and clustering.
+
+    Returns
+    -------
+    float
+        Angle [deg].
+    """
     telescope = simulation.settings["telescope"]
     optics = optics_of(simulation.camera, telescope)
     radius = (optics.field_radius + telescope["distortion"]) * optics.pixel_scale

@@ -107,7 +107,18 @@ def charge_in_read_out_order(electrons, amplifier):
 
 
 def plane_shapes(detector):
-    """Shape (ny, nx) of each raw plane of a detector, by extension."""
+    """Shape of each raw plane of a detector.
+
+    Parameters
+    ----------
+    detector : Detector
+        Its amplifiers.
+
+    Returns
+    -------
+    dict of (str or int) to tuple of int
+        (ny, nx) by extension.
+    """
     shapes = {}
     for amplifier in detector.amplifiers:
         _, x1, _, y1 = amplifier_bounds(amplifier)

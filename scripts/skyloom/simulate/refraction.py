@@ -6,15 +6,16 @@ import numpy as np
 
 ARCSEC_PER_RADIAN = 180 / np.pi * 3600
 BAND_EDGES_NM = {
-    "u": (330.0, 400.0),
-    "g": (405.0, 550.0),
-    "r": (552.0, 690.0),
-    "i": (693.0, 817.0),
-    "z": (820.0, 920.0),
-    "y": (925.0, 1050.0),
+    "u": (335.0, 397.0),
+    "g": (413.0, 550.0),
+    "r": (558.0, 688.0),
+    "i": (692.0, 816.0),
+    "z": (819.0, 920.0),
+    "y": (921.0, 1004.0),
 }
-"""Filters as boxes, LSST's half-power points (Ivezic et al. 2019, table 2)."""
-PIVOT_G_NM, PIVOT_R_NM = 476.0, 621.0
+"""Filters as boxes: where the throughputs that GalSim ships, air and detector included, are half their greatest."""
+PIVOT_G_NM, PIVOT_R_NM = 480.8, 621.0
+"""Pivot wavelengths of the same throughputs."""
 SIDEREAL_DEGREES_PER_DAY = 360.98564736629
 SIDEREAL_AT_J2000 = 280.46061837
 J2000_MJD = 51544.5

@@ -45,7 +45,18 @@ def static_objects(cells, window, simulation):
 
 
 def science_visits(visits):
-    """Visits in which transients and moving objects are seen: all but the templates."""
+    """Visits in which transients and moving objects are seen: all but the templates.
+
+    Parameters
+    ----------
+    visits : sequence of dict
+        Rows of the visit table.
+
+    Returns
+    -------
+    list of dict
+        In order of time.
+    """
     return sorted((v for v in visits if v["use"] != "template"), key=lambda v: v["mjd"])
 
 

@@ -5,27 +5,29 @@ import numpy as np
 from skyloom.simulate.cosmology import distance_modulus
 
 SUPERNOVA = "supernova_ia"
-BAND_WAVELENGTHS = {"u": 368.0, "g": 480.0, "r": 622.0, "i": 755.0, "z": 869.0, "y": 972.0}
-"""Mean wavelengths of Rubin's bands [nm]."""
+BAND_WAVELENGTHS = {"u": 367.1, "g": 482.7, "r": 622.3, "i": 754.6, "z": 869.1, "y": 971.0}
+"""Mean wavelengths of Rubin's bands [nm]: of the throughputs that GalSim ships."""
 REST_WAVELENGTHS = np.array([280.0, 360.0, 440.0, 550.0, 650.0, 800.0, 1000.0])
 """Those of the light curves below [nm]: the near ultraviolet, U, B, V, R, I and the near infrared."""
-PEAK_MAGNITUDES = np.array([-17.0, -18.9, -19.3, -19.2, -19.1, -18.7, -18.5])
-"""Absolute AB magnitude at the maximum in B: V = -19.2 and colours after Nobili & Goobar (2008)."""
-PHASES = np.array([-18.0, -15.0, -12.0, -8.0, -4.0, 0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0, 90.0])
-"""Days after the maximum in B, in the supernova's frame."""
+PEAK_MAGNITUDES = np.array([-17.38, -18.94, -19.45, -19.30, -19.04, -18.53, -18.30])
+"""Absolute AB magnitude at the maximum in B: the template of `DECLINES` where its B is -19.3 in Vega's system
+(-19.25 in Richardson et al. 2014, -19.34 in Riess et al. 2022, for a Hubble constant of 70)."""
+PHASES = np.array([-18.0, -15.0, -12.0, -8.0, -4.0, 0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 60.0, 85.0])
+"""Days after the maximum in B, in the supernova's frame; the first is the explosion, after the rise times of
+Ganeshalingam, Li & Filippenko (2011)."""
 DECLINES = np.array(
     [
-        [9.0, 4.0, 2.2, 0.9, 0.2, 0.0, 0.7, 1.5, 2.3, 3.0, 3.5, 3.8, 4.1, 4.6, 5.3],
-        [9.0, 3.4, 1.7, 0.6, 0.1, 0.0, 0.4, 1.0, 1.7, 2.4, 2.9, 3.2, 3.4, 3.8, 4.4],
-        [9.0, 2.8, 1.4, 0.5, 0.1, 0.0, 0.1, 0.5, 1.1, 1.7, 2.2, 2.6, 2.9, 3.2, 3.7],
-        [9.0, 2.6, 1.4, 0.6, 0.2, 0.0, 0.0, 0.2, 0.6, 0.9, 1.3, 1.6, 2.1, 2.6, 3.4],
-        [9.0, 2.5, 1.3, 0.5, 0.1, 0.0, 0.1, 0.4, 0.6, 0.7, 0.8, 1.1, 1.7, 2.4, 3.4],
-        [9.0, 2.4, 1.2, 0.4, 0.0, 0.0, 0.2, 0.5, 0.6, 0.5, 0.4, 0.5, 1.2, 2.2, 3.5],
-        [9.0, 2.4, 1.2, 0.4, 0.0, 0.0, 0.5, 1.1, 1.2, 0.9, 0.6, 0.7, 1.4, 2.6, 4.2],
+        [4.59, 2.14, 0.97, 0.12, -0.29, 0.0, 0.55, 1.09, 2.06, 2.95, 3.49, 3.51, 3.69, 3.99, 4.33],
+        [4.84, 2.43, 1.31, 0.38, -0.02, 0.0, 0.33, 0.85, 1.54, 2.31, 2.98, 3.38, 3.74, 4.10, 4.55],
+        [5.27, 2.86, 1.69, 0.72, 0.13, 0.0, 0.12, 0.49, 1.00, 1.57, 2.11, 2.46, 2.98, 3.32, 3.62],
+        [5.15, 2.74, 1.63, 0.71, 0.20, 0.0, 0.02, 0.22, 0.55, 0.81, 1.01, 1.30, 1.85, 2.48, 3.19],
+        [5.03, 2.61, 1.48, 0.60, 0.14, 0.0, 0.06, 0.36, 0.65, 0.71, 0.78, 0.98, 1.71, 2.47, 3.30],
+        [4.82, 2.41, 1.30, 0.39, 0.02, 0.0, 0.23, 0.55, 0.72, 0.62, 0.52, 0.58, 1.26, 2.20, 3.41],
+        [4.82, 2.41, 1.27, 0.35, -0.07, 0.0, 0.31, 0.53, 0.57, 0.37, 0.16, 0.05, 0.52, 1.45, 2.72],
     ]
 )
-"""Magnitudes below the maximum, shape (wavelengths, phases): after the templates of Jha, Riess & Kirshner (2007),
-to 0.1 or 0.2 mag, for a decline of 1.1 mag in B over 15 days; with the second maximum in I."""
+"""Magnitudes below the maximum in B, shape (wavelengths, phases): the spectral template of Hsiao et al. (2007),
+version 3, averaged over 15 % of each wavelength. B falls by 1.03 mag over 15 days; I has its second maximum."""
 MAGNITUDE_SCATTER = 0.12
 STRETCH_SCATTER = 0.1
 

@@ -19,8 +19,8 @@ def find_overlaps(sky_map_settings, cameras, visits, detectors):
     ----------
     sky_map_settings : dict
         Section `sky_map`.
-    cameras : dict of str to (str, Camera, str)
-        Path, camera and content hash by name.
+    cameras : dict of str to CameraFile
+        Cameras by name.
     visits : dict of int to dict
         Visit rows.
     detectors : dict of int to tuple of int
@@ -41,7 +41,7 @@ def find_overlaps(sky_map_settings, cameras, visits, detectors):
         visit: [visits[visit][key] for key in ("camera", "ra", "dec", "rotation", "pointing_uncertainty")]
         for visit in detectors
     }
-    hashes = {name: content for name, (_, _, content) in cameras.items()}
+    hashes = {name: known.content for name, known in cameras.items()}
     text = json.dumps([sky_map_settings, hashes, pointings, detectors], sort_keys=True)
     cache = CACHE_FOLDER / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.json"
     if cache.is_file():
@@ -69,7 +69,7 @@ def _compute(sky_map_settings, cameras, visits, detectors):
     for (camera, detector), members in groups.items():
         rows = [visits[order[index][0]] for index in members]
         pointing = [np.array([row[key] for row in rows]) for key in ("ra", "dec", "rotation")]
-        ra[members], dec[members] = detector_corners(cameras[camera][1], detector, *pointing)
+        ra[members], dec[members] = detector_corners(cameras[camera].camera, detector, *pointing)
     padding = np.array([visits[visit]["pointing_uncertainty"] for visit, _ in order])
     return sky_map_from_settings(sky_map_settings).overlaps(ra, dec, padding)
 

@@ -111,7 +111,7 @@ class RawTargets:
         UnknownDataIdError
             If the survey has no such visit.
         """
-        return self.survey.cameras[self.visit_row(wildcards)["camera"]][0]
+        return self.survey.cameras[self.visit_row(wildcards)["camera"]].file
 
     def camera_content_of(self, wildcards):
         """Return the hash of the content of the camera file of a job's visit (str).
@@ -126,7 +126,7 @@ class RawTargets:
         UnknownDataIdError
             If the survey has no such visit.
         """
-        return self.survey.cameras[self.visit_row(wildcards)["camera"]][2]
+        return self.survey.cameras[self.visit_row(wildcards)["camera"]].content
 
     def raw_of(self, wildcards):
         """Return the raw file of a visit and detector (str).
@@ -250,7 +250,7 @@ class RawTargets:
         Parameters
         ----------
         index : int
-            0 for the path of the camera's file, 2 for the hash of its content.
+            Field of `CameraFile`: 0 for the path of the camera's file, 2 for the hash of its content.
 
         Returns
         -------

@@ -51,8 +51,8 @@ class Skyloom:
         self.science_epochs = "|".join(science_epoch(name) for name in survey.cameras)
         self._pixels = max(
             d.shape[0] * d.shape[1]
-            for _, camera, _ in survey.cameras.values()
-            for d in camera.detectors.values()
+            for known in survey.cameras.values()
+            for d in known.camera.detectors.values()
         )
 
     def settings_of(self, sections):
@@ -167,7 +167,7 @@ class Skyloom:
 
     @property
     def simulated_camera(self):
-        """The one camera of a simulated survey: path, Camera and content hash (tuple)."""
+        """The one camera of a simulated survey (CameraFile)."""
         return next(iter(self.survey.cameras.values()))
 
     def finish_parsing(self):

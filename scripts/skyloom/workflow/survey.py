@@ -5,10 +5,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
-from skyloom.core.camera import camera_from_dict
+from skyloom.core.camera import Camera, camera_from_dict
 from skyloom.core.errors import ConfigError
 from skyloom.workflow import config as configuration
 from skyloom.workflow.calib_epochs import CalibEpochs
@@ -16,6 +17,24 @@ from skyloom.workflow.config import InvalidConfigurationError, Problem, nearest_
 from skyloom.workflow.overlaps import find_overlaps
 from skyloom.workflow.paths import product_path
 from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS, raw_path, read_table_of, reference_problems
+
+
+class CameraFile(NamedTuple):
+    """A camera of the survey and where it comes from.
+
+    Attributes
+    ----------
+    file : str
+        Path of its file.
+    camera : Camera
+        The camera.
+    content : str
+        Hash of what the file says.
+    """
+
+    file: str
+    camera: Camera
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +47,8 @@ class Survey:
         The configuration with its defaults.
     root : str
         Output root.
-    cameras : dict of str to (str, Camera, str)
-        Path of each camera's file, the camera, and a hash of the file's content, by name.
+    cameras : dict of str to CameraFile
+        Cameras by name.
     visits : dict of int to dict
         Rows of the visit table.
     frames : dict of int to dict
@@ -197,7 +216,7 @@ def _load_cameras(settings, files, home, problems):
             problems.append(Problem(file, "camera", str(error), "see config/cameras/simcam.yaml"))
             continue
         text = json.dumps(description, sort_keys=True, default=str)
-        cameras[camera.name] = (file, camera, hashlib.sha256(text.encode()).hexdigest()[:16])
+        cameras[camera.name] = CameraFile(file, camera, hashlib.sha256(text.encode()).hexdigest()[:16])
     return cameras
 
 
@@ -218,7 +237,7 @@ def _load_table(settings, name, kind, home, problems):
 def _band_problems(settings, cameras, files):
     """Bands of the survey that no camera has a filter for."""
     bands = settings.get("bands") or []
-    filters = sorted({band for _, camera, _ in cameras.values() for band in camera.bands})
+    filters = sorted({band for known in cameras.values() for band in known.camera.bands})
     if not cameras:
         return []
     return [
@@ -332,7 +351,7 @@ def _build(settings, tables, check_files, home):
     wanted = _wanted_visits(settings, visits)
     for visit, row in wanted.items():
         kept = []
-        for detector in sorted(cameras[row["camera"]][1].detectors):
+        for detector in sorted(cameras[row["camera"]].camera.detectors):
             if (visit, None) in excluded or (visit, detector) in excluded:
                 continue
             raw = str(Path(raw_root) / raw_path(row, detector))

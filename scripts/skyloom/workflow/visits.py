@@ -229,7 +229,7 @@ def reference_problems(file, rows, cameras, bands):
         The table.
     rows : dict of int to dict
         From `read_table_of`.
-    cameras : dict of str to (str, Camera, str)
+    cameras : dict of str to CameraFile
         Cameras of the survey, as `skyloom.workflow.survey.Survey` holds them.
     bands : sequence of str
         Bands of the survey.
@@ -254,7 +254,7 @@ def reference_problems(file, rows, cameras, bands):
                 Problem(file, f"{where}, camera", f"is {row['camera']!r}", ", ".join(cameras), nearest)
             )
         else:
-            problems.extend(_camera_problems(file, where, row, cameras[row["camera"]][1]))
+            problems.extend(_camera_problems(file, where, row, cameras[row["camera"]].camera))
         if row.get("kind") in ("dark", "flat") and not row["exposure_time"] > 0:
             found = f"is {row['exposure_time']:g} for a {row['kind']}"
             problems.append(

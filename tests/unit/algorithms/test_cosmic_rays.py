@@ -15,7 +15,6 @@ from skyloom.core.psf import gaussian_kernel
 
 SETTINGS = {"min_sigma": 5.0, "contrast_sigma": 4.5, "psf_margin": 0.2, "grow_sigma": 2.0, "n_grow": 3}
 SKY, READ_NOISE = 800.0, 7.0
-FWHM_TO_SIGMA = 1 / 2.3548
 OVERSAMPLING = 4
 
 
@@ -184,7 +183,7 @@ def test_contrasts_of_a_trailed_psf_are_those_of_its_sharp_end():
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_repaired_stars_keep_their_flux(seed):
-    stars, charge, pixels, _ = scene(seed, 4.0, n_track=60)
+    stars, _, pixels, _ = scene(seed, 4.0, n_track=60)
     kernel = moffat(0, 0, 4.0)
     is_ray = find_cosmic_rays(pixels, kernel, SETTINGS)
 

@@ -137,7 +137,7 @@ def test_fewer_than_three_sources_give_no_similarity(n):
 def test_a_wide_search_of_any_rotation_decides_in_the_same_way(is_related):
     rng = np.random.default_rng(9)
     wide = replace(ANY, offset=500.0)
-    x, y, inside = make_sky(rng, n_star=20, reach=500.0)
+    x, y, _ = make_sky(rng, n_star=20, reach=500.0)
     source_x, source_y = seen_through(Similarity(np.exp(2j), 300.0 + 100.0j, True), x, y)
     seen = (np.abs(source_x) < 100) & (np.abs(source_y) < 100)
     if not is_related:

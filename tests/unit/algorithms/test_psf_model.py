@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from skyloom.algorithms import psf_model
 from skyloom.algorithms.moments import kernel_moments
 from skyloom.algorithms.psf_model import PsfFitFailedError, PsfFitSettings, TooFewPsfStarsError, fit_psf
 from skyloom.core import mask_planes
@@ -36,7 +37,7 @@ def size_errors(psf, stars):
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_psf_follows_the_field_within_the_noise_of_its_stars(seed, stars):
-    pixels, x, y, flux, rng = star_field(stars, seed)
+    pixels, x, y, _, rng = star_field(stars, seed)
     start = rng.normal(0, 0.1, (2, len(x)))
 
     fit = fit_psf(pixels, (x + start[0], y + start[1], np.zeros(len(x), dtype=bool)), 1.7, SETTINGS)
@@ -69,7 +70,7 @@ def test_few_stars_get_a_lower_order(stars):
 
 @pytest.mark.parametrize("seed", [6, 7])
 def test_contaminated_stars_are_dropped(seed, stars):
-    pixels, x, y, _, rng = star_field(stars, seed)
+    pixels, x, y, _, _ = star_field(stars, seed)
     spoilt = np.zeros(len(x), dtype=bool)
     spoilt[:5] = True
     extra = stars.light((SIZE, SIZE), x[:5] + 3, y[:5] + 2, np.full(5, 1e5), 5.0, half=18)
@@ -113,9 +114,7 @@ def test_too_few_stars_are_refused_with_their_number(stars):
     assert (caught.value.n_star, caught.value.n_needed) == (2, 4)
 
 
-def test_a_model_with_its_peak_off_centre_is_refused(monkeypatch):
-    from skyloom.algorithms import psf_model
-
+def test_a_model_with_its_peak_off_centre_is_refused():
     kernel = np.zeros((1, 25, 25), dtype=np.float32)
     kernel[0, 2, 2] = 1
     with pytest.raises(PsfFitFailedError, match="peak 14.1 pixels off centre"):

@@ -5,7 +5,7 @@ import pytest
 
 from skyloom.association.dia_objects import mean_positions
 from skyloom.association.pipeline import DIA_PATCH_INDEX, UnknownBandError, associate_dia_sources
-from skyloom.core.ids import source_ids, unpack_object_ids
+from skyloom.core.ids import object_ids, source_ids
 from skyloom.core.schemas import DIA_MATCH, DIA_SOURCE, dia_object_schema
 from skyloom.core.sky_map import sky_map_from_settings
 from skyloom.core.tables import column
@@ -77,10 +77,8 @@ def test_every_source_belongs_to_one_object_of_one_tract(sky_map, seed):
     np.testing.assert_array_equal(np.sort(sources), np.sort(everything))
     assert sum(objects.num_rows for objects, _ in parts) == len(ra)
     for tract, (objects, matches) in zip((1, 2), parts, strict=True):
-        found, patch, number = unpack_object_ids(column(objects, "diaObjectId"))
-        assert (found == tract).all()
-        assert (patch == DIA_PATCH_INDEX).all()
-        np.testing.assert_array_equal(number, np.arange(objects.num_rows))
+        expected = object_ids(tract, DIA_PATCH_INDEX, objects.num_rows)
+        np.testing.assert_array_equal(column(objects, "diaObjectId"), expected)
         assert set(column(matches, "diaObjectId")) == set(column(objects, "diaObjectId"))
         assert column(matches, "separation").max() < 0.3
         assert (np.diff(column(objects, "dec")) > 0).all()

@@ -204,30 +204,32 @@ def test_the_gain_of_two_flats_does_not_feel_lamp_gradient_or_response(seed):
     assert np.isnan(single_gain(np.zeros((20, 20)), 1.0))
 
 
-def halves(rng, light):
-    """Two amplifiers side by side with their part of a light."""
-    content = {
+def two_amplifiers(ny, nx, **entries):
+    """Content of a camera file of detector 1 with the amplifiers A and B of (ny, nx) pixels side by side."""
+    amplifiers = [
+        {
+            "name": name,
+            "extension": name,
+            "data_section": [0, nx, 0, ny],
+            "detector_section": [x, x + nx, 0, ny],
+            **entries,
+        }
+        for name, x in (("A", 0), ("B", nx))
+    ]
+    return {
         "name": "two",
         "pixel_scale": 1,
         "bands": ["r"],
         "raw": {"format": "extensions"},
-        "detectors": {
-            0: {
-                "shape": [200, 200],
-                "amplifiers": [
-                    {
-                        "name": n,
-                        "extension": n,
-                        "data_section": [0, 100, 0, 200],
-                        "detector_section": [x, x + 100, 0, 200],
-                    }
-                    for n, x in (("A", 0), ("B", 100))
-                ],
-            }
-        },
+        "detectors": {1: {"shape": [ny, 2 * nx], "amplifiers": amplifiers}},
     }
+
+
+def halves(rng, light):
+    """Two amplifiers side by side with their part of a light."""
     image = rng.poisson(light).astype(float)
-    return camera_from_dict(content).detectors[0], {"A": image[:, :100], "B": image[:, 100:]}
+    detector = camera_from_dict(two_amplifiers(200, 100)).detectors[1]
+    return detector, {"A": image[:, :100], "B": image[:, 100:]}
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -253,29 +255,17 @@ def test_nothing_is_made_of_noise_alone(seed):
     assert list(found.factors.values()) == pytest.approx([1, 1], abs=0.02)
 
 
-TWO = {
-    "name": "two",
-    "pixel_scale": 1,
-    "bands": ["r"],
-    "raw": {"format": "extensions"},
-    "detectors": {
-        1: {
-            "shape": [60, 80],
-            "amplifiers": [
-                {
-                    "name": name,
-                    "extension": name,
-                    "data_section": [0, 40, 0, 60],
-                    "overscan_section": [40, 50, 0, 60],
-                    "detector_section": [x, x + 40, 0, 60],
-                    **{"gain": 1.0, "read_noise": 5.0},
-                }
-                for name, x in (("A", 0), ("B", 40))
-            ],
-        }
-    },
-}
 IS_DATA = np.arange(50) < 40
+
+
+def check_two(tmp_path, capsys, planes):
+    """Exit code, blamed amplifiers and texts of a frame of two amplifiers with 40 columns of data, 10 of overscan."""
+    content = two_amplifiers(60, 40, overscan_section=[40, 50, 0, 60], gain=1.0, read_noise=5.0)
+    camera, frame = tmp_path / "two.yaml", tmp_path / "x.fits"
+    camera.write_text(yaml.safe_dump(content))
+    write_raw(frame, planes, {})
+    code = main(["check-camera", str(camera), str(frame), "--output", str(tmp_path)])
+    return code, *blamed(capsys.readouterr().out.splitlines())
 
 
 @pytest.mark.filterwarnings("error")
@@ -302,17 +292,8 @@ def test_an_amplifier_with_nothing_to_measure_is_odd(tmp_path, capsys, plane, te
         "f4"
     )
     bad = plane(good).astype("f4")
-    write_raw(tmp_path / "x.fits", {"A": bad, "B": good if is_other_good else bad}, {})
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(TWO))
-    command = [
-        "check-camera",
-        str(tmp_path / "two.yaml"),
-        str(tmp_path / "x.fits"),
-        "--output",
-        str(tmp_path),
-    ]
-    assert main(command) == 1
-    where, odd = blamed(capsys.readouterr().out.splitlines())
+    code, where, odd = check_two(tmp_path, capsys, {"A": bad, "B": good if is_other_good else bad})
+    assert code == 1
     assert where == {f"detector 1, amplifier {name}" for name in ("A" if is_other_good else "AB")}
     assert text in odd
 
@@ -320,17 +301,8 @@ def test_an_amplifier_with_nothing_to_measure_is_odd(tmp_path, capsys, plane, te
 @pytest.mark.filterwarnings("error")
 def test_data_darker_than_the_overscan_are_odd(tmp_path, capsys):
     plane = (1000 + np.random.default_rng(1).normal(0, 5, (60, 50)) - 500 * IS_DATA).astype("f4")
-    write_raw(tmp_path / "x.fits", {"A": plane, "B": plane}, {})
-    (tmp_path / "two.yaml").write_text(yaml.safe_dump(TWO))
-    command = [
-        "check-camera",
-        str(tmp_path / "two.yaml"),
-        str(tmp_path / "x.fits"),
-        "--output",
-        str(tmp_path),
-    ]
-    assert main(command) == 1
-    where, odd = blamed(capsys.readouterr().out.splitlines())
+    code, where, odd = check_two(tmp_path, capsys, {"A": plane, "B": plane})
+    assert code == 1
     assert where == {"detector 1, amplifier A", "detector 1, amplifier B"}
     assert odd.count(" ADU below the overscan: are these the right sections?") == 2
 

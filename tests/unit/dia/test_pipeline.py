@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skyloom.core import mask_planes
-from skyloom.core.ids import unpack_source_ids
+from skyloom.core.ids import source_ids
 from skyloom.core.schemas import DIA_SOURCE
 from skyloom.core.tables import column
 from skyloom.dia.pipeline import detect_dia_sources
@@ -65,7 +65,7 @@ def test_columns_of_a_source_on_a_static_star(make_pair, settings):
 
     row = table.to_pylist()[0]
     assert table.num_rows == 1
-    assert unpack_source_ids(row["diaSourceId"]) == (12, 3, 0)
+    assert row["diaSourceId"] == source_ids(12, 3, 1)[0]
     assert (row["visit"], row["detector"], row["band"], row["diaObjectId"]) == (12, 3, "r", 0)
     assert (row["midpointMjdTai"], row["exposureTime"]) == (60001.25, 30.0)
     ra, dec = pair.science.wcs.pixel_to_sky(np.array([100.3]), np.array([90.6]))

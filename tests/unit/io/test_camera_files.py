@@ -44,6 +44,21 @@ def test_lsst_has_its_189_detectors_of_two_makes_on_the_known_field():
     assert area == pytest.approx(9.6, abs=0.1)
 
 
+def test_the_read_out_of_lsst_agrees_with_raw_headers():
+    camera = read_camera(CAMERAS / "lsst.yaml")
+    # DATASEC and DETSEC of Segment10: R01_S01 of MC_O_20250609_000578, R12_S10 of MC_C_20231125_000600.
+    for number, name, data, on_detector in (
+        (1, "R01_S01", (3, 512, 0, 2000), "[509:1,1:2000]"),
+        (48, "R12_S10", (10, 522, 0, 2002), "[512:1,1:2002]"),
+    ):
+        detector = camera.detectors[number]
+        lower = {amplifier.name: amplifier for amplifier in detector.amplifiers}["C10"]
+        x0, x1, y0, y1 = lower.detector_section
+        assert (detector.name, lower.extension, lower.data_section) == (name, "Segment10", data)
+        assert f"[{x1}:{x0 + 1},{y0 + 1}:{y1}]" == on_detector
+        assert (lower.flip_x, lower.flip_y) == (True, False)
+
+
 def test_decam_has_its_62_detectors_with_cards_for_each_amplifier():
     camera = read_camera(CAMERAS / "decam.yaml")
     names = {number: detector.name for number, detector in camera.detectors.items()}
@@ -72,6 +87,23 @@ def test_decam_has_its_62_detectors_with_cards_for_each_amplifier():
             (2160, 4146),
         }
         assert {a.gain_keyword for a in detector.amplifiers} == {"GAINA", "GAINB"}
+
+
+def test_the_amplifiers_of_decam_lie_where_raw_headers_have_them():
+    camera = read_camera(CAMERAS / "decam.yaml")
+    # DATASECA, BIASSECA, PRESECA and POSTSECA of S1 (exposure 177764) and N1.
+    for number, data, overscan, prescan, postscan in (
+        (25, (1080, 2104, 50, 4146), (2104, 2154, 50, 4146), (2154, 2160, 50, 4146), (1080, 2104, 0, 50)),
+        (32, (56, 1080, 0, 4096), (6, 56, 0, 4096), (0, 6, 0, 4096), (56, 1080, 4096, 4146)),
+    ):
+        first = {a.name: a for a in camera.detectors[number].amplifiers}["A"]
+        assert first.gain_keyword == "GAINA"
+        assert (first.data_section, first.overscan_section) == (data, overscan)
+        assert (first.prescan_section, first.parallel_overscan_section) == (prescan, postscan)
+    # Gaps of 201 pixels along the long edges and 153 along the short ones.
+    centre = {number: np.array(camera.detectors[number].centre) for number in (28, 35, 36)}
+    assert centre[35][0] - centre[28][0] - 2048 == pytest.approx(201, abs=1)
+    assert centre[36][1] - centre[35][1] - 4096 == pytest.approx(153, abs=1)
 
 
 def test_a_frame_of_the_common_kind_is_read_with_its_gains(tmp_path):

@@ -13,16 +13,15 @@ from astropy.time import Time
 from skyloom.core.errors import CorruptProductError
 from skyloom.core.tables import Column, TableSchema
 from skyloom.io.provenance import Provenance
-from skyloom.io.reference import (
-    ReferenceBandError,
+from skyloom.io.reference import missing_reference_columns, read_reference_catalog
+from skyloom.io.reference_files import (
     ReferenceCatalogMissingError,
     ReferenceColumnError,
     ReferenceKindError,
     ReferenceUnreadableError,
     ReferenceValueError,
-    missing_reference_columns,
-    read_reference_catalog,
 )
+from skyloom.io.reference_quantities import ReferenceBandError
 from skyloom.io.tables import write_table
 
 MJD = 61000.0

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from skyloom.core import mask_planes
-from skyloom.core.ids import unpack_object_ids
+from skyloom.core.ids import object_ids
 from skyloom.core.photo_calib import constant_field
 from skyloom.core.schemas import object_schema
 from skyloom.core.tables import column
@@ -117,10 +117,8 @@ def test_every_object_belongs_to_exactly_one_patch(sky_map, coadd, positions, se
     assert (counts[covered] == 1).all()
     ids = np.concatenate([column(table, "objectId") for table in tables])
     assert len(np.unique(ids)) == len(ids)
-    tract, patch_index, number = unpack_object_ids(column(tables[1], "objectId"))
-    assert set(tract) == {4}
-    assert set(patch_index) == {1}
-    np.testing.assert_array_equal(number, np.arange(len(number)))
+    expected = object_ids(4, 1, tables[1].num_rows)
+    np.testing.assert_array_equal(column(tables[1], "objectId"), expected)
     assert all(column(table, "detect_isPrimary").all() for table in tables)
 
 

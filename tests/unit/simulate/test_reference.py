@@ -43,7 +43,7 @@ def test_each_value_is_off_by_its_stated_error(simulation, visit, seed):
 
 
 def test_only_stars_above_the_limit_are_listed(simulation, visit):
-    catalog, truth = catalog_and_truth(simulation, visit)
+    _, truth = catalog_and_truth(simulation, visit)
     limit = 10 ** (0.4 * (31.4 - simulation.settings["reference"]["magnitude_limit"]))
     assert set(truth["kind"]) == {STAR}
     assert truth[flux_name("r")].min() > limit

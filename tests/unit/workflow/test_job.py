@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from named import Named
 
 import skyloom
 from skyloom.core.errors import DataError, UpstreamFailure
@@ -32,23 +33,6 @@ SCHEMA = TableSchema("src", (Column("visit", "int64", "", "Visit."),))
 
 class NoStarsError(DataError):
     """Bad exposure of the tests."""
-
-
-class Named(list):
-    """List with names, as Snakemake gives inputs and outputs."""
-
-    def __init__(self, **named):
-        super().__init__(named.values())
-        self.__dict__.update(named)
-        self._named = named
-
-    def items(self):
-        """Names and values."""
-        return self._named.items()
-
-    def get(self, name, default=None):
-        """Value of a name."""
-        return self._named.get(name, default)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from skyloom.workflow.survey import CameraFile
 from skyloom.workflow.visits import (
     FRAME_COLUMNS,
     VISIT_COLUMNS,
@@ -16,8 +17,7 @@ from skyloom.workflow.visits import (
 
 HEADER = "visit,exposure_name,night,mjd,band,exposure_time,ra,dec,rotation,pointing_uncertainty,airmass,camera,raw,use"
 GOOD = "11,e1,n1,61354.2,r,30,150.0,2.2,0,5,1.1,cam,raw/{visit}/{detector}.fits,science"
-# As the survey holds it: file, camera, hash of the file.
-CAMERA = (
+CAMERA = CameraFile(
     "cam.yaml",
     SimpleNamespace(
         name="cam", bands=("q", "r"), detectors={0: None, 1: None}, raw=SimpleNamespace(format="single")
@@ -154,7 +154,7 @@ def test_calibration_frames_need_a_band_for_flats_only(tmp_path):
     assert "frame 2, band: is 'q'" in found[0]
 
 
-def test_darks_and_flats_have_an_exposure_time(tmp_path):
+def test_darks_and_flats_have_an_exposure_time():
     rows = {
         number: {"frame": number, "kind": kind, "band": "r", "exposure_time": 0.0, "camera": "cam"}
         | {"raw": "raw_calib/{frame}/{detector}.fits"}
