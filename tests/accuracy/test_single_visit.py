@@ -71,8 +71,8 @@ def test_without_distortion_terms_the_astrometric_bar_is_missed(visit):
 
 
 @pytest.mark.bars
-@pytest.mark.parametrize("seed", [21, 22, 23])
-def test_three_seeds_reach_the_bars_on_full_size_detectors(tmp_path, seed):
-    bars = Bars(f"two detectors of 2048 x 2048, seed {seed}")
-    check_visit(run_visit(tmp_path, seed=seed, side=2048), bars)
+@pytest.mark.parametrize(("seed", "band"), [(21, "g"), (22, "r"), (23, "i")])
+def test_three_seeds_reach_the_bars_on_full_size_detectors(tmp_path, seed, band):
+    bars = Bars(f"two detectors of 2048 x 2048, seed {seed}, band {band}")
+    check_visit(run_visit(tmp_path, seed=seed, side=2048, band=band), bars)
     bars.judge()
