@@ -82,8 +82,22 @@ class Survey:
             settings[name] |= values
         self.visits = [visit_row(1), visit_row(2)]
         self.frames = [
-            {"frame": 11, "kind": "bias", "band": "none", "exposure_time": 0.0, "mjd": 61353.9, "epoch": "e1"},
-            {"frame": 12, "kind": "dark", "band": "none", "exposure_time": 60.0, "mjd": 61353.9, "epoch": "e1"},
+            {
+                "frame": 11,
+                "kind": "bias",
+                "band": "none",
+                "exposure_time": 0.0,
+                "mjd": 61353.9,
+                "epoch": "e1",
+            },
+            {
+                "frame": 12,
+                "kind": "dark",
+                "band": "none",
+                "exposure_time": 60.0,
+                "mjd": 61353.9,
+                "epoch": "e1",
+            },
             {"frame": 13, "kind": "flat", "band": "r", "exposure_time": 5.0, "mjd": 61353.9, "epoch": "e1"},
         ]
         self.params = {
