@@ -8,6 +8,7 @@ import pytest
 import hatp32_visit_table
 from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
+from skyloom.workflow.survey import CameraFile
 from skyloom.workflow.visits import VISIT_COLUMNS, raw_path, read_table_of, reference_problems
 
 CONFIG = Path(__file__).parents[3] / "config"
@@ -28,7 +29,7 @@ def visits():
 
 def test_the_committed_table_is_a_valid_visit_table_of_the_camera(visits, camera):
     assert len(visits) == 71
-    cameras = {camera.name: ("microobservatory.yaml", camera, "")}
+    cameras = {camera.name: CameraFile("microobservatory.yaml", camera, "")}
     assert reference_problems("table", visits, cameras, camera.bands) == []
     minutes = np.diff([row["mjd"] for row in visits.values()]) * 1440
     np.testing.assert_allclose(minutes, 6, atol=0.6)
