@@ -13,7 +13,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from skyloom.io.raws import scan_fits
+from skyloom.io.fits_layout import scan_fits
 
 MJD_EPOCH = datetime(1858, 11, 17)
 TAI_MINUS_UTC = 37.0  # s, since 2017-01-01

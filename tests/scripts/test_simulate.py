@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from skyloom.io.cameras import read_camera
-from skyloom.io.raws import TruncatedRawError, WrongShapeRawError, read_raw
+from skyloom.io.fits_layout import TruncatedRawError
+from skyloom.io.raws import WrongShapeRawError, read_raw
 from skyloom.io.reference import read_reference_catalog
 from skyloom.io.tables import read_table
 from skyloom.simulate.catalog import from_tables, select

@@ -125,7 +125,7 @@ def _detectors(camera, path):
     """Detectors that a path holds."""
     from skyloom.commands.frame_cards import Cards
     from skyloom.commands.frame_facts import card_values, detector_of
-    from skyloom.io.raws import read_hdus
+    from skyloom.io.fits_layout import read_hdus
 
     if "{detector" in path:
         return sorted(camera.detectors)

@@ -90,7 +90,7 @@ def facts_of(path, folder, camera, options):
     FrameFacts
         With a problem instead of an error when the file or its header is not usable.
     """
-    from skyloom.io.raws import read_hdus
+    from skyloom.io.fits_layout import read_hdus
 
     name, kind, because = path.relative_to(folder).as_posix(), "other", "not classified"
     try:

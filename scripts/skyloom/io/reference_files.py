@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from skyloom.core.errors import ConfigError, DataError
-from skyloom.io.raws import BLOCK, scan_unit
+from skyloom.io.fits_layout import BLOCK, scan_unit
 from skyloom.io.tables import read_table
 
 PARQUET_SUFFIXES = (".parquet", ".pq")

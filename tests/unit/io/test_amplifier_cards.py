@@ -5,7 +5,8 @@ import pytest
 
 from skyloom.core.camera import camera_from_dict
 from skyloom.io.amplifier_cards import AmplifierCardError
-from skyloom.io.raws import read_hdus, read_raw, write_raw
+from skyloom.io.fits_layout import read_hdus
+from skyloom.io.raws import read_raw, write_raw
 from skyloom.isr.assembly import assemble_frame
 
 ISR = {

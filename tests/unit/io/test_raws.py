@@ -7,15 +7,8 @@ import pytest
 from astropy.io import fits
 
 from skyloom.core.camera import Amplifier, Detector, RawLayout
-from skyloom.io.raws import (
-    CorruptRawError,
-    MissingPlaneError,
-    TruncatedRawError,
-    WrongShapeRawError,
-    read_raw,
-    scan_fits,
-    write_raw,
-)
+from skyloom.io.fits_layout import CorruptRawError, TruncatedRawError, scan_fits
+from skyloom.io.raws import MissingPlaneError, WrongShapeRawError, read_raw, write_raw
 
 SHAPE = (20, 31)
 
@@ -257,7 +250,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, single,
     def read_bytes(path):
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr("skyloom.io.raws.Path.read_bytes", read_bytes)
+    monkeypatch.setattr("skyloom.io.fits_layout.Path.read_bytes", read_bytes)
     with open(single, "r+b") as stream:
         stream.truncate(10**9)
     with pytest.raises(CorruptRawError, match="more than any frame of this camera"):
@@ -376,7 +369,7 @@ def test_compression_that_the_libraries_stumble_over_is_refused(tmp_path, pixels
 
 
 def test_a_header_without_end_is_refused(monkeypatch):
-    monkeypatch.setattr("skyloom.io.raws.MAX_HEADER_BLOCKS", 2)
+    monkeypatch.setattr("skyloom.io.fits_layout.MAX_HEADER_BLOCKS", 2)
     with pytest.raises(CorruptRawError, match="no END within 2 blocks"):
         scan_fits(b"SIMPLE  =                    T".ljust(2880 * 4))
 
