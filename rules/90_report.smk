@@ -70,7 +70,7 @@ rule write_report:
         survey=skyloom.survey.settings["survey"],
         bands=skyloom.survey.settings["bands"],
         sky_map=skyloom.survey.settings["sky_map"],
-        visits=list(targets.survey.visits.values()),
+        template_visits=targets.template_visits(),
     resources:
         mem_mb=memory_of("report"),
         runtime="60m",

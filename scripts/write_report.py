@@ -17,7 +17,9 @@ def main(job):
     run = RunReader(**{kind: getattr(job.input, kind) for kind in kinds})
     for line in failure_lines(run.visit_summary()):
         log.warning(line)
-    metrics, pictures = report(run, job.params.bands, job.params.settings["report"], job.params.visits)
+    metrics, pictures = report(
+        run, job.params.bands, job.params.settings["report"], job.params.template_visits
+    )
     for name, data in pictures.items():
         write_bytes(getattr(job.output, name), data)
     write_table(job.output.metrics, metrics, job.provenance)

@@ -26,7 +26,6 @@ FEWEST_STARS_ZERO_POINT = 5
 TRIPLET_SNR = 10.0
 REPEAT_SNR = 50.0
 REPEAT_RADIUS_ARCSEC = 2.0
-TEMPLATE_USES = ("template", "both")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +294,7 @@ def _tract_origin(coadd):
     return round(-coadd.wcs.crpix[0]), round(-coadd.wcs.crpix[1])
 
 
-def gather_differences(run, summary, bands, settings, visits):
+def gather_differences(run, summary, bands, settings, template_visits):
     """Metrics of the differences, and triplets of DIA sources from the brightest to the faintest.
 
     Parameters
@@ -308,8 +307,8 @@ def gather_differences(run, summary, bands, settings, visits):
         Bands of the survey.
     settings : dict
         Section `report`.
-    visits : list of dict
-        The visit table.
+    template_visits : dict of str to list of int
+        Visits that make the template, by band.
 
     Returns
     -------
@@ -318,8 +317,9 @@ def gather_differences(run, summary, bands, settings, visits):
     """
     known = _bands_and_shapes(summary)
     ratios, comparisons, candidates = defaultdict(list), defaultdict(list), []
-    bands_seen = {band for band, _ in known.values()} if run.has_truth else ()
-    template_flux = {band: template_fluxes(run, visits, band) for band in bands_seen}
+    template_flux = {}
+    if run.has_truth:
+        template_flux = {band: mean_fluxes(run, visits) for band, visits in template_visits.items()}
     for visit, detector in run.detectors("dia_sources"):
         band = known[visit, detector][0]
         dia_sources = run.table("dia_sources", visit, detector)
@@ -328,7 +328,7 @@ def gather_differences(run, summary, bands, settings, visits):
         difference = run.difference(visit, detector)
         ratios[band].append(noise_ratio(difference.exposure.pixels)[0])
         if run.has_truth:
-            truth = run.truth(visit, detector), template_flux[band]
+            truth = run.truth(visit, detector), template_flux.get(band, {})
             comparisons[band].append(_compare(truth, difference, dia_sources))
         candidates += [(snr, visit, detector, (x, y)) for snr, x, y in _significant(dia_sources)]
     measurements = []
@@ -343,27 +343,22 @@ def gather_differences(run, summary, bands, settings, visits):
     return DifferencesPart(measurements, [_triplet(run, *candidates[i]) for i in chosen])
 
 
-def template_fluxes(run, visits, band):
-    """Mean true flux of each object in the visits that make the template.
+def mean_fluxes(run, visits):
+    """Mean true flux of each object over some visits of one band.
 
     Parameters
     ----------
     run : RunReader
         The run, of a simulated survey.
-    visits : list of dict
-        The visit table.
-    band : str
-        Band.
+    visits : sequence of int
+        The visits, at least one.
 
     Returns
     -------
     dict of int to float
         Flux [nJy] by the object's id; without those that no such visit saw.
     """
-    chosen = [v["visit"] for v in visits if v["band"] == band and v["use"] in TEMPLATE_USES]
-    tables = [run.truth(visit) for visit in chosen]
-    if not tables:
-        return {}
+    tables = [run.truth(visit) for visit in visits]
     ids, fluxes = (np.concatenate([column(table, name) for table in tables]) for name in ("id", "flux"))
     unique, row = np.unique(ids, return_inverse=True)
     return dict(zip(unique.tolist(), (np.bincount(row, fluxes) / np.bincount(row)).tolist(), strict=True))

@@ -12,7 +12,7 @@ from skyloom.report.metrics import metrics_table
 log = logging.getLogger(__name__)
 
 
-def report(run, bands, settings, visits):
+def report(run, bands, settings, template_visits):
     """Measure a run and draw its pictures.
 
     Parameters
@@ -23,8 +23,8 @@ def report(run, bands, settings, visits):
         Bands of the survey, blue to red.
     settings : dict
         Section `report`.
-    visits : list of dict
-        The visit table.
+    template_visits : dict of str to list of int
+        Visits that make the template, by band.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def report(run, bands, settings, visits):
     measurements = gather_visits(summary, bands)
     sources = gather_sources(run, summary, bands)
     coadds = gather_coadds(run, bands, settings["n_image"])
-    differences = gather_differences(run, summary, bands, settings, visits)
+    differences = gather_differences(run, summary, bands, settings, template_visits)
     for part in (sources, coadds, differences):
         measurements += part.measurements
     log.info("%d metrics of %d detectors", len(measurements), summary.num_rows)

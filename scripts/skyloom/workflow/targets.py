@@ -249,6 +249,15 @@ class Targets(RawTargets):
             )
         return [self.path("dia_source", visit=v, detector=d) for v, d in pairs]
 
+    def template_visits(self):
+        """Return the visits that make the template, by band (dict of str to list of int)."""
+        found = {}
+        for visit in self.survey.detectors:
+            row = self.survey.visits[visit]
+            if row["use"] in IS_TEMPLATE:
+                found.setdefault(row["band"], []).append(visit)
+        return found
+
     def science_pairs(self):
         """Return (visit, detector) of every difference of the data release (list of tuple).
 

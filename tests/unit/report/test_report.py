@@ -14,7 +14,7 @@ from skyloom.report.truth_comparison import compare_sources, faint_flux_error, n
 
 SETTINGS = {"n_image": 10, "n_triplet": 3}
 BANDS = ["g", "r", "i"]
-VISITS = [{"visit": visit, "band": "r", "use": "science"} for visit in (1, 2)]
+NO_TEMPLATES = {}
 PNG_HEAD = b"\x89PNG"
 
 
@@ -24,15 +24,15 @@ def values_of(table):
     return dict(zip(names, column(table, "value"), strict=True))
 
 
-def false_dia_sources(run, visits):
+def false_dia_sources(run, template_visits):
     """Return the false DIA sources that the report counts."""
-    return values_of(report(run, BANDS, SETTINGS, visits)[0])["false_dia_sources", "all"]
+    return values_of(report(run, BANDS, SETTINGS, template_visits)[0])["false_dia_sources", "all"]
 
 
 @pytest.fixture
 def metrics(run):
     """Return the values of the simulated run."""
-    table, _ = report(run, BANDS, SETTINGS, VISITS)
+    table, _ = report(run, BANDS, SETTINGS, NO_TEMPLATES)
     return values_of(table)
 
 
@@ -61,9 +61,8 @@ def test_transients_and_false_detections_are_pooled(metrics):
 def test_a_source_on_a_star_that_differs_from_its_template_is_no_false_detection(run):
     for visit in (1, 2):
         run.find_a_brighter_star(visit, number=39)
-    before = false_dia_sources(run, VISITS)
-    templates = [{"visit": 3, "band": band, "use": "template"} for band in BANDS]
-    after = false_dia_sources(run, [*VISITS, *templates])
+    before = false_dia_sources(run, NO_TEMPLATES)
+    after = false_dia_sources(run, {band: [3] for band in BANDS})
 
     assert before == pytest.approx(2048**2 / 200**2)
     assert after == 0
@@ -76,7 +75,7 @@ def test_a_wrong_variance_shows_in_the_noise_ratio(metrics):
 
 
 def test_every_metric_says_whether_it_is_within_its_bounds(run):
-    table, pictures = report(run, BANDS, SETTINGS, VISITS)
+    table, pictures = report(run, BANDS, SETTINGS, NO_TEMPLATES)
     ok = dict(
         zip(zip(column(table, "name"), column(table, "band"), strict=True), column(table, "ok"), strict=True)
     )
@@ -88,12 +87,12 @@ def test_every_metric_says_whether_it_is_within_its_bounds(run):
 
 
 def test_the_same_run_gives_the_same_pictures(run):
-    first, second = (report(type(run)(), BANDS, SETTINGS, VISITS)[1] for _ in range(2))
+    first, second = (report(type(run)(), BANDS, SETTINGS, NO_TEMPLATES)[1] for _ in range(2))
     assert first == second
 
 
 def test_a_run_without_truth_has_only_what_its_products_tell(real_run):
-    table, pictures = report(real_run, BANDS, SETTINGS, VISITS)
+    table, pictures = report(real_run, BANDS, SETTINGS, NO_TEMPLATES)
     assert {DEFINITIONS[name].basis for name in column(table, "name")} == {"products"}
     assert pictures["astrometric_residuals"].startswith(PNG_HEAD)
 
@@ -154,7 +153,7 @@ def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
     run.detectors = lambda kind: []
     for has_truth in (True, False):
         run.has_truth = has_truth
-        table, pictures = report(run, BANDS, SETTINGS, VISITS)
+        table, pictures = report(run, BANDS, SETTINGS, NO_TEMPLATES)
         assert np.isnan(values_of(table)["coadd_depth", "r"])
         assert all(data.startswith(PNG_HEAD) for data in pictures.values())
     (tmp_path / "a.png").write_bytes(empty_picture("nothing"))
@@ -163,5 +162,5 @@ def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
 
 def test_one_band_is_drawn_in_grey(run):
     run.bands = ("r",)
-    _, pictures = report(run, ["r"], SETTINGS, VISITS)
+    _, pictures = report(run, ["r"], SETTINGS, NO_TEMPLATES)
     assert pictures["colour_coadd"].startswith(PNG_HEAD)

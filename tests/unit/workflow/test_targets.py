@@ -185,6 +185,7 @@ def test_lists_of_whole_targets(given):
     assert targets.dia_objects() == ["results/dia_object/1.parquet", "results/dia_object/2.parquet"]
     assert len(targets.deep_coadds()) == 2
     assert targets.diffs() == ["results/diff/21/0.fits", "results/diff/21/1.fits"]
+    assert targets.template_visits() == {"r": [11, 12]}
     assert len(targets.catalogues("src")) == 6
     assert targets.bands_of_patch(wildcards(tract=1, patch="0_0")) == ["r"]
     assert list(skyloom.simulated_nights()) == ["n1", "n2"]
