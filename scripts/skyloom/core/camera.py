@@ -1,12 +1,21 @@
 """A camera as its YAML file describes it: detectors on the focal plane, amplifiers on the detectors."""
 
-import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from skyloom.core.errors import ConfigError
+from skyloom.core.calibrated_layout import CalibratedLayout, calibrated_layout
+from skyloom.core.camera_keys import (
+    CameraFileError,
+    check_keys,
+    check_mapping,
+    choices_at,
+    extension_at,
+    integers_at,
+    number_at,
+    numbers_at,
+)
 
 SECTION_KEYS = (
     "data_section",
@@ -15,10 +24,20 @@ SECTION_KEYS = (
     "parallel_overscan_section",
     "detector_section",
 )
-CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "site", "amplifier_sets", "detectors")
+CAMERA_KEYS = (
+    "name",
+    "pixel_scale",
+    "parity",
+    "bands",
+    "raw",
+    "site",
+    "amplifier_sets",
+    "detectors",
+    "calibrated",
+)
 RAW_KEYS = ("format", "header", "filters", "image_types")
 FRAME_CLASSES = ("bias", "dark", "flat", "science", "other")
-DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
+PLACE_KEYS = ("name", "shape", "centre", "orientation")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FORMATS = ("single", "extensions")
 HEADER_NAMES = (
@@ -30,22 +49,6 @@ LARGEST_SIDE = 20_000
 
 LARGEST_DETECTOR = 511
 """Source identifiers have nine bits for the detector."""
-
-
-class CameraFileError(ConfigError):
-    """A camera file contradicts itself or lacks something.
-
-    Parameters
-    ----------
-    camera : str
-        The camera's name.
-    problem : str
-        What is wrong, with the key.
-    """
-
-    def __init__(self, camera, problem):
-        super().__init__(f"camera {camera}: {problem}")
-        self.camera, self.problem = camera, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,9 @@ class Detector:
     orientation : float
         Angle from the focal plane's x axis to the detector's, counter-clockwise [degree].
     amplifiers : tuple of Amplifier
-        Its read-out channels.
+        Its read-out channels; none in a camera of calibrated images.
+    extension : int, str or None
+        HDU of its calibrated image; None in a camera of raw frames, where the amplifiers say theirs.
     """
 
     id: int
@@ -115,7 +120,8 @@ class Detector:
     shape: tuple[int, int]
     centre: tuple[float, float]
     orientation: float
-    amplifiers: tuple[Amplifier, ...]
+    amplifiers: tuple[Amplifier, ...] = ()
+    extension: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,8 @@ class Camera:
         Form of the raw files.
     site : Site or None
         Where it stands; None when the file does not say.
+    calibrated : CalibratedLayout or None
+        How its images are written that the observatory has calibrated already; None for raw frames.
     """
 
     name: str
@@ -186,6 +194,7 @@ class Camera:
     detectors: dict[int, Detector]
     raw: RawLayout
     site: Site | None = None
+    calibrated: CalibratedLayout | None = None
 
 
 def camera_from_dict(description):
@@ -194,7 +203,8 @@ def camera_from_dict(description):
     Parameters
     ----------
     description : dict
-        Keys name, pixel_scale, parity, bands, raw, site, amplifier_sets, detectors (see ``docs/cameras.md``).
+        Keys name, pixel_scale, parity, bands, raw, site, amplifier_sets, detectors, calibrated (see
+        ``docs/cameras.md``).
 
     Returns
     -------
@@ -207,7 +217,7 @@ def camera_from_dict(description):
         For a missing, unknown or unusable key, or sections that do not fit together.
     """
     name = str(description.get("name", "?")) if isinstance(description, dict) else "?"
-    _check_keys(name, "", description, ("name", "pixel_scale", "bands", "raw", "detectors"), CAMERA_KEYS)
+    check_keys(name, "", description, ("name", "pixel_scale", "bands", "raw", "detectors"), CAMERA_KEYS)
     if not NAME.fullmatch(name):
         raise CameraFileError(repr(name), "name stands in file names, needs letters, digits, _ and - alone")
     parity = description.get("parity", 1)
@@ -217,70 +227,33 @@ def camera_from_dict(description):
     if not isinstance(bands, (list, tuple)) or not bands:
         raise CameraFileError(name, f"bands is {bands!r}, needs a list of bands")
     sets = description.get("amplifier_sets") or {}
-    _check_mapping(name, "amplifier_sets", sets)
-    _check_mapping(name, "detectors", description["detectors"])
+    check_mapping(name, "amplifier_sets", sets)
+    check_mapping(name, "detectors", description["detectors"])
+    is_calibrated = description.get("calibrated") is not None
     detectors = {}
     for number, entry in description["detectors"].items():
         if type(number) is not int or not 0 <= number <= LARGEST_DETECTOR:
             found = f"detectors has {number!r}, needs numbers from 0 to {LARGEST_DETECTOR} as keys"
             raise CameraFileError(name, found)
-        detectors[number] = _detector(name, number, entry, sets)
-    pixel_scale = _number(name, "pixel_scale", description["pixel_scale"])
+        detectors[number] = (
+            _calibrated_detector(name, number, entry)
+            if is_calibrated
+            else _detector(name, number, entry, sets)
+        )
+    pixel_scale = number_at(name, "pixel_scale", description["pixel_scale"])
     if not pixel_scale > 0:
         raise CameraFileError(name, f"pixel_scale is {pixel_scale}, needs a scale [arcsec/pixel] above 0")
     bands = tuple(str(band) for band in bands)
-    raw = _raw_layout(name, description["raw"], bands)
     return Camera(
-        name, pixel_scale, int(parity), bands, detectors, raw, site=_site(name, description.get("site"))
+        name,
+        pixel_scale,
+        int(parity),
+        bands,
+        detectors,
+        _raw_layout(name, description["raw"], bands),
+        site=_site(name, description.get("site")),
+        calibrated=calibrated_layout(name, description["calibrated"], bands) if is_calibrated else None,
     )
-
-
-def _check_mapping(camera, where, value):
-    """Raise unless a part of the file has keys."""
-    if not isinstance(value, dict):
-        raise CameraFileError(camera, f"{where or 'the file'} is {value!r}, needs keys with values")
-
-
-def _check_keys(camera, where, entry, needed, allowed):
-    """Raise unless a part of the file has the keys that it needs and no unknown one."""
-    _check_mapping(camera, where, entry)
-    prefix = f"{where}: " if where else ""
-    for key in entry:
-        if key not in allowed:
-            close = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.5)
-            nearest = f"; nearest: {close[0]}" if close else ""
-            raise CameraFileError(
-                camera, f"{prefix}unknown key {key!r}; allowed: {', '.join(allowed)}{nearest}"
-            )
-    missing = [key for key in needed if entry.get(key) is None]
-    if missing:
-        raise CameraFileError(camera, f"{prefix}keys {', '.join(missing)} are missing")
-
-
-def _number(camera, where, value):
-    """Finite number (float) of a key."""
-    try:
-        number = float("nan" if isinstance(value, bool) else value)
-    except (TypeError, ValueError, OverflowError):
-        number = float("nan")
-    if not np.isfinite(number):
-        raise CameraFileError(camera, f"{where} is {value!r}, needs a number")
-    return number
-
-
-def _numbers(camera, where, value, form):
-    """Numbers (tuple of float) of a list that has the length of `form`."""
-    if not isinstance(value, (list, tuple)) or len(value) != len(form):
-        raise CameraFileError(camera, f"{where} is {value!r}, needs [{', '.join(form)}]")
-    return tuple(_number(camera, where, number) for number in value)
-
-
-def _integers(camera, where, value, form):
-    """Whole numbers from 0 (tuple of int) of a list that has the length of `form`."""
-    numbers = _numbers(camera, where, value, form)
-    if any(number != int(number) or number < 0 for number in numbers):
-        raise CameraFileError(camera, f"{where} is {value!r}, needs whole numbers from 0")
-    return tuple(int(number) for number in numbers)
 
 
 def band_named(text, bands, filters):
@@ -310,35 +283,25 @@ def band_named(text, bands, filters):
 
 def _raw_layout(camera, entry, bands):
     """Form of the raw files from the section raw."""
-    _check_keys(camera, "raw", entry, ("format",), RAW_KEYS)
+    check_keys(camera, "raw", entry, ("format",), RAW_KEYS)
     if entry["format"] not in RAW_FORMATS:
         raise CameraFileError(camera, f"raw.format is {entry['format']}, needs {' or '.join(RAW_FORMATS)}")
     header = entry.get("header") or {}
-    _check_keys(camera, "raw.header", header, (), HEADER_NAMES)
+    check_keys(camera, "raw.header", header, (), HEADER_NAMES)
     for name, keyword in header.items():
         if not isinstance(keyword, str) or not keyword.strip():
             raise CameraFileError(camera, f"raw.header.{name} is {keyword!r}, needs the keyword of a card")
-    filters = _choices(camera, "raw.filters", entry.get("filters"), bands)
-    image_types = _choices(camera, "raw.image_types", entry.get("image_types"), FRAME_CLASSES)
+    filters = choices_at(camera, "raw.filters", entry.get("filters"), bands)
+    image_types = choices_at(camera, "raw.image_types", entry.get("image_types"), FRAME_CLASSES)
     return RawLayout(entry["format"], dict(header), filters, image_types)
-
-
-def _choices(camera, where, entry, allowed):
-    """Mapping (dict of str to str) whose values are some of those allowed."""
-    entry = entry or {}
-    _check_mapping(camera, where, entry)
-    for key, value in entry.items():
-        if str(value) not in allowed:
-            raise CameraFileError(camera, f"{where}: {key!r} is {value!r}, needs one of {', '.join(allowed)}")
-    return {str(key): str(value) for key, value in entry.items()}
 
 
 def _site(camera, entry):
     """Where the telescope stands, None when the file does not say."""
     if entry is None:
         return None
-    _check_keys(camera, "site", entry, ("latitude", "longitude"), tuple(Site.__dataclass_fields__))
-    site = Site(**{key: _number(camera, f"site.{key}", value) for key, value in entry.items()})
+    check_keys(camera, "site", entry, ("latitude", "longitude"), tuple(Site.__dataclass_fields__))
+    site = Site(**{key: number_at(camera, f"site.{key}", value) for key, value in entry.items()})
     if abs(site.latitude) > 90 or abs(site.longitude) > 360:
         found = f"site is latitude {site.latitude:g}, longitude {site.longitude:g}"
         raise CameraFileError(camera, f"{found}, needs degrees, North and East positive")
@@ -346,9 +309,9 @@ def _site(camera, entry):
 
 
 def _detector(camera, number, entry, sets):
-    """One detector from its entry; `amplifiers` is a list or the name of a set."""
+    """One detector of raw frames from its entry; `amplifiers` is a list or the name of a set."""
     where = f"detector {number}"
-    _check_keys(camera, where, entry, ("shape", "amplifiers"), DETECTOR_KEYS)
+    check_keys(camera, where, entry, ("shape", "amplifiers"), (*PLACE_KEYS, "amplifiers"))
     amplifiers = entry["amplifiers"]
     if isinstance(amplifiers, str):
         if amplifiers not in sets:
@@ -359,18 +322,32 @@ def _detector(camera, number, entry, sets):
         amplifiers = sets[amplifiers]
     if not isinstance(amplifiers, (list, tuple)):
         raise CameraFileError(camera, f"{where}: amplifiers is {amplifiers!r}, needs a list or a set's name")
-    shape = _integers(camera, f"{where}: shape", entry["shape"], ("ny", "nx"))
+    place = _place(camera, where, number, entry)
+    built = tuple(_amplifier(camera, number, amplifier) for amplifier in amplifiers)
+    for amplifier in built:
+        _check_sections(camera, f"{where}: amplifier {amplifier.name}", place.shape, amplifier)
+    _check_tiling(camera, number, place.shape, built)
+    return replace(place, amplifiers=built)
+
+
+def _calibrated_detector(camera, number, entry):
+    """One detector of calibrated images from its entry."""
+    where = f"detector {number}"
+    check_keys(camera, where, entry, ("shape", "extension"), (*PLACE_KEYS, "extension"))
+    extension = extension_at(camera, f"{where}: extension", entry["extension"])
+    return replace(_place(camera, where, number, entry), extension=extension)
+
+
+def _place(camera, where, number, entry):
+    """Detector with its name, size and place, without what reads it out."""
+    shape = integers_at(camera, f"{where}: shape", entry["shape"], ("ny", "nx"))
     if max(shape) > LARGEST_SIDE:
         raise CameraFileError(
             camera, f"{where}: shape is {list(shape)}, needs sides of at most {LARGEST_SIDE} pixels"
         )
-    built = tuple(_amplifier(camera, number, amplifier) for amplifier in amplifiers)
-    for amplifier in built:
-        _check_sections(camera, f"{where}: amplifier {amplifier.name}", shape, amplifier)
-    _check_tiling(camera, number, shape, built)
-    centre = _numbers(camera, f"{where}: centre", entry.get("centre", (0.0, 0.0)), ("fx", "fy"))
-    orientation = _number(camera, f"{where}: orientation", entry.get("orientation", 0.0))
-    return Detector(number, str(entry.get("name", number)), shape, centre, orientation, built)
+    centre = numbers_at(camera, f"{where}: centre", entry.get("centre", (0.0, 0.0)), ("fx", "fy"))
+    orientation = number_at(camera, f"{where}: orientation", entry.get("orientation", 0.0))
+    return Detector(number, str(entry.get("name", number)), shape, centre, orientation)
 
 
 def _amplifier(camera, number, entry):
@@ -378,11 +355,11 @@ def _amplifier(camera, number, entry):
     needed = ("name", "extension", "data_section", "detector_section")
     name = entry.get("name", "?") if isinstance(entry, dict) else "?"
     where = f"detector {number}: amplifier {name}"
-    _check_keys(camera, where, entry, needed, tuple(Amplifier.__dataclass_fields__))
+    check_keys(camera, where, entry, needed, tuple(Amplifier.__dataclass_fields__))
     values = dict(entry)
     for key in SECTION_KEYS:
         if values.get(key) is not None:
-            values[key] = _integers(camera, f"{where}: {key}", values[key], ("x0", "x1", "y0", "y1"))
+            values[key] = integers_at(camera, f"{where}: {key}", values[key], ("x0", "x1", "y0", "y1"))
             x0, x1, y0, y1 = values[key]
             if x1 <= x0 or y1 <= y0:
                 raise CameraFileError(
@@ -401,17 +378,13 @@ def _read_out(camera, where, values):
     numbers = {}
     for key in ("gain", "read_noise", "saturation"):
         if key in values:
-            numbers[key] = _number(camera, f"{where}: {key}", values[key])
+            numbers[key] = number_at(camera, f"{where}: {key}", values[key])
             if numbers[key] < 0 or (numbers[key] == 0 and key != "read_noise"):
                 raise CameraFileError(camera, f"{where}: {key} is {numbers[key]:g}, needs a number above 0")
     for key in ("flip_x", "flip_y"):
         if not isinstance(values.get(key, False), bool):
             raise CameraFileError(camera, f"{where}: {key} is {values[key]!r}, needs true or false")
-    extension = values["extension"]
-    is_place = type(extension) is int and extension >= 0
-    if not is_place and not (isinstance(extension, str) and extension.strip()):
-        found = f"{where}: extension is {extension!r}, needs a name, or a number from 0"
-        raise CameraFileError(camera, found)
+    extension_at(camera, f"{where}: extension", values["extension"])
     return numbers
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from skyloom.core.camera import CameraFileError, camera_from_dict
+from skyloom.core.camera import camera_from_dict
+from skyloom.core.camera_keys import CameraFileError
 
 
 def read_camera(path):

@@ -15,6 +15,7 @@ RICE_PARAMETERS = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
 DITHERINGS = ("NO_DITHER", "SUBTRACTIVE_DITHER_1", "SUBTRACTIVE_DITHER_2")
 LARGEST_DITHER_SEED = 10000
 MAX_PARAMETERS = 9
+WHOLE_NUMBERS = (8, 16, 32, 64)
 LARGEST_SCALE = 1e30
 """Of BSCALE and BZERO: no camera needs more, and times a pixel of 16 bits it stays below float32's largest, 3.4e38."""
 
@@ -40,7 +41,7 @@ def read_pixels(content, hdu):
         If they cannot be unpacked or scaled.
     """
     if hdu.is_compressed:
-        return _read_compressed(content, hdu)
+        return _read_compressed(content, hdu, np.float32)
     kind = "f" if hdu.cards["BITPIX"] < 0 else ("u" if hdu.cards["BITPIX"] == 8 else "i")
     stored = np.frombuffer(
         content,
@@ -59,6 +60,42 @@ def read_pixels(content, hdu):
     return pixels.astype(np.float32, copy=False)
 
 
+def read_integers(content, hdu):
+    """Whole numbers of one image unit, such as the bits of a mask.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    hdu : HduLayout
+        The unit; it has two axes.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), int64
+        With BZERO, which makes unsigned numbers of signed ones; BLANK means nothing here.
+
+    Raises
+    ------
+    CorruptRawError
+        If they cannot be unpacked, or are no whole numbers.
+    """
+    scale, zero = _number(hdu.cards, "BSCALE", 1.0), _number(hdu.cards, "BZERO", 0.0)
+    bits = hdu.cards["ZBITPIX" if hdu.is_compressed else "BITPIX"]
+    if bits not in WHOLE_NUMBERS or scale != 1 or zero != int(zero):
+        found = f"unit {hdu.index} has BITPIX {bits}, BSCALE {scale:g}, BZERO {zero:g}"
+        raise CorruptRawError(f"{found}, a mask holds whole numbers")
+    if hdu.is_compressed:
+        return _read_compressed(content, hdu, np.int64)
+    stored = np.frombuffer(
+        content,
+        dtype=f">{'u' if bits == 8 else 'i'}{BYTES_A_VALUE[bits]}",
+        count=hdu.shape[0] * hdu.shape[1],
+        offset=hdu.data_offset,
+    )
+    return stored.reshape(hdu.shape).astype(np.int64) + int(zero)
+
+
 def _number(cards, keyword, default):
     """Keyword as a float, refused when it is text or beyond what a pixel of 32 bits can hold."""
     value = cards.get(keyword, default)
@@ -67,8 +104,8 @@ def _number(cards, keyword, default):
     return float(value)
 
 
-def _read_compressed(content, hdu):
-    """Pixels of a tile-compressed unit through astropy, float32; it sees this unit and checked cards alone."""
+def _read_compressed(content, hdu, dtype):
+    """Pixels of a tile-compressed unit through astropy; it sees this unit and checked cards alone."""
     from astropy.io import fits
     from astropy.io.fits.hdu.compressed._compression import CfitsioException
 
@@ -80,7 +117,7 @@ def _read_compressed(content, hdu):
         warnings.simplefilter("ignore")
         try:
             with fits.open(unit, memmap=False) as hdus:
-                return np.asarray(hdus[1].data, dtype=np.float32)
+                return np.asarray(hdus[1].data).astype(dtype)
         except failures as error:
             what = " ".join(str(error).split()) or type(error).__name__
             raise CorruptRawError(f"compressed plane {hdu.index} cannot be unpacked ({what})") from error

@@ -92,7 +92,7 @@ def read_raw(path, detector, raw_layout):
     hdus = scan_fits(content)
     planes, chosen = {}, {}
     for extension, shape in expected.items():
-        hdu = _find_plane(hdus, extension, raw_layout.format)
+        hdu = find_plane(hdus, extension, raw_layout.format)
         if hdu.shape != shape:
             raise WrongShapeRawError(extension, hdu.shape, shape)
         planes[extension] = read_pixels(content, hdu)
@@ -146,8 +146,23 @@ def _expected_shapes(detector):
     return shapes
 
 
-def _find_plane(hdus, extension, layout_format):
-    """Return the unit that holds plane `extension`, by name or place; in a single-image file, the image."""
+def find_plane(hdus, extension, layout_format):
+    """Return the unit that holds a plane (HduLayout).
+
+    Parameters
+    ----------
+    hdus : list of HduLayout
+        Units of the file.
+    extension : str or int
+        Its name or place.
+    layout_format : str
+        ``raw.format`` of the camera; in a file of a ``single`` image it is that image, whatever the extension.
+
+    Raises
+    ------
+    MissingPlaneError
+        If there is none.
+    """
     images = [hdu for hdu in hdus if hdu.is_image]
     if layout_format == "single" and images:
         return images[0]

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyloom.core import mask_planes
-from skyloom.core.camera import CameraFileError, camera_from_dict
+from skyloom.core.camera import camera_from_dict
+from skyloom.core.camera_keys import CameraFileError
 from skyloom.core.errors import DataError, ImageShapeError, UpstreamFailure
 from skyloom.core.ids import IdRangeError, object_ids, source_ids
 from skyloom.core.images import Background, MaskedImage

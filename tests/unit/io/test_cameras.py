@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from skyloom.core.camera import CameraFileError, camera_from_dict
+from skyloom.core.camera import camera_from_dict
+from skyloom.core.camera_keys import CameraFileError
 from skyloom.io.cameras import read_camera
 
 CAMERAS = sorted((Path(__file__).parents[3] / "config" / "cameras").glob("*.yaml"))
