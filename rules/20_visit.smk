@@ -1,9 +1,12 @@
-"""Raw frame + calibrations + reference catalogue -> calexp and src of each detector, a summary of each visit."""
+"""Raw frame + calibrations, or calibrated image; + reference catalogue -> calexp and src, a summary of each visit."""
 
 
 rule calibrate_image:
     input:
         raw=targets.raw_of,
+        mask=targets.companion_of("mask"),
+        variance=targets.companion_of("variance"),
+        psf=targets.companion_of("psf"),
         bias=targets.calib_of("bias"),
         dark=targets.calib_of("dark"),
         flat=targets.calib_of("flat"),

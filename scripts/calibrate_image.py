@@ -1,16 +1,21 @@
-"""Rule calibrate_image: raw frame + calibrations + reference catalogue -> calexp + table of sources."""
+"""Rule calibrate_image: raw frame + calibrations, or calibrated image; + reference catalogue -> calexp + sources."""
+
+from dataclasses import replace
 
 from skyloom.calibrate.pipeline import calibrate_image, reference_region
 from skyloom.core.geometry import predicted_wcs
 from skyloom.core.images import ExposureInfo
 from skyloom.core.random import generator
 from skyloom.core.schemas import SOURCE
+from skyloom.io.calibrated import read_calibrated
 from skyloom.io.calibs import read_calibs
 from skyloom.io.cameras import read_camera
 from skyloom.io.exposures import write_exposure
+from skyloom.io.psf_models import read_psfex
 from skyloom.io.raws import read_raw
 from skyloom.io.reference import read_reference_catalog
 from skyloom.io.tables import write_table
+from skyloom.isr.calibrated import exposure_of_calibrated
 from skyloom.isr.circumstances import check_circumstances
 from skyloom.isr.pipeline import remove_instrument_signature
 from skyloom.workflow import run_job
@@ -27,19 +32,37 @@ def main(job):
     detector = int(job.wildcards.detector)
     camera = read_camera(job.params.camera)
     info = ExposureInfo(detector=detector, **{name: visit[name] for name in INFO_COLUMNS})
-    raw = read_raw(job.input.raw, camera.detectors[detector], camera.raw)
-    check_circumstances(raw.header, info, camera, settings["isr"])
-    calibs = read_calibs({kind: getattr(job.input, kind, "") for kind in CALIB_KINDS})
-    exposure = remove_instrument_signature(raw, calibs, info, settings["isr"])
-    wcs = predicted_wcs(camera, detector, info.ra, info.dec, info.rotation)
-    region = reference_region(wcs, info, settings["calibrate"]["astrometry"])
-    references = read_reference_catalog(
-        job.input.reference, settings["reference"], info.band, region, info.mjd
-    )
+    exposure = (exposure_of_raw if camera.calibrated is None else calibrated_exposure)(job, camera, info)
+    wcs = exposure.wcs or predicted_wcs(camera, detector, info.ra, info.dec, info.rotation)
+    references = None
+    if job.input.reference:
+        region = reference_region(wcs, info, settings["calibrate"]["astrometry"])
+        references = read_reference_catalog(
+            job.input.reference, settings["reference"], info.band, region, info.mjd
+        )
     rng = generator(job.params.seed, "calibrate_image", info.visit, detector)
     calexp, sources = calibrate_image(exposure, references, wcs, settings["calibrate"], rng)
     write_exposure(job.output.calexp, calexp, job.provenance)
     write_table(job.output.src, sources, job.provenance)
+
+
+def exposure_of_raw(job, camera, info):
+    """Exposure in electrons of a raw frame."""
+    settings = job.params.settings["isr"]
+    raw = read_raw(job.input.raw, camera.detectors[info.detector], camera.raw)
+    check_circumstances(raw.header, info, camera, settings)
+    calibs = read_calibs({kind: getattr(job.input, kind, "") for kind in CALIB_KINDS})
+    return remove_instrument_signature(raw, calibs, info, settings)
+
+
+def calibrated_exposure(job, camera, info):
+    """Exposure in electrons of a calibrated image, with the WCS, zero point and PSF that come with it."""
+    settings = job.params.settings["isr"]
+    companions = {kind: getattr(job.input, kind, "") for kind in ("mask", "variance")}
+    frame = read_calibrated(job.input.raw, companions, camera.detectors[info.detector], camera)
+    check_circumstances(frame.header, info, camera, settings)
+    exposure = exposure_of_calibrated(frame, info, job.params.visit["zero_point"], settings)
+    return replace(exposure, psf=read_psfex(job.input.psf)) if job.input.psf else exposure
 
 
 if __name__ == "__main__":

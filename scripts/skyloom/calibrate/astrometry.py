@@ -19,7 +19,14 @@ from skyloom.calibrate.wcs_fit import AstrometryFitError, fit_clipped, match_sta
 from skyloom.core.errors import DataError
 from skyloom.core.wcs import Wcs, WcsFit, tan_deproject, tan_project
 
-__all__ = ["AstrometryMatchError", "AstrometryResult", "SourcePositions", "fit_astrometry", "search_region"]
+__all__ = [
+    "AstrometryMatchError",
+    "AstrometryResult",
+    "SourcePositions",
+    "fit_astrometry",
+    "match_by_given_wcs",
+    "search_region",
+]
 
 log = logging.getLogger(__name__)
 
@@ -59,20 +66,20 @@ class AstrometryMatchError(DataError):
 
 @dataclass(frozen=True, slots=True)
 class AstrometryResult:
-    """A fitted WCS and the stars that made it.
+    """A WCS and the stars that it matches.
 
     Attributes
     ----------
     wcs : Wcs
-        TPV, tangent at the detector's centre.
-    fit : WcsFit
-        Coefficients, covariance, scatter and predicted error of the corners.
+        TPV, tangent at the detector's centre, or the one that was given.
+    fit : WcsFit or None
+        Coefficients, covariance, scatter and predicted error of the corners; None for a given one.
     source_index, reference_index : ndarray, shape (n,), int64
         Rows of the given sources and references that were used, pair by pair.
     """
 
     wcs: Wcs
-    fit: WcsFit
+    fit: WcsFit | None
     source_index: np.ndarray
     reference_index: np.ndarray
 
@@ -132,6 +139,39 @@ def fit_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcs
         crval, place = _retangent(field, polynomial, crval)
     require_significance(polynomial.evaluate(field.dx, field.dy), plane, radius, settings["max_false_alarm"])
     return _result(field, polynomial, pairs.select(used), crval, settings)
+
+
+def match_by_given_wcs(sources, references, wcs, settings):
+    """Match the sources to the reference stars by a WCS that stays as it is.
+
+    Parameters
+    ----------
+    sources : SourcePositions
+        Measured sources.
+    references : ReferenceStars or None
+        Reference stars at the exposure's epoch; None matches nothing.
+    wcs : Wcs
+        The image's.
+    settings : dict
+        Section ``calibrate.astrometry``: pairs within ``tolerance_pixel`` match.
+
+    Returns
+    -------
+    AstrometryResult
+        Without a fit.
+    """
+    if references is None:
+        nothing = np.zeros(0, dtype=np.int64)
+        return AstrometryResult(wcs, None, nothing, nothing)
+    x, y = wcs.sky_to_pixel(references.ra, references.dec)
+    index, reference_index = match_nearest(sources.x, sources.y, x, y, settings["tolerance_pixel"])[:2]
+    if len(index):
+        dx, dy = sources.x[index] - x[reference_index], sources.y[index] - y[reference_index]
+        log.info(
+            "given WCS: %d of %d sources match, median offset %.3f, %.3f pixel, scatter %.3f, %.3f pixel",
+            *(len(index), len(sources.x), np.median(dx), np.median(dy), mad_sigma(dx), mad_sigma(dy)),
+        )
+    return AstrometryResult(wcs, None, index, reference_index)
 
 
 def _match_pattern(field, settings):

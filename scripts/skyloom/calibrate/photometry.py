@@ -59,6 +59,16 @@ class ZeroPointScatterError(DataError):
         self.scatter_mag, self.max_scatter_mag, self.n_star = scatter_mag, max_scatter_mag, n_star
 
 
+class NoGivenZeroPointError(DataError):
+    """The zero point is to be taken as given, and nobody gives one."""
+
+    def __init__(self):
+        super().__init__(
+            "no zero point is given, calibrate.photometry.zero_point: given needs one: in the visit table's column "
+            "zero_point, as calibrated.zero_point of the camera file, or by a unit of flux"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class PhotometricStars:
     """Matched stars: what was measured and what the reference catalogue says.

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.calibrate.aperture_correction import fit_aperture_correction, flux_within
-from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, search_region
+from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, match_by_given_wcs, search_region
 from skyloom.calibrate.detection_passes import final_pass, first_pass
 from skyloom.calibrate.flux_scale import (
     apply_aperture_correction,
@@ -14,8 +14,13 @@ from skyloom.calibrate.flux_scale import (
     scale_pixels,
     sky_columns,
 )
-from skyloom.calibrate.photometry import PhotometricStars, fit_zero_point
-from skyloom.calibrate.psf_stars import fit_psf_to_stars
+from skyloom.calibrate.photometry import (
+    NoGivenZeroPointError,
+    PhotometricStars,
+    ZeroPointResult,
+    fit_zero_point,
+)
+from skyloom.calibrate.psf_stars import fit_psf_to_stars, stars_of_given_psf
 from skyloom.calibrate.sources import is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
@@ -29,11 +34,13 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     Parameters
     ----------
     exposure : Exposure
-        After instrument signature removal [electron], sky included.
-    references : ReferenceStars
-        Reference stars around the predicted place, in the exposure's band and at its epoch.
+        After instrument signature removal [electron], sky included. A PSF that it carries is used instead of one from
+        its stars; its WCS and zero point are kept where the settings say ``given``.
+    references : ReferenceStars or None
+        Reference stars around the predicted place, in the exposure's band and at its epoch; None where WCS and zero
+        point are given and there is no catalogue.
     predicted_wcs : Wcs
-        From the camera and the commanded pointing.
+        From the camera and the commanded pointing, or the exposure's own.
     settings : dict
         Section ``calibrate`` of the configuration.
     rng : numpy.random.Generator
@@ -50,6 +57,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     ------
     NoSkyPixelsError, NoSourcesError, TooFewPsfStarsError, PsfFitFailedError
         If the pixels cannot be calibrated; see also `fit_astrometry` and `fit_zero_point`.
+    NoGivenZeroPointError
+        If the zero point is to be kept and the exposure has none.
 
     Notes
     -----
@@ -59,7 +68,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     """
     raw = mask_invalid_pixels(exposure.pixels)
     first = first_pass(raw, settings)
-    stars = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
+    stars = _psf_stars(first, exposure.psf, settings["psf"], rng)
     final = final_pass(raw, first.background, stars.fit.psf, settings)
     columns = measure_sources(final.pixels, stars.fit.psf, final.detections, settings["measurement"])
     inside = is_centred_on(columns, raw.image.shape)
@@ -67,9 +76,9 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     columns |= stars.flags(columns["x"], columns["y"])
     ap_corr = _aperture_correction(columns, raw.image.shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
-    astrometry = _fit_astrometry(columns, references, predicted_wcs, exposure.info, settings)
+    astrometry = _astrometry(columns, references, predicted_wcs, exposure.info, settings)
     columns |= sky_columns(columns, astrometry.wcs)
-    zero_point = _fit_zero_point(columns, references, astrometry, raw.image.shape, settings)
+    zero_point = _zero_point(columns, references, astrometry, exposure, settings)
     columns |= calibrate_fluxes(columns, final.background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
     calexp = replace(
@@ -143,26 +152,42 @@ def _aperture_correction(columns, shape, settings):
     return fit_aperture_correction(positions, ratio, ratio_err, shape, settings)
 
 
-def _fit_astrometry(columns, references, predicted_wcs, info, settings):
-    """WCS from the good stars; its source indices are rows of the columns."""
+def _psf_stars(first, given_psf, settings, rng):
+    """PSF from the stars of the first pass, or the given one with the stars that would do for it."""
+    if given_psf is None:
+        return fit_psf_to_stars(first.pixels, first.detections, settings, rng)
+    return stars_of_given_psf(first.pixels, first.detections, given_psf, settings)
+
+
+def _astrometry(columns, references, predicted_wcs, info, settings):
+    """WCS from the good stars, or the given one; its source indices are rows of the columns."""
     good = is_good_star(columns)
     good &= (
         columns["psfFlux"] > settings["measurement"]["calibration_signal_to_noise"] * columns["psfFluxErr"]
     )
     rows = np.flatnonzero(good)
     sources = SourcePositions(*(columns[name][rows] for name in ("x", "y", "xErr", "yErr", "psfFlux")))
-    result = fit_astrometry(
-        sources, references, predicted_wcs, info.pointing_uncertainty, settings["astrometry"]
-    )
+    if settings["astrometry"]["wcs"] == "given":
+        result = match_by_given_wcs(sources, references, predicted_wcs, settings["astrometry"])
+    else:
+        result = fit_astrometry(
+            sources, references, predicted_wcs, info.pointing_uncertainty, settings["astrometry"]
+        )
     return replace(result, source_index=rows[result.source_index])
 
 
-def _fit_zero_point(columns, references, astrometry, shape, settings):
-    """Zero point from the stars that the astrometry matched."""
+def _zero_point(columns, references, astrometry, exposure, settings):
+    """Zero point from the stars that the astrometry matched, or the exposure's own."""
+    if settings["photometry"]["zero_point"] == "given":
+        if exposure.photo_calib is None:
+            raise NoGivenZeroPointError
+        return ZeroPointResult(
+            exposure.photo_calib, np.zeros(len(astrometry.source_index), dtype=bool), 0.0, 0
+        )
     rows, reference_rows = astrometry.source_index, astrometry.reference_index
     measured = (columns[name][rows] for name in ("x", "y", "psfFlux", "psfFluxErr"))
     stars = PhotometricStars(*measured, references.flux[reference_rows], references.flux_err[reference_rows])
-    return fit_zero_point(stars, shape, settings["photometry"])
+    return fit_zero_point(stars, exposure.pixels.shape, settings["photometry"])
 
 
 def _calibration_flags(n_source, astrometry, zero_point):
@@ -170,6 +195,7 @@ def _calibration_flags(n_source, astrometry, zero_point):
     flags = {
         name: np.zeros(n_source, dtype=bool) for name in ("calib_astrometry_used", "calib_photometry_used")
     }
-    flags["calib_astrometry_used"][astrometry.source_index] = True
+    if astrometry.fit is not None:
+        flags["calib_astrometry_used"][astrometry.source_index] = True
     flags["calib_photometry_used"][astrometry.source_index[zero_point.used]] = True
     return flags

@@ -10,6 +10,7 @@ from skyloom.algorithms.psf_model import PsfFit, PsfFitSettings, TooFewPsfStarsE
 from skyloom.calibrate.sources import pixel_flags
 from skyloom.calibrate.stars import StarCandidates, reserve_stars, select_stars, stellar_size
 from skyloom.core import mask_planes
+from skyloom.core.psf import psf_moments
 
 FWHM_PER_SIGMA = 2.3548
 # A star is clean when nothing is masked within this many sigma of the PSF.
@@ -104,6 +105,35 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
     stars = (candidates.x[chosen], candidates.y[chosen], reserved)
     masked = _others_masked(pixels, candidates, ~chosen, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
     return PsfStars(fit_psf(masked, stars, sigma, _fit_settings(sigma, settings)), reserved)
+
+
+def stars_of_given_psf(pixels, detections, psf, settings):
+    """A PSF that somebody else fitted, with the stars of this image that would do for a fit: they test it.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background-subtracted pixels [electron].
+    detections : Detections
+        All bright detections.
+    psf : PixelPsf
+        The image's PSF.
+    settings : dict
+        Section ``calibrate.psf``.
+
+    Returns
+    -------
+    PsfStars
+        No star is `used`, all are candidates: the aperture correction takes them. There may be none.
+    """
+    ny, nx = pixels.image.shape
+    sigma, _, _ = psf_moments(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2))
+    candidates = _measured(pixels, detections, sigma)
+    chosen = select_stars(candidates, pixels.image.shape, settings)
+    n_star = int(chosen.sum())
+    unknown, none = np.full(n_star, np.nan), np.zeros(n_star, dtype=bool)
+    fit = PsfFit(psf, candidates.x[chosen], candidates.y[chosen], unknown, none, unknown)
+    return PsfStars(fit, reserved=none)
 
 
 def _measured(pixels, detections, sigma):

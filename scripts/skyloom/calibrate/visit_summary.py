@@ -194,7 +194,10 @@ def _noise_columns(exposure, kernel, zero_point):
 
 
 def _fit_columns(fit):
-    """Quality of the WCS; the distance's mean and deviation follow from the scatter per axis."""
+    """Quality of the WCS; the distance's mean and deviation follow from the scatter per axis. None was not fitted."""
+    if fit is None:
+        names = ("astromOffsetMean", "astromOffsetStd", "astromRmsRa", "astromRmsDec", "wcsCornerError")
+        return {"nAstrometryStar": 0, **dict.fromkeys(names, np.nan)}
     sigma = np.hypot(fit.rms_x_arcsec, fit.rms_y_arcsec) / np.sqrt(2)
     return {
         "nAstrometryStar": int(fit.n_matched),

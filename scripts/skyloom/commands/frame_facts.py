@@ -233,7 +233,10 @@ def holds_all_detectors(camera):
     """
     if camera.raw.format == "single":
         return False
-    used = [{a.extension for a in detector.amplifiers} for detector in camera.detectors.values()]
+    used = [
+        {a.extension for a in detector.amplifiers} or {detector.extension}
+        for detector in camera.detectors.values()
+    ]
     return sum(map(len, used)) == len(set().union(*used))
 
 

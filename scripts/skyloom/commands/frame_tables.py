@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from skyloom.core.header_values import SECONDS_PER_DAY
-from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS
+from skyloom.workflow.visits import CALIBRATED_COLUMNS, FRAME_COLUMNS, VISIT_COLUMNS
 
 MIN_FRAMES_AN_EPOCH = 3
 """Default of calibs.min_frames: a night with fewer frames of a kind and band makes no epoch of its own."""
@@ -119,7 +119,7 @@ def visit_rows(exposures, camera, pointing_uncertainty):
             "airmass": "" if frame.airmass is None else f"{frame.airmass:.3f}",
             "use": "both",
         }
-        rows.append({name: row.get(name, "") for name in VISIT_COLUMNS})
+        rows.append({name: row.get(name, "") for name in VISIT_COLUMNS if name not in CALIBRATED_COLUMNS})
     return rows
 
 

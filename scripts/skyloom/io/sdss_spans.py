@@ -5,7 +5,7 @@ import numpy as np
 from skyloom.io.fits_layout import CorruptRawError
 
 N_WORD = 9
-"""Whole numbers of four bytes in front of the descriptor of an object's runs; row0 and col0 are the third and fourth."""
+"""Numbers of four bytes in front of the descriptor of an object's runs; row0 and col0 are the third and fourth."""
 
 ROW_BYTES = 4 * (N_WORD + 2)
 WORDS_OF_A_RUN = 3
@@ -73,7 +73,9 @@ def _covered(runs, shape, number):
     ny, nx = shape
     row, first, last = runs.T
     if len(runs) and (runs.min() < 0 or row.max() >= ny or last.max() >= nx):
-        raise CorruptRawError(f"unit {number} masks pixels up to row {row.max()}, column {last.max()} of {shape}")
+        raise CorruptRawError(
+            f"unit {number} masks pixels up to row {row.max()}, column {last.max()} of {shape}"
+        )
     steps = np.zeros((ny, nx + 1), dtype=np.int32)
     np.add.at(steps, (row, first), 1)
     np.add.at(steps, (row, last + 1), -1)

@@ -5,21 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.algorithms.interpolation import interpolate_pixels
 from skyloom.core import mask_planes
-from skyloom.core.errors import ConfigError, DataError
+from skyloom.core.errors import ConfigError
 from skyloom.core.images import Exposure, MaskedImage
 from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
 from skyloom.isr.variance import expected_light
 
 log = logging.getLogger(__name__)
 
-NO_DATA_VARIANCE = np.float32(1e10)
-"""Variance of pixels without data [electron^2]: weighs nothing, yet its inverse is a number."""
-
 CALIB_STEPS = ("bias", "dark", "flat", "defects")
-
-UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA")
 
 
 class CalibShapeError(ConfigError):
@@ -36,25 +31,6 @@ class CalibShapeError(ConfigError):
     def __init__(self, kind, shape, needed):
         super().__init__(f"the {kind} has shape {shape}, the detector {needed}: is it of this camera?")
         self.kind, self.shape, self.needed = kind, shape, needed
-
-
-class TooFewGoodPixelsError(DataError):
-    """Too much of the detector is saturated, bad or empty.
-
-    Parameters
-    ----------
-    fraction, needed : float
-        Fraction of good pixels, and the least that is accepted.
-    saturated : float
-        Fraction of saturated pixels.
-    """
-
-    def __init__(self, fraction, needed, saturated):
-        super().__init__(
-            f"{fraction:.1%} of the pixels are good ({saturated:.1%} are saturated), needs {needed:.1%}: "
-            "is it a twilight frame, or a detector with dead amplifiers?"
-        )
-        self.fraction, self.needed, self.saturated = fraction, needed, saturated
 
 
 def remove_instrument_signature(raw, calibs, info, settings):
@@ -96,11 +72,11 @@ def remove_instrument_signature(raw, calibs, info, settings):
     calibs = _wanted_calibs(calibs, settings)
     _check_calibs(calibs, frame.image.shape)
     mask = frame.mask | _grown_saturation(frame.mask, settings["saturation_grow"]) | _calib_mask(calibs)
-    _check_good_fraction(mask, settings["min_good_fraction"])
+    check_good_fraction(mask, settings["min_good_fraction"])
     pixels = _correct(replace(frame, mask=mask), calibs, info.exposure_time)
-    pixels = _fill_empty(pixels)
+    pixels = fill_empty(pixels)
     if settings["interpolate_defects"]:
-        pixels = _interpolate_small_defects(pixels, settings)
+        pixels = interpolate_small_defects(pixels, settings)
     info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
     log.info(
         "gain %.3f electron/ADU, read noise %.2f electron, sky %.1f electron, %.3f %% masked",
@@ -182,29 +158,6 @@ def _calib_variance(calibs, exposure_time):
     return variance
 
 
-def _fill_empty(pixels):
-    """Make every pixel finite; those without data get the median and NO_DATA."""
-    is_empty = ~(np.isfinite(pixels.image) & np.isfinite(pixels.variance))
-    if not is_empty.any():
-        return pixels
-    good = ~is_empty & ((pixels.mask & UNUSABLE) == 0)
-    image = np.where(is_empty, np.median(pixels.image[good]), pixels.image).astype(np.float32)
-    mask = np.where(is_empty, pixels.mask | mask_planes.NO_DATA, pixels.mask).astype(np.uint32)
-    return MaskedImage(image, mask, np.where(is_empty, NO_DATA_VARIANCE, pixels.variance))
-
-
-def _interpolate_small_defects(pixels, settings):
-    """Fill defects of few pixels and narrow ones, like columns; wide ones and saturated stars stay as they are."""
-    from scipy.ndimage import binary_opening, label
-
-    is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
-    labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
-    is_small = np.bincount(labels.ravel())[labels] <= settings["max_interpolated_area"]
-    side = settings["max_interpolated_width"] + 1
-    is_wide = binary_opening(is_bad, structure=np.ones((side, side), dtype=bool))
-    return interpolate_pixels(pixels, is_bad & (is_small | ~is_wide), settings["interpolation_sigma"])
-
-
 def _grown_saturation(mask, radius):
     """SAT bits within `radius` pixels of a saturated one (also along diagonals)."""
     from scipy.ndimage import binary_dilation
@@ -235,10 +188,3 @@ def _check_calibs(calibs, shape):
     for calib in (getattr(calibs, step) for step in CALIB_STEPS):
         if calib is not None and calib.image.shape != shape:
             raise CalibShapeError(calib.kind, calib.image.shape, shape)
-
-
-def _check_good_fraction(mask, needed):
-    """Raise when too few pixels are good."""
-    good = float(np.mean((mask & UNUSABLE) == 0))
-    if good < needed:
-        raise TooFewGoodPixelsError(good, needed, float(np.mean((mask & mask_planes.SAT) != 0)))

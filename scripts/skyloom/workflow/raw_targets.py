@@ -150,6 +150,26 @@ class RawTargets:
             )
         return self.survey.raws[pair]
 
+    def companion_of(self, column):
+        """Return the input function of a file that belongs to a calibrated image.
+
+        Parameters
+        ----------
+        column : str
+            One of `skyloom.workflow.visits.COMPANIONS`.
+
+        Returns
+        -------
+        function
+            Of the wildcards visit and detector; gives a path (str), or no file (list) when the visit table has none.
+        """
+
+        def companion(wildcards):
+            visit, detector = self.visit_row(wildcards)["visit"], int(wildcards.detector)
+            return self.survey.companion_file(visit, detector, column) or []
+
+        return function_of_wildcards(companion)
+
     def calib_of(self, kind):
         """Return the input function of one kind of calibration.
 

@@ -13,10 +13,22 @@ from skyloom.core.camera import Camera, camera_from_dict
 from skyloom.core.errors import ConfigError
 from skyloom.workflow import config as configuration
 from skyloom.workflow.calib_epochs import CalibEpochs
+from skyloom.workflow.calibrated import (
+    REFERENCE_ALLOWED,
+    calibrated_problems,
+    missing_companions,
+    needs_references,
+)
 from skyloom.workflow.config import InvalidConfigurationError, Problem, nearest_name
 from skyloom.workflow.overlaps import find_overlaps
 from skyloom.workflow.paths import product_path
-from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS, raw_path, read_table_of, reference_problems
+from skyloom.workflow.visits import (
+    FRAME_COLUMNS,
+    VISIT_COLUMNS,
+    raw_path,
+    read_table_of,
+    reference_problems,
+)
 
 
 class CameraFile(NamedTuple):
@@ -85,6 +97,19 @@ class Survey:
             The image.
         """
         return str(Path(self.raw_root) / raw_path(self.visits[visit], detector))
+
+    def companion_file(self, visit, detector, column):
+        """Return the file of a calibrated image's mask, variance or PSF (str), or None.
+
+        Parameters
+        ----------
+        visit, detector : int
+            The image.
+        column : str
+            One of `skyloom.workflow.visits.COMPANIONS`.
+        """
+        row = self.visits[visit]
+        return str(Path(self.raw_root) / raw_path(row, detector, column)) if row[column] else None
 
     def frame_file(self, frame, detector):
         """Return the raw file of a calibration frame (str).
@@ -158,6 +183,7 @@ def load_survey(given, files, home, *, check_files=True):
     problems.extend(_consistency_problems(settings, visits, files, check_files, home))
     if check_files:
         problems.extend(_reference_problems(settings, visits, files, home))
+    problems.extend(calibrated_problems(settings, cameras, files))
     problems.extend(_prompt_problems(settings, visits, files, check_files))
     if problems:
         raise InvalidConfigurationError(problems)
@@ -262,8 +288,8 @@ def _consistency_problems(settings, visits, files, check_files, home):
 
     reference = (settings.get("reference") or {}).get("path")
     simulated = settings.get("simulate") is not None
-    if reference is None and not simulated:
-        add("reference.path", "is not given", "a catalogue (only a simulated survey makes its own)")
+    if reference is None and not simulated and needs_references(settings):
+        add("reference.path", "is not given", REFERENCE_ALLOWED)
     elif (
         reference is not None
         and check_files
@@ -370,6 +396,8 @@ def _build(settings, tables, check_files, home):
         used = {(visits[visit]["camera"], detector) for visit, detector in pairs}
         taken = frames if wanted is visits else _frames_taken_by(wanted, epochs, frames)
         problems += _frame_file_problems(settings, taken, used, raw_root)
+    if check_files and not simulated:
+        problems += missing_companions(settings, visits, raws, raw_root)
     if problems:
         raise InvalidConfigurationError(problems)
     patches = find_overlaps(settings["sky_map"], cameras, visits, detectors)

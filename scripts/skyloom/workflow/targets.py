@@ -33,7 +33,7 @@ class Targets(RawTargets):
             setattr(self, name, function_of_wildcards(getattr(self, name)))
         simulated = survey.settings.get("simulate") is not None
         given = survey.settings["reference"]["path"]
-        self.reference = product_path(self.root, "reference") if given is None and simulated else given
+        self.reference = product_path(self.root, "reference") if given is None and simulated else given or []
 
     def _index_patches(self):
         """Build the tables from patches back to visits and detectors."""

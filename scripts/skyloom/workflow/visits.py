@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyloom.core.calibrated_layout import PLANE_FORMS
 from skyloom.core.header_values import LONGEST_EXPOSURE_S, MJD_LIMITS
 from skyloom.workflow.config import Problem, nearest_name
 
@@ -75,7 +76,18 @@ VISIT_COLUMNS = {
     "camera": TableColumn(str, "a camera of the survey", _is_name),
     "raw": TableColumn(str, "a path with {detector}", bool),
     "use": TableColumn(str, ", ".join(USES), lambda value: value in USES, "both"),
+    "mask": TableColumn(str, "a path, or empty when the image's file holds the mask", bool, ""),
+    "variance": TableColumn(str, "a path, or empty when the image's file holds the variance", bool, ""),
+    "psf": TableColumn(str, "a path, or empty when the PSF is to be fitted", bool, ""),
+    "zero_point": TableColumn(
+        float, "an AB magnitude of one unit of the image from -10 to 50", _between(-10, 50), math.nan
+    ),
 }
+COMPANIONS = ("mask", "variance", "psf")
+"""Columns of files that belong to a calibrated image."""
+
+CALIBRATED_COLUMNS = (*COMPANIONS, "zero_point")
+"""Columns that only calibrated images have."""
 
 FRAME_COLUMNS = {
     "frame": TableColumn(int, f"an integer from 0 to {MAX_VISIT}", _between(0, MAX_VISIT)),
@@ -260,44 +272,38 @@ def reference_problems(file, rows, cameras, bands):
             problems.append(
                 Problem(file, f"{where}, exposure_time", found, "a time [s] above 0 (0 for a bias)")
             )
-        unknown = [
-            field
-            for field in re.findall(r"\{([^}]*)\}", row["raw"])
-            if not RAW_FIELD.fullmatch(f"{{{field}}}")
-            or field.partition(":")[0] not in RAW_FIELDS
-            or field.partition(":")[0] not in {*row, "detector"}
-        ]
-        if unknown:
-            allowed = ", ".join(f"{{{field}}}" for field in RAW_FIELDS)
-            problems.append(
-                Problem(
-                    file,
-                    f"{where}, raw",
-                    f"names {unknown[0]!r}",
-                    allowed,
-                    nearest_name(unknown[0], RAW_FIELDS),
-                )
-            )
-        else:
-            problems.extend(_raw_file_problems(file, where, row))
+        for column in ("raw", *COMPANIONS):
+            if row.get(column):
+                problems.extend(_path_problems(file, where, row, column))
     return problems
 
 
-def _raw_file_problems(file, where, row):
-    """What is wrong with the raw file of a row: it lies elsewhere than below the raw root, or has no usable name."""
-    path = raw_path(row, 0)
+def _path_problems(file, where, row, column):
+    """What is wrong with a path of a row: an unknown field, a place not below the raw root, or no usable name."""
+    unknown = [
+        field
+        for field in re.findall(r"\{([^}]*)\}", row[column])
+        if not RAW_FIELD.fullmatch(f"{{{field}}}")
+        or field.partition(":")[0] not in RAW_FIELDS
+        or field.partition(":")[0] not in {*row, "detector"}
+    ]
+    if unknown:
+        allowed = ", ".join(f"{{{field}}}" for field in RAW_FIELDS)
+        found, nearest = f"names {unknown[0]!r}", nearest_name(unknown[0], RAW_FIELDS)
+        return [Problem(file, f"{where}, {column}", found, allowed, nearest)]
+    path = raw_path(row, 0, column)
     leaves = path.startswith(("/", "~")) or ".." in path.split("/")
     if RAW_FILE.fullmatch(path) and not leaves:
         return []
-    filled = "" if path == row["raw"] else f", filled in {path!r}"
+    filled = "" if path == row[column] else f", filled in {path!r}"
     allowed = (
         "a path below raw_root: not absolute, no .. in it, no control character, backslash or lone brace"
     )
-    return [Problem(file, f"{where}, raw", f"is {row['raw']!r}{filled}", allowed)]
+    return [Problem(file, f"{where}, {column}", f"is {row[column]!r}{filled}", allowed)]
 
 
 def _camera_problems(file, where, row, camera):
-    """What a row's camera cannot do: its band, or one file for several detectors in the primary HDU."""
+    """What a row's camera cannot do: its band, one file for several detectors in the primary HDU, calibrated images."""
     problems = []
     if row.get("kind", "flat") == "flat" and row["band"] not in camera.bands:
         found = f"is {row['band']!r}, for which camera {camera.name} has no filter"
@@ -329,4 +335,4 @@ def raw_path(row, detector):
         The path, relative to the raw root.
     """
     values = {**row, "detector": detector}
-    return RAW_FIELD.sub(lambda match: str(values[match[1]]).zfill(int(match[2] or 0)), row["raw"])
+    return RAW_FIELD.sub(lambda match: str(values[match[1]]).zfill(int(match[2] or 0)), row[column])

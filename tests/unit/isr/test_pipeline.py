@@ -11,13 +11,12 @@ from skyloom.core.images import ExposureInfo
 from skyloom.isr.assembly import assemble_frame
 from skyloom.isr.pipeline import (
     CALIB_STEPS,
-    NO_DATA_VARIANCE,
     CalibShapeError,
-    TooFewGoodPixelsError,
     remove_instrument_signature,
     subtract_bias_and_dark,
     usable_light,
 )
+from skyloom.isr.repair import NO_DATA_VARIANCE, TooFewGoodPixelsError
 from skyloom.isr.variance import expected_light
 
 SHAPE = (128, 160)

@@ -1,0 +1,100 @@
+"""What is done to the pixels that hold nothing: they are counted, filled, and small groups of them interpolated."""
+
+import numpy as np
+
+from skyloom.algorithms.interpolation import interpolate_pixels
+from skyloom.core import mask_planes
+from skyloom.core.errors import DataError
+from skyloom.core.images import MaskedImage
+
+NO_DATA_VARIANCE = np.float32(1e10)
+"""Variance of pixels without data [electron^2]: weighs nothing, yet its inverse is a number."""
+
+UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA")
+
+
+class TooFewGoodPixelsError(DataError):
+    """Too much of the detector is saturated, bad or empty.
+
+    Parameters
+    ----------
+    fraction, needed : float
+        Fraction of good pixels, and the least that is accepted.
+    saturated : float
+        Fraction of saturated pixels.
+    """
+
+    def __init__(self, fraction, needed, saturated):
+        super().__init__(
+            f"{fraction:.1%} of the pixels are good ({saturated:.1%} are saturated), needs {needed:.1%}: "
+            "is it a twilight frame, or a detector with dead amplifiers?"
+        )
+        self.fraction, self.needed, self.saturated = fraction, needed, saturated
+
+
+def check_good_fraction(mask, needed):
+    """Refuse a frame of which too little is good.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (ny, nx), uint32
+        Bits of `core.mask_planes`.
+    needed : float
+        Least fraction of pixels without any of `UNUSABLE`.
+
+    Raises
+    ------
+    TooFewGoodPixelsError
+        If there are fewer.
+    """
+    good = float(np.mean((mask & UNUSABLE) == 0))
+    if good < needed:
+        raise TooFewGoodPixelsError(good, needed, float(np.mean((mask & mask_planes.SAT) != 0)))
+
+
+def fill_empty(pixels):
+    """Make every pixel finite.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        [electron]; NaN in image or variance where there are no data.
+
+    Returns
+    -------
+    MaskedImage
+        Pixels without data have the median of the good ones, `NO_DATA_VARIANCE` and NO_DATA; the same object when
+        there are none.
+    """
+    is_empty = ~(np.isfinite(pixels.image) & np.isfinite(pixels.variance))
+    if not is_empty.any():
+        return pixels
+    good = ~is_empty & ((pixels.mask & UNUSABLE) == 0)
+    image = np.where(is_empty, np.median(pixels.image[good]), pixels.image).astype(np.float32)
+    mask = np.where(is_empty, pixels.mask | mask_planes.NO_DATA, pixels.mask).astype(np.uint32)
+    return MaskedImage(image, mask, np.where(is_empty, NO_DATA_VARIANCE, pixels.variance))
+
+
+def interpolate_small_defects(pixels, settings):
+    """Fill defects of few pixels and narrow ones, like columns; wide ones and saturated stars stay as they are.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        [electron], finite.
+    settings : dict
+        Section ``isr``: ``max_interpolated_area``, ``max_interpolated_width``, ``interpolation_sigma``.
+
+    Returns
+    -------
+    MaskedImage
+        Filled pixels carry INTRP beside what they had.
+    """
+    from scipy.ndimage import binary_opening, label
+
+    is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
+    labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
+    is_small = np.bincount(labels.ravel())[labels] <= settings["max_interpolated_area"]
+    side = settings["max_interpolated_width"] + 1
+    is_wide = binary_opening(is_bad, structure=np.ones((side, side), dtype=bool))
+    return interpolate_pixels(pixels, is_bad & (is_small | ~is_wide), settings["interpolation_sigma"])
