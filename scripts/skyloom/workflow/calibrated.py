@@ -8,8 +8,8 @@ from skyloom.workflow.visits import COMPANIONS, raw_path
 
 SOLUTIONS = ("calibrate.astrometry.wcs", "calibrate.photometry.zero_point")
 REFERENCE_ALLOWED = (
-    f"a catalogue; only a simulated survey makes its own, and calibrated images need none with {' and '.join(SOLUTIONS)} "
-    "given"
+    "a catalogue; only a simulated survey makes its own, and calibrated images need none when "
+    f"{' and '.join(SOLUTIONS)} are given"
 )
 
 

@@ -396,7 +396,6 @@ def _build(settings, tables, check_files, home):
         used = {(visits[visit]["camera"], detector) for visit, detector in pairs}
         taken = frames if wanted is visits else _frames_taken_by(wanted, epochs, frames)
         problems += _frame_file_problems(settings, taken, used, raw_root)
-    if check_files and not simulated:
         problems += missing_companions(settings, visits, raws, raw_root)
     if problems:
         raise InvalidConfigurationError(problems)

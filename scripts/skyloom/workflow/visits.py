@@ -316,11 +316,35 @@ def _camera_problems(file, where, row, camera):
         problems.append(
             Problem(file, f"{where}, raw", found, "a path with {detector}, as raw.format is single")
         )
+    return problems + _calibrated_problems(file, where, row, camera)
+
+
+def _calibrated_problems(file, where, row, camera):
+    """Cells of a row that only calibrated images have, or that its camera file gives no meaning to."""
+    layout = camera.calibrated
+    given = [name for name in COMPANIONS if row.get(name)]
+    given += [] if math.isnan(row.get("zero_point", math.nan)) else ["zero_point"]
+    if layout is None:
+        found = f"is given, but camera {camera.name} takes raw frames"
+        allowed = "an empty cell, or a section calibrated in the camera file"
+        return [Problem(file, f"{where}, {name}", found, allowed) for name in given]
+    if "kind" in row:
+        found = f"is {row['camera']!r}, a camera of calibrated images"
+        return [Problem(file, f"{where}, camera", found, "a camera of raw frames")]
+    problems = []
+    if "mask" in given and layout.mask is None:
+        found = f"is given, the file of camera {camera.name} does not say what it means"
+        problems.append(
+            Problem(file, f"{where}, mask", found, "a section calibrated.mask in the camera file")
+        )
+    if "variance" in given and layout.variance.form not in PLANE_FORMS:
+        found = f"is given, calibrated.variance.form of camera {camera.name} is {layout.variance.form}"
+        problems.append(Problem(file, f"{where}, variance", found, f"one of {', '.join(PLANE_FORMS)}"))
     return problems
 
 
-def raw_path(row, detector):
-    """Fill the raw pattern of a visit or calibration frame.
+def raw_path(row, detector, column="raw"):
+    """Fill the path pattern of a visit or calibration frame.
 
     Parameters
     ----------
@@ -328,6 +352,8 @@ def raw_path(row, detector):
         Row of the table, its pattern checked.
     detector : int
         The detector.
+    column : str
+        ``raw``, or one of `COMPANIONS`.
 
     Returns
     -------
