@@ -118,7 +118,8 @@ def _add_wing_errors_in_place(variance, is_hidden, psf, fit):
     half = psf.size // 2
     # The model's wings are the mean of its stars' wings: their noise on a star of flux F is F^2 / sum(F^2) V.
     made_psf = (fit.usable_fraction > 0.9) & (fit.flux > PSF_STAR_SIGNAL_TO_NOISE * fit.flux_err)
-    power = max(float(np.sum(fit.flux[made_psf] ** 2)), 1e-30)
+    # Where none is bright enough for it, as below a PSF that somebody else fitted, all the stars stand for them.
+    power = max(float(np.sum(fit.flux[made_psf if made_psf.any() else ...] ** 2)), 1e-30)
     edge = float(np.abs(psf.coefficients[0][[0, half, half, -1], [half, 0, -1, half]]).mean())
     noise = np.sqrt(np.median(variance))
     bright = (fit.flux * edge > VISIBLE_WING_SIGMA * noise) | (fit.flux**2 > MIN_WING_NOISE * power)
