@@ -57,11 +57,14 @@ def exposure_of_raw(job, camera, info):
 
 def calibrated_exposure(job, camera, info):
     """Exposure in electrons of a calibrated image, with the WCS, zero point and PSF that come with it."""
-    settings = job.params.settings["isr"]
+    settings, detector = job.params.settings["isr"], camera.detectors[info.detector]
     companions = {kind: getattr(job.input, kind, "") for kind in ("mask", "variance")}
-    frame = read_calibrated(job.input.raw, companions, camera.detectors[info.detector], camera)
+    frame = read_calibrated(job.input.raw, companions, detector, camera)
     check_circumstances(frame.header, info, camera, settings)
-    exposure = exposure_of_calibrated(frame, info, job.params.visit["zero_point"], settings)
+    is_kept = job.params.settings["calibrate"]["astrometry"]["wcs"] == "given"
+    needs_wcs = is_kept or frame.image.shape != detector.shape
+    zero_point = job.params.visit["zero_point"]
+    exposure = exposure_of_calibrated(frame, info, zero_point, settings, needs_wcs=needs_wcs)
     return replace(exposure, psf=read_psfex(job.input.psf)) if job.input.psf else exposure
 
 

@@ -13,7 +13,7 @@ from skyloom.core.header_values import UnreadableValueError, number_of
 from skyloom.core.images import Exposure, MaskedImage
 from skyloom.core.photo_calib import constant_field
 from skyloom.isr.assembly import AllPixelsBadError, ConstantImageError
-from skyloom.isr.header_wcs import has_wcs, wcs_of_cards
+from skyloom.isr.header_wcs import MissingWcsError, UnsupportedWcsError, has_wcs, wcs_of_cards
 from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
 from skyloom.isr.variance import expected_light
 
@@ -91,7 +91,7 @@ class UnknownMaskValueError(DataError):
         self.kind, self.value, self.n_pixel, self.known = kind, value, n_pixel, known
 
 
-def exposure_of_calibrated(frame, info, zero_point, settings):
+def exposure_of_calibrated(frame, info, zero_point, settings, *, needs_wcs=False):
     """Exposure in electrons of a calibrated image.
 
     Parameters
@@ -104,6 +104,8 @@ def exposure_of_calibrated(frame, info, zero_point, settings):
         AB magnitude of one unit of the image in this visit; NaN for that of the layout.
     settings : dict
         Section ``isr`` of the configuration.
+    needs_wcs : bool
+        Whether the header must have a WCS: it is to be kept, or the image is a cut-out that may lie anywhere.
 
     Returns
     -------
@@ -116,8 +118,8 @@ def exposure_of_calibrated(frame, info, zero_point, settings):
     ------
     WrongUnitError, StatedQuantityError, UnknownMaskValueError
         If header, mask and camera file contradict each other.
-    UnsupportedWcsError
-        If the header's WCS cannot be used.
+    MissingWcsError, UnsupportedWcsError
+        If a WCS is needed and the header's cannot be used.
     AllPixelsBadError, ConstantImageError, TooFewGoodPixelsError
         If the image holds no data, or too little.
     """
@@ -147,7 +149,7 @@ def exposure_of_calibrated(frame, info, zero_point, settings):
     return Exposure(
         pixels=pixels,
         info=replace(info, gain=scale, read_noise=read_noise),
-        wcs=wcs_of_cards(frame.header, light.shape) if has_wcs(frame.header) else None,
+        wcs=_header_wcs(frame.header, light.shape, needs_wcs),
         photo_calib=_photo_calib(layout.unit, zero_point, scale, light.shape),
     )
 
@@ -241,6 +243,17 @@ def _variance(frame, light, mask, noise):
         read_variance = np.float32(mad_sigma(known[~is_unusable]) ** 2)
     read_variance = np.full(light.shape, read_variance)
     return expected_light(known, is_unusable, np.float32(1), read_variance) + read_variance
+
+
+def _header_wcs(header, shape, is_needed):
+    """WCS of the header; None where there is none that can be used and the pointing will do."""
+    if is_needed:
+        return wcs_of_cards(header, shape)
+    try:
+        return wcs_of_cards(header, shape) if has_wcs(header) else None
+    except (MissingWcsError, UnsupportedWcsError) as error:
+        log.warning("%s: the search starts at the visit table's pointing", error)
+        return None
 
 
 def _photo_calib(unit, zero_point, scale, shape):

@@ -13,7 +13,7 @@ from skyloom.isr.calibrated import (
     WrongUnitError,
     exposure_of_calibrated,
 )
-from skyloom.isr.header_wcs import UnsupportedWcsError
+from skyloom.isr.header_wcs import MissingWcsError, UnsupportedWcsError
 from skyloom.isr.repair import NO_DATA_VARIANCE, TooFewGoodPixelsError
 
 SHAPE = (128, 160)
@@ -29,7 +29,9 @@ def counts():
     return (electrons / GAIN).astype(np.float32)
 
 
-def expose(image, settings, *, noise=None, flags=None, header=None, zero_point=NAN, **section):
+def expose(
+    image, settings, *, noise=None, flags=None, header=None, zero_point=NAN, needs_wcs=False, **section
+):
     """Exposure of an image under a layout of ADU and gain."""
     described = {
         "unit": "ADU",
@@ -41,7 +43,7 @@ def expose(image, settings, *, noise=None, flags=None, header=None, zero_point=N
     flags = None if flags is None else flags.astype(np.uint64)
     frame = CalibratedFrame(layout, image, noise, flags, header or {})
     info = ExposureInfo(visit=1, detector=0, band="r", exposure_time=10.0)
-    return exposure_of_calibrated(frame, info, zero_point, settings)
+    return exposure_of_calibrated(frame, info, zero_point, settings, needs_wcs=needs_wcs)
 
 
 def test_the_variance_by_gain_is_that_of_the_pixels(counts, settings):
@@ -220,5 +222,12 @@ def test_the_header_s_wcs_comes_along(counts, settings):
     header |= {"CRPIX1": 80.0, "CRPIX2": 64.0, "CD1_1": -1e-4, "CD2_2": 1e-4}
     wcs = expose(counts, settings, header=header).wcs
     np.testing.assert_allclose(wcs.pixel_to_sky(79.0, 63.0), (10.0, 20.0), atol=1e-12)
-    with pytest.raises(UnsupportedWcsError):
-        expose(counts, settings, header=header | {"CTYPE1": "RA---SIN"})
+
+
+@pytest.mark.parametrize(
+    ("header", "error"), [({}, MissingWcsError), ({"CTYPE1": "RA---SIN", "CRVAL1": 1.0}, UnsupportedWcsError)]
+)
+def test_a_wcs_is_refused_only_where_it_is_needed(counts, settings, header, error):
+    assert expose(counts, settings, header=header).wcs is None
+    with pytest.raises(error):
+        expose(counts, settings, header=header, needs_wcs=True)

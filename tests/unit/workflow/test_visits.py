@@ -20,7 +20,11 @@ GOOD = "11,e1,n1,61354.2,r,30,150.0,2.2,0,5,1.1,cam,raw/{visit}/{detector}.fits,
 CAMERA = CameraFile(
     "cam.yaml",
     SimpleNamespace(
-        name="cam", bands=("q", "r"), detectors={0: None, 1: None}, raw=SimpleNamespace(format="single")
+        name="cam",
+        bands=("q", "r"),
+        detectors={0: None, 1: None},
+        raw=SimpleNamespace(format="single"),
+        calibrated=None,
     ),
     "abc",
 )
@@ -217,6 +221,68 @@ def test_a_raw_file_outside_the_raw_root_is_refused_with_what_its_row_makes_of_i
     if filled is not None:
         assert repr(filled) in found
         assert "allowed: a path below raw_root: not absolute, no .. in it" in found
+
+
+COLUMNS = "mask,variance,psf,zero_point"
+
+
+def reduced(form="weight", mask=True):
+    """Camera of calibrated images, as far as the table asks."""
+    layout = SimpleNamespace(variance=SimpleNamespace(form=form), mask=mask or None)
+    return CameraFile("cam.yaml", SimpleNamespace(**{**vars(CAMERA.camera), "calibrated": layout}), "abc")
+
+
+def test_calibrated_images_name_their_mask_variance_psf_and_zero_point(tmp_path):
+    header = f"{HEADER},{COLUMNS}"
+    rows, problems = read(tmp_path, f"{GOOD},m{{visit}}.fits,w{{detector}}.fits,,25.5", header=header)
+    assert problems == []
+    assert reference_problems("v.csv", rows, {"cam": reduced()}, ["r"]) == []
+    assert (raw_path(rows[11], 3, "mask"), raw_path(rows[11], 3, "variance")) == ("m11.fits", "w3.fits")
+    assert (rows[11]["psf"], rows[11]["zero_point"]) == ("", 25.5)
+
+
+def test_raw_frames_have_no_mask_and_no_zero_point(tmp_path):
+    rows, _ = read(tmp_path, f"{GOOD},m.fits,,p.psf,25.5", header=f"{HEADER},{COLUMNS}")
+    found = [str(problem) for problem in reference_problems("v.csv", rows, {"cam": CAMERA}, ["r"])]
+    assert [line.split(": ")[1] for line in found] == [
+        f"visit 11, {n}" for n in ("mask", "psf", "zero_point")
+    ]
+    assert (
+        "is given, but camera cam takes raw frames; allowed: an empty cell, or a section calibrated"
+        in found[0]
+    )
+
+
+def test_a_mask_or_variance_without_a_meaning_is_refused(tmp_path):
+    rows, _ = read(tmp_path, f"{GOOD},m.fits,w.fits,,", header=f"{HEADER},{COLUMNS}")
+    camera = reduced(form="gain", mask=False)
+    mask, variance = (str(problem) for problem in reference_problems("v.csv", rows, {"cam": camera}, ["r"]))
+    assert "the file of camera cam does not say what it means; allowed: a section calibrated.mask" in mask
+    assert (
+        "calibrated.variance.form of camera cam is gain; allowed: one of variance, weight, error" in variance
+    )
+
+
+@pytest.mark.parametrize("column", ["mask", "variance", "psf"])
+def test_a_mask_or_psf_outside_the_raw_root_is_refused(tmp_path, column):
+    cells = ",".join("../x.fits" if name == column else "" for name in COLUMNS.split(","))
+    rows, _ = read(tmp_path, f"{GOOD},{cells}", header=f"{HEADER},{COLUMNS}")
+    (found,) = reference_problems("v.csv", rows, {"cam": reduced()}, ["r"])
+    assert f"visit 11, {column}: is '../x.fits'; allowed: a path below raw_root" in str(found)
+
+
+def test_a_zero_point_is_a_magnitude(tmp_path):
+    _, problems = read(tmp_path, f"{GOOD},,,,1e5", header=f"{HEADER},{COLUMNS}")
+    assert "zero_point: is '1e5'; allowed: an AB magnitude of one unit" in problems[0]
+
+
+def test_a_camera_of_calibrated_images_has_no_calibration_frames():
+    row = {"frame": 1, "kind": "bias", "band": "none", "exposure_time": 0.0, "camera": "cam"}
+    rows = {1: row | {"raw": "{frame}/{detector}.fits"}}
+    (found,) = reference_problems("f.csv", rows, {"cam": reduced()}, ["r"])
+    assert "frame 1, camera: is 'cam', a camera of calibrated images; allowed: a camera of raw frames" in str(
+        found
+    )
 
 
 def test_names_with_dots_in_them_lead_nowhere(tmp_path):
