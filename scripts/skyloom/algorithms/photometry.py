@@ -115,8 +115,9 @@ def psf_photometry(masked_image, psf, x, y, settings=None):
     brightest first, repeated (Stetson 1987's groups, solved by relaxation). The weight of a pixel is the
     inverse of a variance without noise of its own: ``V0 + photon_variance * model``, with V0 the mean of
     ``variance - photon_variance * image`` over the stamp's pixels within two sigma of the sky (below the PSF
-    squared where they are few). With photon_variance 0 this is the flux of uniform weights, ``sum(P d) /
-    sum(P^2)`` with variance ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by Lanczos-5.
+    squared where they are few; the least variance of the stamp where nothing is left of it). With
+    photon_variance 0 this is the flux of uniform weights, ``sum(P d) / sum(P^2)`` with variance
+    ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by Lanczos-5.
     """
     settings = settings or FitSettings()
     x = np.array(x, dtype=np.float64, ndmin=1)
@@ -318,7 +319,7 @@ def _base_variance(pixels, profile, row0, column0, photon_variance):
     ny, nx = image.shape
     size = profile.shape[1]
     weighted = norm = full = sky = 0.0
-    n_sky = 0
+    n_sky, darkest = 0, np.inf
     for row in range(size):
         for column in range(size):
             p = profile[0, row, column] ** 2
@@ -328,13 +329,15 @@ def _base_variance(pixels, profile, row0, column0, photon_variance):
                 without_photons = variance[y, x] - photon_variance * image[y, x]
                 norm += p
                 weighted += p * without_photons
+                darkest = min(darkest, variance[y, x])
                 if image[y, x] ** 2 < SKY_SIGMA**2 * variance[y, x]:
                     sky += without_photons
                     n_sky += 1
     if norm <= MIN_USABLE_FRACTION * full:
         return 0.0, norm / full
     base = sky / n_sky if photon_variance > 0 and n_sky >= MIN_SKY_PIXELS else weighted / norm
-    return max(base, 1e-30), norm / full
+    # In the middle of a large galaxy a gain that is off by some per cent leaves less than nothing.
+    return max(base if base > 0 else darkest, 1e-30), norm / full
 
 
 @kernel

@@ -185,3 +185,16 @@ def test_an_aperture_over_a_pixel_without_data_has_no_flux():
     assert flux[0, 0] == pytest.approx(9 * np.pi, rel=2e-3)
     assert np.isnan(flux[0, 1])
     assert flux_err[0, 1] > 0
+
+
+def test_a_galaxy_that_fills_the_stamp_under_a_gain_that_is_off_has_a_flux_and_an_error():
+    y, x = np.mgrid[:61, :61] - 30.0
+    light = 5e5 * np.exp(-np.hypot(x, y) / 20)
+    # The variance plane believes in 5 % more electrons than the pixels.
+    variance = (light / 1.05 + SKY).astype(np.float32)
+    pixels = MaskedImage(light.astype(np.float32), np.zeros(light.shape, dtype=np.uint32), variance)
+    psf = PixelPsf(gaussian_kernel(1.5, 25)[None].astype(np.float32), 0, (0, 61, 0, 61))
+    fit = psf_photometry(pixels, psf, [30.0], [30.0], IN_ELECTRONS)
+    assert 0 < fit.flux[0] < light.sum()
+    assert 1 < fit.flux_err[0] < fit.flux[0]
+    assert np.isfinite(fit.chi2[0])
