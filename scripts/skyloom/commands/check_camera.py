@@ -97,10 +97,13 @@ def run(options):
         0 when nothing is odd, else 1.
     """
     from skyloom.commands.camera_pictures import draw_focal_plane, draw_mosaic
+    from skyloom.core.camera_keys import CameraFileError
     from skyloom.io.cameras import read_camera
     from skyloom.io.integrity import write_bytes
 
     camera = read_camera(options.camera)
+    if camera.calibrated is not None:
+        raise CameraFileError(camera.name, "its images are calibrated, check-camera needs one of raw frames")
     numbers = _detectors(camera, options.raw)
     reports = [_check(camera, number, options) for number in numbers]
     for line in table_lines(reports):

@@ -332,6 +332,13 @@ def test_every_camera_is_drawn(name):
     assert draw_focal_plane(camera).startswith(b"\x89PNG")
 
 
+def test_a_camera_of_calibrated_images_is_not_checked(tmp_path, capsys):
+    camera = str(ROOT / "config/cameras/sdss.yaml")
+    assert main(["check-camera", camera, "x.fits", "--output", str(tmp_path / "out")]) == 2
+    assert "camera sdss: its images are calibrated, check-camera needs one of raw" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.realdata
 def test_the_real_camera_without_overscan_is_checked(realdata, tmp_path, capsys):
     frames = sorted((realdata / "hatp32-raw-frames" / "frames").iterdir())
