@@ -9,7 +9,7 @@ from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_im
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.psf import LANCZOS_ORDER, PixelPsf, gaussian_kernel, lanczos_weights
+from skyloom.core.psf import PixelPsf, gaussian_kernel, shift_stamps
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ def fit_psf(masked_image, stars, sigma, settings=None):
     Notes
     -----
     Effective PSF after Anderson & King (2000): fit flux and position of each star with the present model,
-    move the residual back by the fraction of a pixel (Lanczos-5), and correct each PSF pixel by a weighted
+    move the residual back by the fraction of a pixel (splines), and correct each PSF pixel by a weighted
     polynomial of the position; repeat. Since residuals, not data, are moved, interpolation errors vanish with
     the residuals. Weights come from the model's variance plus a fraction of the model (Jarvis et al. 2021 cap
     the S/N of bright stars for the same reason); polynomial terms have a Gaussian prior of a fraction of the
@@ -210,7 +210,7 @@ def _residual_stamps(pixels, psf, fit, settings):
     index = (np.clip(rows, 0, ny - 1)[:, :, None], np.clip(columns, 0, nx - 1)[:, None, :])
     good = inside & usable[index]
     residuals = np.where(good, difference[index], 0) / flux[:, None, None]
-    residuals = _moved(residuals, column0 - x, row0 - y)
+    residuals = shift_stamps(residuals, column0 - x, row0 - y)
     kernels = np.maximum(psf.kernels_at(x, y), 0)
     background = settings.photon_variance * np.maximum(model[index], 0)
     base = _base_variances(
@@ -227,21 +227,6 @@ def _base_variances(stamps):
     known = np.isfinite(stamps)
     total = np.where(known, stamps, 0).sum(axis=(1, 2))
     return np.maximum(total / np.maximum(known.sum(axis=(1, 2)), 1), 0)
-
-
-def _moved(stamps, dx, dy):
-    """Stamps (n, k, k) moved by fractions of a pixel with Lanczos-5; sums are not restored."""
-    size = stamps.shape[-1]
-    matrices = []
-    for shift in (dy, dx):
-        weights = lanczos_weights(shift)
-        matrix = np.zeros((len(stamps), size, size))
-        for tap in range(2 * LANCZOS_ORDER + 1):
-            offset = tap - LANCZOS_ORDER
-            rows = np.arange(max(0, -offset), min(size, size - offset))
-            matrix[:, rows, rows + offset] = weights[:, tap, None]
-        matrices.append(matrix)
-    return matrices[0] @ stamps @ matrices[1].transpose(0, 2, 1)
 
 
 def _core_scatter(residuals, weights, psf, fit):
