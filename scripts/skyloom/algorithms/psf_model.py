@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 # Stars for each polynomial term: below it a higher order follows the noise.
 STARS_PER_TERM = 5
-N_CONSTANT_ITERATION = 2
+N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 2, 5, 3
 PIXEL_CLIP_SIGMA = 5.0
 MAX_CLIPPED_FRACTION = 0.2
 CORE_RADIUS_SIGMA = 2.5
@@ -67,8 +67,6 @@ class PsfFitSettings:
         Side of the PSF image [pixel], odd.
     max_order : int
         Highest total degree of the polynomial of position; lowered when stars are few.
-    n_iteration : int
-        Rounds of fitting fluxes and positions, then the PSF.
     model_floor : float
         Error of the model as a fraction of itself; it caps the weight of bright stars.
     variation : float
@@ -83,7 +81,6 @@ class PsfFitSettings:
 
     size: int = 31
     max_order: int = 2
-    n_iteration: int = 7
     model_floor: float = 0.02
     variation: float = 0.3
     outlier_sigma: float = 4.0
@@ -153,25 +150,54 @@ def fit_psf(masked_image, stars, sigma, settings=None):
     mean PSF, which keeps noise out of the wings.
     """
     settings = settings or PsfFitSettings()
-    x, y, reserved = (np.asarray(values) for values in stars)
     ny, nx = masked_image.image.shape
     domain = (-0.5, nx - 0.5, -0.5, ny - 0.5)
     psf = PixelPsf(gaussian_kernel(sigma, settings.size)[None].astype(np.float32), 0, domain)
+    rounds = [*[True] * N_CONSTANT_ROUND, *[False] * N_VARYING_ROUND]
+    return _iterate(masked_image, stars, psf, rounds, settings)
+
+
+def refine_psf(masked_image, stars, psf, settings=None):
+    """PSF fitted anew from a good one, to pixels that are cleaner than those of the first fit.
+
+    Parameters
+    ----------
+    masked_image, stars, settings
+        As for `fit_psf`.
+    psf : PixelPsf
+        What the first fit found.
+
+    Returns
+    -------
+    PsfFit
+        As from `fit_psf`.
+
+    Raises
+    ------
+    TooFewPsfStarsError, PsfFitFailedError
+        As from `fit_psf`.
+    """
+    return _iterate(masked_image, stars, psf, [False] * N_REFINING_ROUND, settings or PsfFitSettings())
+
+
+def _iterate(masked_image, stars, psf, rounds, settings):
+    """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
+    x, y, reserved = (np.asarray(values) for values in stars)
     used = ~reserved
     pixels = replace(masked_image, mask=_weightless(masked_image.mask))
     fit_settings = FitSettings(photon_variance=settings.photon_variance)
-    for iteration in range(settings.n_iteration):
+    for is_constant in rounds:
         if used.sum() < settings.min_stars:
             raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
         fit = psf_photometry(pixels, psf, x, y, fit_settings)
         used &= np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         residuals, weights = _residual_stamps(pixels, psf, fit, settings)
-        if iteration >= N_CONSTANT_ITERATION:
+        if not is_constant:
             weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
         scatter = _core_scatter(residuals, weights, psf, fit)
-        if iteration >= N_CONSTANT_ITERATION:
+        if not is_constant:
             used &= ~_outliers(scatter, used, settings.outlier_sigma)
-        order = 0 if iteration < N_CONSTANT_ITERATION else _order_for(int(used.sum()), settings.max_order)
+        order = 0 if is_constant else _order_for(int(used.sum()), settings.max_order)
         psf = _updated(
             psf, order, (fit.x[used], fit.y[used]), (residuals[used], weights[used]), settings.variation
         )

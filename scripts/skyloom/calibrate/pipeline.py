@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.calibrate.aperture_correction import fit_aperture_correction, flux_within
 from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, search_region
-from skyloom.calibrate.detection_passes import final_pass, first_pass
+from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
 from skyloom.calibrate.flux_scale import (
     apply_aperture_correction,
     calibrate_fluxes,
@@ -15,7 +15,7 @@ from skyloom.calibrate.flux_scale import (
     sky_columns,
 )
 from skyloom.calibrate.photometry import PhotometricStars, fit_zero_point
-from skyloom.calibrate.psf_stars import fit_psf_to_stars
+from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
 from skyloom.calibrate.sources import is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
@@ -55,12 +55,15 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     -----
     Rubin's order of work (calibrateImage): background, cosmic rays, bright detections, PSF from stars, cosmic
     rays with that PSF, background below a mask of objects, detection at the final threshold, measurement,
-    aperture correction, astrometry, photometry.
+    aperture correction, astrometry, photometry. We differ in that the second background is that of the image
+    without its point sources, and that the PSF is fitted again above it.
     """
     raw = mask_invalid_pixels(exposure.pixels)
     first = first_pass(raw, settings)
     stars = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
-    final = final_pass(raw, first.background, stars.fit.psf, settings)
+    second, points = second_pass(raw, first.background, stars.fit.psf, settings)
+    stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
+    final = final_pass(second, stars.fit.psf, settings)
     columns = measure_sources(final.pixels, stars.fit.psf, final.detections, settings["measurement"])
     inside = is_centred_on(columns, raw.image.shape)
     detections, columns = final.detections.select(inside), {name: columns[name][inside] for name in columns}
