@@ -7,7 +7,7 @@ import numpy as np
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.jit import kernel
-from skyloom.core.psf import LANCZOS_ORDER
+from skyloom.core.psf import SPLINE_DEGREE, SPLINE_REACH, spline_coefficients
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
 APERTURE_RADII = (3.0, 6.0, 9.0, 12.0, 17.0, 25.0, 35.0, 50.0, 70.0)
@@ -117,13 +117,13 @@ def psf_photometry(masked_image, psf, x, y, settings=None):
     ``variance - photon_variance * image`` over the stamp's pixels within two sigma of the sky (below the PSF
     squared where they are few; the least variance of the stamp where nothing is left of it). With
     photon_variance 0 this is the flux of uniform weights, ``sum(P d) / sum(P^2)`` with variance
-    ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by Lanczos-5.
+    ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by splines of degree 7.
     """
     settings = settings or FitSettings()
     x = np.array(x, dtype=np.float64, ndmin=1)
     y = np.array(y, dtype=np.float64, ndmin=1)
     kernels = psf if isinstance(psf, np.ndarray) else psf.kernels_at(x, y)
-    stamps = np.ascontiguousarray(kernels, dtype=np.float32)
+    stamps = spline_coefficients(kernels).astype(np.float32)
     usable = ((masked_image.mask & np.uint32(settings.unusable)) == 0) & np.isfinite(masked_image.image)
     results = np.full((len(fields(PsfPhotometry)), x.size), np.nan)
     results[2], results[3] = x, y
@@ -191,7 +191,7 @@ def point_source_image(shape, psf, x, y, flux):
     model = np.zeros(shape, dtype=np.float32)
     known = np.isfinite(x) & np.isfinite(y) & np.isfinite(flux)
     known &= (np.abs(x) < NO_SUCH_PIXEL) & (np.abs(y) < NO_SUCH_PIXEL)
-    stamps = np.ascontiguousarray(kernels[known], dtype=np.float32)
+    stamps = spline_coefficients(kernels[known]).astype(np.float32)
     _paint_point_sources(stamps, x[known], y[known], flux[known], model)
     return model
 
@@ -209,48 +209,45 @@ def _brightest_first(image, x, y):
 
 
 @kernel
-def _lanczos_taps(shift, weights, slopes):
-    """Weights of Lanczos-5 that move a function by `shift`, and their derivatives by it; sums 1 and 0."""
-    total = total_slope = 0.0
-    for tap in range(2 * LANCZOS_ORDER + 1):
-        t = tap - LANCZOS_ORDER + shift
-        if abs(t) >= LANCZOS_ORDER:
-            weights[tap], slopes[tap] = 0.0, 0.0
-        elif abs(t) < 1e-6:
-            weights[tap], slopes[tap] = 1.0, 0.0
-        else:
-            p, q = np.pi * t, np.pi * t / LANCZOS_ORDER
-            sinc_p, sinc_q = np.sin(p) / p, np.sin(q) / q
-            weights[tap] = sinc_p * sinc_q
-            slopes[tap] = (np.cos(p) - sinc_p) / t * sinc_q + sinc_p * (np.cos(q) - sinc_q) / t
-        total += weights[tap]
-        total_slope += slopes[tap]
-    for tap in range(2 * LANCZOS_ORDER + 1):
-        slopes[tap] = slopes[tap] / total - weights[tap] * total_slope / total**2
-        weights[tap] /= total
+def _spline_taps(shift, weights, slopes):
+    """`core.psf.spline_weights` of one shift in [-0.5, 0.5], and their derivatives by it (de Boor's recursion)."""
+    weights[:] = 0.0
+    slopes[:] = 0.0
+    first = 0 if shift >= 0 else 1
+    u = shift + first
+    weights[first] = 1.0
+    for degree in range(1, SPLINE_DEGREE + 1):
+        if degree == SPLINE_DEGREE:
+            # The slope of a spline is the difference of two of the degree below.
+            for j in range(degree):
+                slopes[first + j] += weights[first + j]
+                slopes[first + j + 1] -= weights[first + j]
+        for j in range(degree, -1, -1):
+            lower = weights[first + j - 1] if j > 0 else 0.0
+            weights[first + j] = ((u + j) * weights[first + j] + (degree + 1 - u - j) * lower) / degree
 
 
 @kernel
 def _shift_stamp(stamp, dx, dy, work, profile):
-    """Moved stamp into profile[0], its derivatives by dx and dy into profile[1] and profile[2]."""
+    """Spline of these coefficients, moved, into profile[0], its derivatives by dx and dy into profile[1:]."""
     size = stamp.shape[0]
-    n_tap = 2 * LANCZOS_ORDER + 1
+    n_tap = 2 * SPLINE_REACH + 1
     weights, slopes = np.empty(n_tap), np.empty(n_tap)
     work[:] = 0.0
     profile[:] = 0.0
-    _lanczos_taps(dx, weights, slopes)
+    _spline_taps(dx, weights, slopes)
     for row in range(size):
         for tap in range(n_tap):
-            offset = tap - LANCZOS_ORDER
+            offset = tap - SPLINE_REACH
             weight, slope = weights[tap], slopes[tap]
             for column in range(max(0, -offset), min(size, size - offset)):
                 value = stamp[row, column + offset]
                 work[0, row, column] += weight * value
                 work[1, row, column] += slope * value
-    _lanczos_taps(dy, weights, slopes)
+    _spline_taps(dy, weights, slopes)
     for row in range(size):
         for tap in range(n_tap):
-            source = row + tap - LANCZOS_ORDER
+            source = row + tap - SPLINE_REACH
             if source < 0 or source >= size:
                 continue
             weight, slope = weights[tap], slopes[tap]

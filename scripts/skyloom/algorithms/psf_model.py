@@ -9,14 +9,14 @@ from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_im
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.psf import LANCZOS_ORDER, PixelPsf, gaussian_kernel, lanczos_weights
+from skyloom.core.psf import PixelPsf, gaussian_kernel, shift_stamps
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
 
 # Stars for each polynomial term: below it a higher order follows the noise.
 STARS_PER_TERM = 5
-N_CONSTANT_ITERATION = 2
+N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 2, 5, 3
 PIXEL_CLIP_SIGMA = 5.0
 MAX_CLIPPED_FRACTION = 0.2
 CORE_RADIUS_SIGMA = 2.5
@@ -67,8 +67,6 @@ class PsfFitSettings:
         Side of the PSF image [pixel], odd.
     max_order : int
         Highest total degree of the polynomial of position; lowered when stars are few.
-    n_iteration : int
-        Rounds of fitting fluxes and positions, then the PSF.
     model_floor : float
         Error of the model as a fraction of itself; it caps the weight of bright stars.
     variation : float
@@ -83,7 +81,6 @@ class PsfFitSettings:
 
     size: int = 31
     max_order: int = 2
-    n_iteration: int = 7
     model_floor: float = 0.02
     variation: float = 0.3
     outlier_sigma: float = 4.0
@@ -146,32 +143,61 @@ def fit_psf(masked_image, stars, sigma, settings=None):
     Notes
     -----
     Effective PSF after Anderson & King (2000): fit flux and position of each star with the present model,
-    move the residual back by the fraction of a pixel (Lanczos-5), and correct each PSF pixel by a weighted
+    move the residual back by the fraction of a pixel (splines), and correct each PSF pixel by a weighted
     polynomial of the position; repeat. Since residuals, not data, are moved, interpolation errors vanish with
     the residuals. Weights come from the model's variance plus a fraction of the model (Jarvis et al. 2021 cap
     the S/N of bright stars for the same reason); polynomial terms have a Gaussian prior of a fraction of the
     mean PSF, which keeps noise out of the wings.
     """
     settings = settings or PsfFitSettings()
-    x, y, reserved = (np.asarray(values) for values in stars)
     ny, nx = masked_image.image.shape
     domain = (-0.5, nx - 0.5, -0.5, ny - 0.5)
     psf = PixelPsf(gaussian_kernel(sigma, settings.size)[None].astype(np.float32), 0, domain)
+    rounds = [*[True] * N_CONSTANT_ROUND, *[False] * N_VARYING_ROUND]
+    return _iterate(masked_image, stars, psf, rounds, settings)
+
+
+def refine_psf(masked_image, stars, psf, settings=None):
+    """PSF fitted anew from a good one, to pixels that are cleaner than those of the first fit.
+
+    Parameters
+    ----------
+    masked_image, stars, settings
+        As for `fit_psf`.
+    psf : PixelPsf
+        What the first fit found.
+
+    Returns
+    -------
+    PsfFit
+        As from `fit_psf`.
+
+    Raises
+    ------
+    TooFewPsfStarsError, PsfFitFailedError
+        As from `fit_psf`.
+    """
+    return _iterate(masked_image, stars, psf, [False] * N_REFINING_ROUND, settings or PsfFitSettings())
+
+
+def _iterate(masked_image, stars, psf, rounds, settings):
+    """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
+    x, y, reserved = (np.asarray(values) for values in stars)
     used = ~reserved
     pixels = replace(masked_image, mask=_weightless(masked_image.mask))
     fit_settings = FitSettings(photon_variance=settings.photon_variance)
-    for iteration in range(settings.n_iteration):
+    for is_constant in rounds:
         if used.sum() < settings.min_stars:
             raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
         fit = psf_photometry(pixels, psf, x, y, fit_settings)
         used &= np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         residuals, weights = _residual_stamps(pixels, psf, fit, settings)
-        if iteration >= N_CONSTANT_ITERATION:
+        if not is_constant:
             weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
         scatter = _core_scatter(residuals, weights, psf, fit)
-        if iteration >= N_CONSTANT_ITERATION:
+        if not is_constant:
             used &= ~_outliers(scatter, used, settings.outlier_sigma)
-        order = 0 if iteration < N_CONSTANT_ITERATION else _order_for(int(used.sum()), settings.max_order)
+        order = 0 if is_constant else _order_for(int(used.sum()), settings.max_order)
         psf = _updated(
             psf, order, (fit.x[used], fit.y[used]), (residuals[used], weights[used]), settings.variation
         )
@@ -210,7 +236,7 @@ def _residual_stamps(pixels, psf, fit, settings):
     index = (np.clip(rows, 0, ny - 1)[:, :, None], np.clip(columns, 0, nx - 1)[:, None, :])
     good = inside & usable[index]
     residuals = np.where(good, difference[index], 0) / flux[:, None, None]
-    residuals = _moved(residuals, column0 - x, row0 - y)
+    residuals = shift_stamps(residuals, column0 - x, row0 - y)
     kernels = np.maximum(psf.kernels_at(x, y), 0)
     background = settings.photon_variance * np.maximum(model[index], 0)
     base = _base_variances(
@@ -227,21 +253,6 @@ def _base_variances(stamps):
     known = np.isfinite(stamps)
     total = np.where(known, stamps, 0).sum(axis=(1, 2))
     return np.maximum(total / np.maximum(known.sum(axis=(1, 2)), 1), 0)
-
-
-def _moved(stamps, dx, dy):
-    """Stamps (n, k, k) moved by fractions of a pixel with Lanczos-5; sums are not restored."""
-    size = stamps.shape[-1]
-    matrices = []
-    for shift in (dy, dx):
-        weights = lanczos_weights(shift)
-        matrix = np.zeros((len(stamps), size, size))
-        for tap in range(2 * LANCZOS_ORDER + 1):
-            offset = tap - LANCZOS_ORDER
-            rows = np.arange(max(0, -offset), min(size, size - offset))
-            matrix[:, rows, rows + offset] = weights[:, tap, None]
-        matrices.append(matrix)
-    return matrices[0] @ stamps @ matrices[1].transpose(0, 2, 1)
 
 
 def _core_scatter(residuals, weights, psf, fit):

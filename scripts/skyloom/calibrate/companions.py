@@ -5,9 +5,8 @@ import logging
 import numpy as np
 
 from skyloom.algorithms.detection import Detections, detect
-from skyloom.algorithms.moments import adaptive_moments
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_image, psf_photometry
-from skyloom.calibrate.sources import pixel_flags
+from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE
+from skyloom.calibrate.point_sources import fit_point_sources
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 
@@ -16,8 +15,6 @@ log = logging.getLogger(__name__)
 FWHM_PER_SIGMA = 2.3548
 # A model that is wrong by this fraction of itself explains a residual: 1 % in the PSF, more under crowding.
 MODEL_ERROR = 0.05
-# Sources this much larger than the PSF are no points and are not subtracted.
-MAX_SIZE_RATIO = 1.1
 # A wing beyond the PSF image is visible above this many sigma of a pixel.
 VISIBLE_WING_SIGMA = 0.1
 # Noise of the model's wings below this fraction of the pixel's is left out.
@@ -56,14 +53,14 @@ def add_companions(pixels, psf, detections, sigma, search):
     counts against the noise and five per cent of the model together, and not next to a known source.
     """
     threshold, settings = search
-    residual, model, is_subtracted = _residual(pixels, psf, detections, sigma)
-    found = detect(residual, psf, threshold, settings=settings)
+    points = fit_point_sources(pixels, psf, detections, sigma, N_SWEEP)
+    found = detect(_residual(pixels, psf, points), psf, threshold, settings=settings)
     fwhm = FWHM_PER_SIGMA * sigma
-    is_new = _is_beyond(found, detections.select(is_subtracted), MIN_DISTANCE_FWHM * fwhm)
-    is_new &= _is_beyond(found, detections.select(~is_subtracted), EXTENDED_DISTANCE_FWHM * fwhm)
+    is_new = _is_beyond(found, detections.select(points.is_subtracted), MIN_DISTANCE_FWHM * fwhm)
+    is_new &= _is_beyond(found, detections.select(~points.is_subtracted), EXTENDED_DISTANCE_FWHM * fwhm)
     found = found.select(is_new)
     found = found.select(
-        found.significance > threshold + MODEL_ERROR * _significance_of(model, pixels, psf, found)
+        found.significance > threshold + MODEL_ERROR * _significance_of(points.model, pixels, psf, found)
     )
     log.info("found %d companions of brighter stars", len(found))
     return _merged(detections, found)
@@ -90,26 +87,18 @@ def _is_beyond(found, known, radius):
     return tree.query(np.column_stack([found.x, found.y]))[0] > radius
 
 
-def _residual(pixels, psf, detections, sigma):
-    """Pixels without the point sources, their model, and which ones were subtracted."""
-    moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
-    is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
-    # The wings of a saturated star are fitted too badly to be subtracted.
-    is_point = ~is_saturated & ~(moments.sigma > MAX_SIZE_RATIO * sigma)
-    fit = psf_photometry(pixels, psf, detections.x, detections.y, FitSettings(photon_variance=1.0))
-    flux = np.where(is_point & (fit.flux > 0), fit.flux, np.nan)
-    model = point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux)
-    variance = pixels.variance + (MODEL_ERROR * model) ** 2
-    is_hidden = np.zeros(model.shape, dtype=bool)
-    _add_wing_errors_in_place(variance, is_hidden, psf, fit.select(np.isfinite(flux) & np.isfinite(fit.x)))
+def _residual(pixels, psf, points):
+    """Pixels without the point sources, with the errors of the model in their variance."""
+    variance = pixels.variance + (MODEL_ERROR * points.model) ** 2
+    is_hidden = np.zeros(variance.shape, dtype=bool)
+    _add_wing_errors_in_place(variance, is_hidden, psf, points.fit.select(points.is_subtracted))
     # Interpolated pixels know nothing of the model: what is left in them is no companion.
     is_known = (pixels.mask & UNUSABLE) == 0
-    residual = MaskedImage(
-        image=np.where(is_known, pixels.image - model, 0).astype(np.float32),
+    return MaskedImage(
+        image=np.where(is_known, pixels.image - points.model, 0).astype(np.float32),
         mask=np.where(is_hidden, mask_planes.NO_DATA, pixels.mask).astype(np.uint32),
         variance=variance.astype(np.float32),
     )
-    return residual, model, np.isfinite(flux)
 
 
 def _add_wing_errors_in_place(variance, is_hidden, psf, fit):

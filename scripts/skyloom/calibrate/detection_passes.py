@@ -9,6 +9,7 @@ from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays
 from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.calibrate.companions import add_companions
+from skyloom.calibrate.point_sources import fit_point_sources
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, MaskedImage
@@ -17,6 +18,8 @@ from skyloom.core.psf import gaussian_kernel, psf_moments
 FWHM_PER_SIGMA = 2.3548
 # Half-width of a Gaussian kernel in sigma.
 KERNEL_REACH = 4
+# Sweeps over the point sources that the background is freed of: their wings need no more.
+N_BACKGROUND_SWEEP = 2
 # Peaks this close to one saturated region are one star's [pixel].
 SATURATION_REACH = 3.0
 
@@ -93,8 +96,8 @@ def first_pass(raw, settings):
     return DetectionPass(subtract_background(restored, background), background, detections)
 
 
-def final_pass(raw, background, psf, settings):
-    """Detections at the final threshold with the image's own PSF, and the final background.
+def second_pass(raw, background, psf, settings):
+    """Detections with the image's own PSF, and the background below them without the light of point sources.
 
     Parameters
     ----------
@@ -110,29 +113,68 @@ def final_pass(raw, background, psf, settings):
     Returns
     -------
     DetectionPass
-        Rays are repaired and masked CR; DETECTED is set on footprints grown by the PSF.
+        Rays are repaired and masked CR.
+    PointSources
+        The detections fitted as points.
 
     Raises
     ------
     NoSkyPixelsError, NoSourcesError
         If there is no background or no source.
+
+    Notes
+    -----
+    Wings beyond any mask lift a sky level: with 2,700 stars on 2048 x 2048 pixels by 0.35 of 800 electrons, 1 %
+    of the flux of a star of S/N 10.
     """
-    ny, nx = raw.image.shape
-    detection = settings["detection"]
-    kernel = psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
-    sigma, _, _ = psf_moments(kernel)
+    kernel, sigma = _central_kernel(psf, raw.image.shape)
     clean = _without_rays(subtract_background(raw, background), kernel, settings["cosmic_rays"])
-    detections = _detect(clean, psf, detection["threshold"], detection)
+    detections = _detect(clean, psf, settings["detection"]["threshold"], settings["detection"])
+    points = fit_point_sources(clean, psf, detections, sigma, N_BACKGROUND_SWEEP)
     objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
     restored = replace(clean, image=clean.image + background.image())
-    background = fit_background(restored, settings["background"]["bin_size"], objects)
-    pixels = subtract_background(restored, background)
+    without_points = replace(restored, image=restored.image - points.model)
+    background = fit_background(without_points, settings["background"]["bin_size"], objects)
+    return DetectionPass(subtract_background(restored, background), background, detections), points
+
+
+def final_pass(second, psf, settings):
+    """Detections at the final threshold with the image's final PSF.
+
+    Parameters
+    ----------
+    second : DetectionPass
+        From the second pass.
+    psf : PixelPsf
+        The image's PSF.
+    settings : dict
+        Section ``calibrate``.
+
+    Returns
+    -------
+    DetectionPass
+        DETECTED is set on footprints grown by the PSF.
+
+    Raises
+    ------
+    NoSourcesError
+        If there is no source.
+    """
+    detection = settings["detection"]
+    pixels = second.pixels
+    _, sigma = _central_kernel(psf, pixels.image.shape)
     detections = _detect(pixels, psf, detection["threshold"], detection)
     detections = add_companions(pixels, psf, detections, sigma, (detection["threshold"], _limits(detection)))
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     mask = np.where(detected, pixels.mask | mask_planes.DETECTED, pixels.mask).astype(np.uint32)
-    return DetectionPass(replace(pixels, mask=mask), background, detections)
+    return DetectionPass(replace(pixels, mask=mask), second.background, detections)
+
+
+def _central_kernel(psf, shape):
+    """PSF image at the middle of the image, and its size [pixel]."""
+    kernel = psf.kernel_at((shape[1] - 1) / 2, (shape[0] - 1) / 2)
+    return kernel, psf_moments(kernel)[0]
 
 
 def subtract_background(pixels, background):

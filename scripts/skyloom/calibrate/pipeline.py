@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.calibrate.aperture_correction import fit_aperture_correction, flux_within
 from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, match_by_given_wcs, search_region
-from skyloom.calibrate.detection_passes import final_pass, first_pass
+from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
 from skyloom.calibrate.flux_scale import (
     apply_aperture_correction,
     calibrate_fluxes,
@@ -20,7 +20,7 @@ from skyloom.calibrate.photometry import (
     ZeroPointResult,
     fit_zero_point,
 )
-from skyloom.calibrate.psf_stars import fit_psf_to_stars, stars_of_given_psf
+from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars, stars_of_given_psf
 from skyloom.calibrate.sources import is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
@@ -64,12 +64,16 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     -----
     Rubin's order of work (calibrateImage): background, cosmic rays, bright detections, PSF from stars, cosmic
     rays with that PSF, background below a mask of objects, detection at the final threshold, measurement,
-    aperture correction, astrometry, photometry.
+    aperture correction, astrometry, photometry. We differ in that the second background is that of the image
+    without its point sources, and that the PSF is fitted again above it.
     """
     raw = mask_invalid_pixels(exposure.pixels)
     first = first_pass(raw, settings)
     stars = _psf_stars(first, exposure.psf, settings["psf"], rng)
-    final = final_pass(raw, first.background, stars.fit.psf, settings)
+    second, points = second_pass(raw, first.background, stars.fit.psf, settings)
+    if exposure.psf is None:
+        stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
+    final = final_pass(second, stars.fit.psf, settings)
     columns = measure_sources(final.pixels, stars.fit.psf, final.detections, settings["measurement"])
     inside = is_centred_on(columns, raw.image.shape)
     detections, columns = final.detections.select(inside), {name: columns[name][inside] for name in columns}

@@ -6,7 +6,14 @@ import numpy as np
 
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.algorithms.moments import adaptive_moments
-from skyloom.algorithms.psf_model import PsfFit, PsfFitSettings, TooFewPsfStarsError, fit_psf
+from skyloom.algorithms.photometry import point_source_image
+from skyloom.algorithms.psf_model import (
+    PsfFit,
+    PsfFitSettings,
+    TooFewPsfStarsError,
+    fit_psf,
+    refine_psf,
+)
 from skyloom.calibrate.sources import pixel_flags
 from skyloom.calibrate.stars import StarCandidates, reserve_stars, select_stars, stellar_size
 from skyloom.core import mask_planes
@@ -32,10 +39,13 @@ class PsfStars:
         The model and the stars given to it.
     reserved : ndarray, shape (n,), bool
         Stars of `fit` that were kept out.
+    others : tuple of ndarray, shape (m,)
+        Positions (x, y) of the sources that are none of these stars [pixel].
     """
 
     fit: PsfFit
     reserved: np.ndarray
+    others: tuple
 
     def flags(self, x, y):
         """Flags of the sources that are PSF stars.
@@ -103,8 +113,71 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
         raise TooFewPsfStarsError(int(chosen.sum()), settings["min_stars"])
     reserved = reserve_stars(chosen, settings["reserved_fraction"], 2 * settings["min_stars"], rng)[chosen]
     stars = (candidates.x[chosen], candidates.y[chosen], reserved)
-    masked = _others_masked(pixels, candidates, ~chosen, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
-    return PsfStars(fit_psf(masked, stars, sigma, _fit_settings(sigma, settings)), reserved)
+    others = (candidates.x[~chosen], candidates.y[~chosen])
+    masked = _others_masked(pixels, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
+    return PsfStars(fit_psf(masked, stars, sigma, _fit_settings(sigma, settings)), reserved, others)
+
+
+def refine_psf_of_stars(stars, pixels, detections, points, settings):
+    """PSF from the same stars again, with the background known better and their neighbours subtracted.
+
+    Parameters
+    ----------
+    stars : PsfStars
+        From `fit_psf_to_stars`.
+    pixels : MaskedImage
+        Background-subtracted pixels [electron].
+    detections : Detections
+        All detections on them.
+    points : PointSources
+        The detections fitted as points.
+    settings : dict
+        Section ``calibrate.psf``.
+
+    Returns
+    -------
+    PsfStars
+        The PSF and its stars.
+
+    Raises
+    ------
+    TooFewPsfStarsError, PsfFitFailedError
+        If no PSF can be had.
+    """
+    known = np.isfinite(stars.fit.flux)
+    x, y, reserved = stars.fit.x[known], stars.fit.y[known], stars.reserved[known]
+    is_other = _nearest_distance((detections.x, detections.y), (x, y)) > SAME_STAR_RADIUS
+    neighbours = np.where(is_other, points.flux, np.nan)
+    model = point_source_image(pixels.image.shape, stars.fit.psf, points.fit.x, points.fit.y, neighbours)
+    alone = replace(pixels, image=pixels.image - model)
+    sigma = float(np.sqrt(1 / (4 * np.pi * np.sum(stars.fit.psf.coefficients[0] ** 2))))
+    others = _not_subtracted(stars.others, detections, points, is_other)
+    masked = _others_masked(alone, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
+    fit = refine_psf(masked, (x, y, reserved), stars.fit.psf, _fit_settings(sigma, settings))
+    return PsfStars(fit, reserved, others)
+
+
+def _not_subtracted(others, detections, points, is_other):
+    """Positions of the sources that are no PSF stars and still shine.
+
+    A sharper kernel than the PSF, that of the first pass, also finds companions on the slopes of bright stars.
+    """
+    gone = (detections.x[points.is_subtracted], detections.y[points.is_subtracted])
+    shines = _nearest_distance(others, gone) > SAME_STAR_RADIUS
+    extended = is_other & ~points.is_subtracted
+    return tuple(
+        np.r_[first[shines], second[extended]]
+        for first, second in zip(others, (detections.x, detections.y), strict=True)
+    )
+
+
+def _nearest_distance(positions, others):
+    """Distance of each position (x, y) to the nearest of others [pixel], shape (n,); infinite without any."""
+    from scipy.spatial import cKDTree
+
+    if len(others[0]) == 0:
+        return np.full(len(positions[0]), np.inf)
+    return cKDTree(np.column_stack(others)).query(np.column_stack(positions))[0]
 
 
 def stars_of_given_psf(pixels, detections, psf, settings):
@@ -133,7 +206,7 @@ def stars_of_given_psf(pixels, detections, psf, settings):
     n_star = int(chosen.sum())
     unknown, none = np.full(n_star, np.nan), np.zeros(n_star, dtype=bool)
     fit = PsfFit(psf, candidates.x[chosen], candidates.y[chosen], unknown, none, unknown)
-    return PsfStars(fit, reserved=none)
+    return PsfStars(fit, none, (candidates.x[~chosen], candidates.y[~chosen]))
 
 
 def _measured(pixels, detections, sigma):
@@ -157,12 +230,12 @@ def _fit_settings(sigma, settings):
     )
 
 
-def _others_masked(pixels, candidates, is_other, radius):
-    """Pixels with a disc around every other source masked SUSPECT."""
+def _others_masked(pixels, others, radius):
+    """Pixels with a disc around other sources masked SUSPECT."""
     ny, nx = pixels.image.shape
     centres = np.zeros((ny, nx), dtype=bool)
-    column = np.clip(np.rint(candidates.x[is_other]).astype(np.int64), 0, nx - 1)
-    row = np.clip(np.rint(candidates.y[is_other]).astype(np.int64), 0, ny - 1)
+    column = np.clip(np.rint(others[0]).astype(np.int64), 0, nx - 1)
+    row = np.clip(np.rint(others[1]).astype(np.int64), 0, ny - 1)
     centres[row, column] = True
     discs = grow_mask(centres, radius)
     return replace(

@@ -4,13 +4,17 @@ A PSF image includes the pixel's own response, is sampled at the image's pixels,
 (the position of the star) on its middle pixel.
 """
 
+import functools
 from dataclasses import dataclass
+from math import comb, factorial
 
 import numpy as np
 
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
-LANCZOS_ORDER = 5
+SPLINE_DEGREE = 7
+SPLINE_REACH = 4
+"""Pixels that the weights of a shift reach to either side."""
 MOMENT_ITERATIONS = 50
 MOMENT_TOLERANCE = 1e-7
 MIN_WEIGHT_VARIANCE = 0.5
@@ -102,39 +106,48 @@ def _not_narrower(covariance, least):
     return (vectors * np.maximum(values, least)) @ vectors.T
 
 
-def lanczos_weights(shift, order=LANCZOS_ORDER):
-    """Weights that shift a sampled function by less than a pixel.
+def spline_weights(shift):
+    """Weights of B-spline coefficients that give a sampled function moved by less than a pixel.
 
     Parameters
     ----------
     shift : array_like, shape (n,)
         Shift towards larger indices, in [-1, 1] [pixel].
-    order : int
-        Half-width of the kernel.
 
     Returns
     -------
-    ndarray, shape (n, 2 order + 1), float64
-        Weight of the input pixels at offsets -order ... order from the output pixel; each row sums to 1
-        and has its first moment at the shift.
+    ndarray, shape (n, 2 SPLINE_REACH + 1), float64
+        Weight of the coefficients at offsets -SPLINE_REACH ... SPLINE_REACH from the output pixel.
     """
     shift = np.atleast_1d(np.asarray(shift, dtype=np.float64))
-    distance = np.arange(-order, order + 1)[None, :] + shift[:, None]
-    inside = np.abs(distance) < order
-    weights = np.where(inside, np.sinc(distance) * np.sinc(distance / order), 0.0)
-    window = np.where(inside, (1 - (distance / order) ** 2) ** 2, 0.0)
-    # Bare Lanczos weights miss the sum and the first moment by 1 %, which moves a star by 0.01 pixel.
-    moments = np.stack([1 - weights.sum(axis=1), -(weights * distance).sum(axis=1)], axis=1)
-    basis = [(window * distance**power).sum(axis=1) for power in range(3)]
-    matrix = np.stack(
-        [np.stack([basis[0], basis[1]], axis=1), np.stack([basis[1], basis[2]], axis=1)], axis=1
-    )
-    correction = np.linalg.solve(matrix, moments[..., None])[..., 0]
-    return weights + window * (correction[:, :1] + correction[:, 1:] * distance)
+    return _b_spline(np.arange(-SPLINE_REACH, SPLINE_REACH + 1)[None, :] + shift[:, None])
+
+
+def spline_coefficients(kernels):
+    """Coefficients of the B-splines that run through images.
+
+    Parameters
+    ----------
+    kernels : ndarray, shape (m, k, k)
+        Images, taken as 0 outside.
+
+    Returns
+    -------
+    ndarray, shape (m, k, k), float64
+        For `spline_weights` along both axes.
+
+    Notes
+    -----
+    Unser, Aldroubi & Eden (1993). Degree 7 errs by 3e-5 of a wave at 0.2 cycles a pixel and by 0.002 at 0.3;
+    Lanczos-5, whose window spoils the low frequencies too, by 0.003 and 0.01: enough to broaden a PSF fitted
+    with it by 0.2 %.
+    """
+    inverse = _collocation_inverse(kernels.shape[-1])
+    return inverse @ np.asarray(kernels, dtype=np.float64) @ inverse.T
 
 
 def shift_kernels(kernels, dx, dy):
-    """Shift images by fractions of a pixel with Lanczos-5, keeping their sums.
+    """Shift images by fractions of a pixel by splines, keeping their sums.
 
     Parameters
     ----------
@@ -149,23 +162,54 @@ def shift_kernels(kernels, dx, dy):
         Shifted images; what leaves the frame is lost before the sum is restored.
     """
     kernels = np.asarray(kernels, dtype=np.float64)
-    size = kernels.shape[-1]
-    matrix_x = _shift_matrices(dx, size)
-    matrix_y = _shift_matrices(dy, size)
-    shifted = matrix_y @ kernels @ matrix_x.transpose(0, 2, 1)
-    before = kernels.sum(axis=(1, 2), keepdims=True)
-    after = shifted.sum(axis=(1, 2), keepdims=True)
-    return shifted * (before / after)
+    shifted = shift_stamps(kernels, dx, dy)
+    return shifted * (kernels.sum(axis=(1, 2), keepdims=True) / shifted.sum(axis=(1, 2), keepdims=True))
+
+
+def shift_stamps(stamps, dx, dy):
+    """Shift images of any sum by fractions of a pixel by splines; see `shift_kernels`.
+
+    Parameters
+    ----------
+    stamps : ndarray, shape (m, k, k), float64
+        Images.
+    dx, dy : array_like, shape (m,)
+        Shifts towards larger x and y, in [-1, 1] [pixel].
+
+    Returns
+    -------
+    ndarray, shape (m, k, k), float64
+        Shifted images; what leaves the frame is lost.
+    """
+    size = stamps.shape[-1]
+    return _shift_matrices(dy, size) @ stamps @ _shift_matrices(dx, size).transpose(0, 2, 1)
 
 
 def _shift_matrices(shift, size):
-    """Banded matrices (m, size, size) that apply `lanczos_weights` along one axis."""
-    weights = lanczos_weights(shift)
+    """Matrices (m, size, size) that move a row of pixels: spline weights times the collocation's inverse."""
+    weights = spline_weights(shift)
     matrices = np.zeros((weights.shape[0], size, size))
-    for tap, offset in enumerate(range(-LANCZOS_ORDER, LANCZOS_ORDER + 1)):
+    for tap, offset in enumerate(range(-SPLINE_REACH, SPLINE_REACH + 1)):
         rows = np.arange(max(0, -offset), min(size, size - offset))
         matrices[:, rows, rows + offset] = weights[:, tap, None]
-    return matrices
+    return matrices @ _collocation_inverse(size)
+
+
+@functools.cache
+def _collocation_inverse(size):
+    """Matrix (size, size) from samples to spline coefficients along one axis."""
+    offset = np.arange(size, dtype=np.float64)
+    return np.linalg.inv(_b_spline(offset[:, None] - offset[None, :]))
+
+
+def _b_spline(t):
+    """Central B-spline of `SPLINE_DEGREE` at distances t; zero from SPLINE_REACH on."""
+    n = SPLINE_DEGREE
+    left = SPLINE_REACH - np.abs(t)
+    total = np.zeros_like(left)
+    for knot in range(SPLINE_REACH):
+        total += (-1) ** knot * comb(n + 1, knot) * np.maximum(left - knot, 0) ** n
+    return total / factorial(n)
 
 
 class Psf:

@@ -7,6 +7,7 @@ from skyloom.algorithms import psf_model
 from skyloom.algorithms.moments import kernel_moments
 from skyloom.algorithms.psf_model import PsfFitFailedError, PsfFitSettings, TooFewPsfStarsError, fit_psf
 from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf
 
 SIZE = 500
@@ -50,6 +51,22 @@ def test_psf_follows_the_field_within_the_noise_of_its_stars(seed, stars):
     assert np.abs(model.x).max() < 0.03
     assert np.median(np.abs(fit.x - x)) < 0.02
     assert fit.psf.kernel_at(100, 100).sum() == pytest.approx(1)
+
+
+def test_without_noise_the_size_of_a_star_is_kept(stars):
+    x, y = (grid.ravel() for grid in np.meshgrid(*2 * [np.arange(40.0, 470.0, 53.7)]))
+    light = stars.light((SIZE, SIZE), x, y, np.full(x.size, 1e5), 3.6, half=18)
+    pixels = MaskedImage(
+        light.astype(np.float32), np.zeros(light.shape, np.uint32), (light + 300).astype(np.float32)
+    )
+
+    fit = fit_psf(pixels, (x, y, np.zeros(x.size, dtype=bool)), 1.7, SETTINGS)
+
+    true, model = (
+        kernel_moments(kernel[None]) for kernel in (stars.moffat(0, 0, 3.6, 13), fit.psf.kernel_at(250, 250))
+    )
+    # The scatter of the pixel's phases; an interpolation with errors of 0.3 % would widen the model by 0.2 %.
+    assert (model.ixx + model.iyy) / (true.ixx + true.iyy) == pytest.approx(1.0, abs=2e-4)
 
 
 def test_a_constant_model_misses_the_variation_that_the_polynomial_finds(stars):

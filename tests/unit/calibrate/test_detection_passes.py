@@ -11,9 +11,10 @@ from skyloom.calibrate.detection_passes import (
     final_pass,
     first_pass,
     one_peak_per_saturated_region,
+    second_pass,
     without_border_peaks,
 )
-from skyloom.calibrate.psf_stars import fit_psf_to_stars
+from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
@@ -112,11 +113,36 @@ def test_both_passes_find_the_stars_and_the_sky(stars, settings):
     raw = stars.observed(light, rng)
 
     first = first_pass(raw, settings)
-    final = final_pass(raw, first.background, psf_of(stars, raw.shape), settings)
+    second, points = second_pass(raw, first.background, psf_of(stars, raw.shape), settings)
+    final = final_pass(second, psf_of(stars, raw.shape), settings)
 
     assert len(final.detections) >= len(first.detections) >= 20
+    assert points.is_subtracted.sum() >= 20
     assert final.background.image().mean() == pytest.approx(300, abs=1.5)
     assert (final.pixels.mask[np.rint(y).astype(int), np.rint(x).astype(int)] & mask_planes.DETECTED).all()
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_neighbours_do_not_widen_the_refined_psf(seed, stars, settings):
+    rng = np.random.default_rng(seed)
+    x, y = (grid.ravel() * 48.0 + 30 for grid in np.meshgrid(np.arange(10), np.arange(10)))
+    # Too faint to be PSF stars themselves, on three sides.
+    angle = rng.uniform(0, 2 * np.pi / 3, x.size) + 2 * np.pi / 3 * np.arange(3)[:, None]
+    x, y = np.r_[x, (x + 11 * np.cos(angle)).ravel()], np.r_[y, (y + 11 * np.sin(angle)).ravel()]
+    flux = np.r_[np.full(100, 5e4), np.full(300, 3e3)]
+    raw = stars.observed(stars.light((512, 512), x, y, flux, FWHM, half=24), rng)
+
+    first = first_pass(raw, settings)
+    rough = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
+    second, points = second_pass(raw, first.background, rough.fit.psf, settings)
+    refined = refine_psf_of_stars(rough, second.pixels, second.detections, points, settings["psf"])
+
+    true = stars.moffat(0, 0, FWHM, refined.fit.psf.size // 2)
+    ring = np.hypot(*(np.indices(true.shape) - true.shape[0] // 2)) > 1.5 * FWHM
+    in_ring = [fit.psf.kernel_at(256, 256)[ring].sum() for fit in (rough.fit, refined.fit)]
+    expected = true[ring].sum() / true.sum()
+    assert points.is_subtracted.mean() > 0.9
+    assert abs(in_ring[1] - expected) < 0.5 * abs(in_ring[0] - expected)
 
 
 def test_empty_sky_is_refused_with_its_noise(stars, settings):

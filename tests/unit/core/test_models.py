@@ -44,8 +44,9 @@ def test_a_shift_moves_the_centroid_and_keeps_the_sum(dx, dy):
     shifted = shift_kernels(gaussian_kernel(1.6, 31)[None], [dx], [dy])[0]
     y, x = np.mgrid[:31, :31] - 15
     assert shifted.sum() == pytest.approx(1.0, rel=1e-12)
-    assert np.sum(shifted * x) == pytest.approx(dx, abs=1e-4)
-    assert np.sum(shifted * y) == pytest.approx(dy, abs=1e-4)
+    assert np.sum(shifted * x) == pytest.approx(dx, abs=1e-5)
+    assert np.sum(shifted * y) == pytest.approx(dy, abs=1e-5)
+    assert np.sum(shifted * (x - dx) ** 2) == pytest.approx(1.6**2, abs=1e-4)
 
 
 def test_a_polynomial_psf_is_normalised_everywhere_and_varies():

@@ -1,0 +1,66 @@
+"""The point sources of an image, fitted together: their light, and what is left without it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skyloom.algorithms.moments import adaptive_moments
+from skyloom.algorithms.photometry import FitSettings, PsfPhotometry, point_source_image, psf_photometry
+from skyloom.calibrate.sources import pixel_flags
+
+# Sources this much larger than the PSF are no points and are not subtracted.
+MAX_SIZE_RATIO = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class PointSources:
+    """Detections fitted as points.
+
+    Attributes
+    ----------
+    fit : PsfPhotometry
+        One entry a detection.
+    flux : ndarray, shape (n,), float64
+        Flux to subtract [unit of the image]; NaN for what is no point, is saturated or could not be fitted.
+    model : ndarray, shape (ny, nx), float32
+        Their light.
+    """
+
+    fit: PsfPhotometry
+    flux: np.ndarray
+    model: np.ndarray
+
+    @property
+    def is_subtracted(self):
+        """Detections whose light is in the model (ndarray, shape (n,), bool)."""
+        return np.isfinite(self.flux)
+
+
+def fit_point_sources(pixels, psf, detections, sigma, n_sweep):
+    """Fit all detections as points and make the model of those that are.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background-subtracted pixels [electron].
+    psf : PixelPsf
+        The image's PSF.
+    detections : Detections
+        What was found on the image.
+    sigma : float
+        Size of the PSF [pixel].
+    n_sweep : int
+        Times that each source is fitted with the others subtracted.
+
+    Returns
+    -------
+    PointSources
+        The wings of a saturated star are fitted too badly to be subtracted: it is left out.
+    """
+    moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
+    is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
+    is_point = ~is_saturated & ~(moments.sigma > MAX_SIZE_RATIO * sigma)
+    settings = FitSettings(photon_variance=1.0, n_sweep=n_sweep)
+    fit = psf_photometry(pixels, psf, detections.x, detections.y, settings)
+    flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
+    return PointSources(fit, flux, point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux))
