@@ -136,6 +136,7 @@ def _detectors(camera, path):
 def _check(camera, number, options):
     """Report of one detector."""
     from skyloom.commands.camera_checks import ODD, Finding
+    from skyloom.commands.frame_stars import frame_image
     from skyloom.core.errors import DataError
 
     detector = camera.detectors[number]
@@ -147,7 +148,7 @@ def _check(camera, number, options):
     numbers, findings, judged = _measure(detector, frames, options.level)
     factors, more = _flips(detector, frames, judged)
     levels = {a.name: judged.get(a.name, options.level or 0.0) for a in detector.amplifiers}
-    return DetectorReport(detector, numbers, factors, findings + more, _assembled(detector, frames, levels))
+    return DetectorReport(detector, numbers, factors, findings + more, frame_image(raw, levels))
 
 
 def _read(camera, number, options):
@@ -243,18 +244,6 @@ def _electrons(detector, frames, levels):
             )
             lights[amplifier.name] = turned(light * amplifier.gain, (amplifier.flip_x, amplifier.flip_y))
     return lights
-
-
-def _assembled(detector, frames, levels):
-    """Raw frame as the camera file assembles it [electron]."""
-    import numpy as np
-
-    image = np.empty(detector.shape, np.float32)
-    lights = _electrons(detector, frames["raw"], levels)
-    for amplifier in detector.amplifiers:
-        x0, x1, y0, y1 = amplifier.detector_section
-        image[y0:y1, x0:x1] = lights[amplifier.name]
-    return image
 
 
 def table_lines(reports):

@@ -1,7 +1,7 @@
 """All that a table needs to know of one raw file, or why that cannot be known."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from skyloom.commands import frame_cards
@@ -139,12 +139,15 @@ class FactOptions:
         Position angle of the focal plane's +y [degree] of science frames that carry none.
     translate : bool
         Whether the package astro-metadata-translator is asked for what the camera file does not map.
+    solve : bool
+        Whether frames may lack a pointing, since their stars will be asked.
     """
 
     utc_offset: float | None = None
     pointing: tuple | None = None
     rotation: float | None = None
     translate: bool = False
+    solve: bool = False
 
 
 def _usable(name, classified, cards, camera, options):
@@ -157,7 +160,7 @@ def _usable(name, classified, cards, camera, options):
     band = "none"
     if kind in ("science", "flat"):
         band, _ = frame_cards.band_of(cards, camera.bands)
-    sky = _sky_facts(cards, camera, mjd, options) if kind == "science" else {}
+    sky = _sky_facts(cards, options) if kind == "science" else {}
     _, exposure_name = cards.find("exposure_name")
     return FrameFacts(
         name,
@@ -173,18 +176,41 @@ def _usable(name, classified, cards, camera, options):
     )
 
 
-def _sky_facts(cards, camera, mjd, options):
-    """Pointing, rotation and airmass of a science frame."""
+def _sky_facts(cards, options):
+    """Pointing, rotation and airmass of a science frame, as far as its header tells."""
     pointing = frame_cards.pointing_of(cards) or options.pointing
-    if pointing is None:
-        raise UnclearCardError("no card holds RA and DEC: map ra and dec in raw.header, or give --pointing")
+    if pointing is None and not options.solve:
+        raise UnclearCardError(
+            "no card holds RA and DEC: map ra and dec in raw.header, or give --pointing or --solve"
+        )
     keyword, rotation = cards.find("rotation")
     rotation = frame_cards.number(rotation, keyword) if rotation is not None else options.rotation
     keyword, airmass = cards.find("airmass")
     airmass = frame_cards.number(airmass, keyword) if airmass is not None else None
     if airmass is None or not 1 <= airmass <= HIGHEST_AIRMASS:
-        airmass = airmass_at(*pointing, mjd, camera.site) if camera.site is not None else None
-    return {"ra": pointing[0], "dec": pointing[1], "rotation": rotation, "airmass": airmass}
+        airmass = None
+    ra, dec = pointing or (None, None)
+    return {"ra": ra, "dec": dec, "rotation": rotation, "airmass": airmass}
+
+
+def with_airmass(frame, site):
+    """Facts of a science frame with the airmass of its pointing, where the header has none.
+
+    Parameters
+    ----------
+    frame : FrameFacts
+        With a pointing.
+    site : Site or None
+        None leaves the airmass unknown.
+
+    Returns
+    -------
+    FrameFacts
+        The same one when nothing is to be added.
+    """
+    if frame.airmass is not None or site is None:
+        return frame
+    return replace(frame, airmass=airmass_at(frame.ra, frame.dec, frame.mjd, site))
 
 
 def detector_of(cards, camera):
