@@ -288,7 +288,14 @@ def _refined(z, hypothesis, sky, limits, n_trials):
         ra, dec = (float(value) for value in tan_deproject(step.real, step.imag, ra, dec))
         similarity = Similarity(found.factor, 0j, found.mirrored)
     is_sure = match.log10_false_alarm <= np.log10(limits.max_false_alarm)
-    rotation = -float(np.degrees(np.angle(found.factor)))
+    # A mirrored frame has y flipped before it is turned.
+    rotation = (180.0 if found.mirrored else 0.0) - float(np.degrees(np.angle(found.factor)))
     return FoundPointing(
-        ra % 360, dec, rotation, float(abs(found.factor)), found.mirrored, match, bool(is_sure)
+        ra % 360,
+        dec,
+        (rotation + 180) % 360 - 180,
+        float(abs(found.factor)),
+        found.mirrored,
+        match,
+        bool(is_sure),
     )

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyloom.commands.visit_table import add_star_columns
 from skyloom.core.errors import ConfigError
 
 FOCAL_PLANE, MOSAIC = "focal_plane.png", "mosaic.png"
@@ -79,6 +80,12 @@ def add_arguments(parser):
         "--level", type=float, metavar="ADU", help="level without light where there is no overscan"
     )
     parser.add_argument(
+        "--references",
+        metavar="STARS",
+        help="star list of the field (CSV, FITS, Parquet): parity, scale and places of the detectors",
+    )
+    add_star_columns(parser)
+    parser.add_argument(
         "--output", type=Path, default=Path(), help="folder of the pictures; this one by default"
     )
 
@@ -106,6 +113,8 @@ def run(options):
     for line in table_lines(reports):
         print(line)
     findings = [finding for report in reports for finding in report.findings]
+    if options.references is not None:
+        findings += _star_findings(camera, reports, options)
     for finding in findings:
         name = f", amplifier {finding.amplifier}" if finding.amplifier else ""
         print(f"{finding.grade}: detector {finding.detector}{name}: {finding.text}")
@@ -119,6 +128,37 @@ def run(options):
         drawn.append(str(options.output / MOSAIC))
     print(f"{len(odd)} odd, {len(findings) - len(odd)} hints; look at {' and '.join(drawn)}")
     return 1 if odd else 0
+
+
+def _star_findings(camera, reports, options):
+    """Print what the stars of the frame say; what in the camera file contradicts them."""
+    from skyloom.commands.camera_stars import solve_detectors, star_findings
+    from skyloom.commands.frame_solving import Solver
+    from skyloom.commands.star_list import read_star_list
+
+    sky, _ = read_star_list(options.references, options.star_columns)
+    images = [(report.detector, report.image) for report in reports if report.image is not None]
+    solved = solve_detectors(images, Solver(camera, sky))
+    lines, findings = star_findings(solved, camera, len(reports), _header_of(camera, options.raw))
+    for line in lines:
+        print(line)
+    return findings
+
+
+def _header_of(camera, path):
+    """Pointing (ra, dec) and rotation [degree] by the header of a frame, None where it does not tell (dict)."""
+    from skyloom.commands import frame_cards
+    from skyloom.commands.frame_facts import card_values
+    from skyloom.io.fits_layout import read_hdus
+    from skyloom.workflow.visits import raw_path
+
+    first = raw_path({"raw": path}, min(camera.detectors))
+    cards = frame_cards.Cards(card_values(read_hdus(first)), camera.raw)
+    keyword, rotation = cards.find("rotation")
+    return {
+        "pointing": frame_cards.pointing_of(cards),
+        "rotation": None if rotation is None else frame_cards.number(rotation, keyword),
+    }
 
 
 def _detectors(camera, path):

@@ -11,6 +11,9 @@ from skyloom.core.header_values import MJD_EPOCH
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 TABULATED = ("science", "bias", "dark", "flat")
+ALL_BANDS = "all bands"
+"""Of a frame whose detectors see a band each."""
+
 HIGHEST_AIRMASS = 40.0
 """At the horizon; what a card says beyond (-1, 999) stands for an unknown one."""
 
@@ -32,7 +35,8 @@ class FrameFacts:
     detector : int or None
         Its detector when the file holds one of several; None when it holds all.
     exposure_name, night, band : str
-        Name by the header, empty without such a card; band none for biases and darks.
+        Name by the header, empty without such a card; band none for biases and darks, `ALL_BANDS` for a frame
+        that has a row for each.
     mjd, exposure_time : float
         Middle of the exposure [MJD TAI], and its length [s].
     ra, dec, rotation, airmass : float or None
@@ -159,7 +163,7 @@ def _usable(name, classified, cards, camera, options):
     mjd = frame_cards.middle_of(cards, exposure_time)
     band = "none"
     if kind in ("science", "flat"):
-        band, _ = frame_cards.band_of(cards, camera.bands)
+        band = ALL_BANDS if camera.fixed_bands else frame_cards.band_of(cards, camera.bands)[0]
     sky = _sky_facts(cards, options) if kind == "science" else {}
     _, exposure_name = cards.find("exposure_name")
     return FrameFacts(
@@ -228,7 +232,7 @@ def detector_of(cards, camera):
     UnclearCardError
         If no card tells.
     """
-    if len(camera.detectors) == 1 or holds_all_detectors(camera):
+    if len(camera.detectors) == 1 or camera.has_all_detectors_in_a_file:
         return None
     keyword, value = cards.find("detector")
     names = {detector.name: number for number, detector in camera.detectors.items()}
@@ -242,25 +246,6 @@ def detector_of(cards, camera):
     raise UnclearCardError(
         f"{found} tells which of the {len(camera.detectors)} detectors it is: map detector in raw.header"
     )
-
-
-def holds_all_detectors(camera):
-    """Whether each file of a camera holds all its detectors: their extensions differ.
-
-    Parameters
-    ----------
-    camera : Camera
-        The camera.
-
-    Returns
-    -------
-    bool
-        False for a file a detector.
-    """
-    if camera.raw.format == "single":
-        return False
-    used = [{a.extension for a in detector.amplifiers} for detector in camera.detectors.values()]
-    return sum(map(len, used)) == len(set().union(*used))
 
 
 def night_of(mjd, site, utc_offset):

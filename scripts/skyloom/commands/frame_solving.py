@@ -52,13 +52,15 @@ class Solver:
         return max(TOLERANCE_PIXEL, TOLERANCE_FIELD * side) * self.camera.pixel_scale * ARCSEC
 
 
-def solve_detector(raw, solver, centre=None):
-    """Boresight and rotation of a visit from one detector's raw frame.
+def solve_image(image, detector, solver, centre=None):
+    """Boresight and rotation of a visit from one detector's frame.
 
     Parameters
     ----------
-    raw : RawFrame
-        The detector [ADU].
+    image : ndarray, shape (ny, nx), float32
+        The frame, assembled.
+    detector : Detector
+        Where it lies.
     solver : Solver
         Camera and stars.
     centre : tuple of float or None
@@ -69,8 +71,8 @@ def solve_detector(raw, solver, centre=None):
     FoundPointing
         Of the boresight; `is_mirrored` means that the camera file's parity is the other one.
     """
-    detector, camera = raw.detector, solver.camera
-    x, y = brightest_stars(frame_image(raw, {}))
+    camera = solver.camera
+    x, y = brightest_stars(image)
     fx, fy = focal_plane_position(detector, x, y)
     scale = camera.pixel_scale * ARCSEC
     limits = PointingLimits(
@@ -125,15 +127,16 @@ def _solve(frame, folder, solver):
 
     camera, problem = solver.camera, "none of its files is there"
     centre = None if frame.ra is None else (frame.ra, frame.dec)
-    for detector in _from_the_middle(camera, frame.band)[:DETECTORS_TRIED]:
+    for detector in _from_the_middle(camera)[:DETECTORS_TRIED]:
         path = folder / raw_path({"raw": frame.path}, detector.id)
         if not path.is_file():
             continue
         try:
-            found = solve_detector(read_raw(path, detector, camera.raw), solver, centre)
+            raw = read_raw(path, detector, camera.raw)
         except DataError as error:
             problem = str(error)
             continue
+        found = solve_image(frame_image(raw, {}), detector, solver, centre)
         if found.is_sure and found.is_mirrored:
             return None, (
                 f"its stars are those at ra {found.ra:.4f}, dec {found.dec:.4f}, but mirrored: parity is "
@@ -145,7 +148,7 @@ def _solve(frame, folder, solver):
     return None, problem
 
 
-def _from_the_middle(camera, _band):
+def _from_the_middle(camera):
     """Detectors, those nearest to the boresight first."""
     return sorted(camera.detectors.values(), key=lambda detector: (math.hypot(*detector.centre), detector.id))
 

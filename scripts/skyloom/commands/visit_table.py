@@ -162,7 +162,7 @@ def file_line(frame):
 def _write_all(facts, camera, options, solver):
     """Write what the facts give and tell about it; the number of rows."""
     from skyloom.commands.frame_facts import with_airmass
-    from skyloom.commands.frame_tables import exposures_of, frame_rows, visit_rows
+    from skyloom.commands.frame_tables import by_band, exposures_of, frame_rows, visit_rows
     from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS
 
     exposures, refused = exposures_of([frame for frame in facts if not frame.problem], camera)
@@ -173,7 +173,8 @@ def _write_all(facts, camera, options, solver):
 
         science, unsolved = solve_exposures(science, options.folder, solver)
         refused = [*refused, *unsolved]
-    science = [with_airmass(frame, camera.site) for frame in science]
+    science = by_band([with_airmass(frame, camera.site) for frame in science], camera)
+    calibrations = by_band(calibrations, camera)
     options.output.mkdir(parents=True, exist_ok=True)
     visits = _write_table(
         (options.output / VISITS, VISIT_COLUMNS, "visit"),
@@ -256,7 +257,9 @@ def _tell_gaps(science, calibrations, camera, options):
         if n_missing:
             notes.append(f"{n_missing} visits without {what}")
     copies = [
-        key for key, n in Counter((frame.exposure_name, frame.mjd) for frame in science).items() if n > 1
+        key
+        for key, n in Counter((frame.exposure_name, frame.mjd, frame.band) for frame in science).items()
+        if n > 1
     ]
     if copies:
         notes.append(

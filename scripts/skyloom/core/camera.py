@@ -18,7 +18,7 @@ SECTION_KEYS = (
 CAMERA_KEYS = ("name", "pixel_scale", "parity", "bands", "raw", "site", "amplifier_sets", "detectors")
 RAW_KEYS = ("format", "header", "filters", "image_types")
 FRAME_CLASSES = ("bias", "dark", "flat", "science", "other")
-DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers")
+DETECTOR_KEYS = ("name", "shape", "centre", "orientation", "amplifiers", "band", "pixel_step", "pixel_start")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FORMATS = ("single", "extensions")
 HEADER_NAMES = (
@@ -27,6 +27,9 @@ HEADER_NAMES = (
 )  # fmt: skip
 LARGEST_SIDE = 20_000
 """Of a detector [pixel]: twice the largest sensors that are made."""
+
+LARGEST_STEP = 16
+"""Of a mosaic of filters [pixel]: the largest that are made repeat after six."""
 
 LARGEST_DETECTOR = 511
 """Source identifiers have nine bits for the detector."""
@@ -108,6 +111,11 @@ class Detector:
         Angle from the focal plane's x axis to the detector's, counter-clockwise [degree].
     amplifiers : tuple of Amplifier
         Its read-out channels.
+    band : str or None
+        The one band that it sees, as a colour of a mosaic of filters does; None when it sees the visit's.
+    pixel_step, pixel_start : tuple of int
+        Its pixels are every so manieth (x, y) of the raw file's from the start (x, y) on; all sections count in
+        its own pixels.
     """
 
     id: int
@@ -116,6 +124,19 @@ class Detector:
     centre: tuple[float, float]
     orientation: float
     amplifiers: tuple[Amplifier, ...]
+    band: str | None = None
+    pixel_step: tuple[int, int] = (1, 1)
+    pixel_start: tuple[int, int] = (0, 0)
+
+    def sees(self, band):
+        """Return whether visits of a band have this detector (bool).
+
+        Parameters
+        ----------
+        band : str
+            The visit's.
+        """
+        return self.band is None or self.band == band
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +208,22 @@ class Camera:
     raw: RawLayout
     site: Site | None = None
 
+    @property
+    def fixed_bands(self):
+        """Bands that its detectors see at once, in the order of `bands` (tuple of str); none with filters to change."""
+        seen = {detector.band for detector in self.detectors.values()}
+        return tuple(band for band in self.bands if band in seen)
+
+    @property
+    def has_all_detectors_in_a_file(self):
+        """Whether each raw file holds all detectors (bool): they have other extensions, or other pixels of a mosaic."""
+        is_single = self.raw.format == "single"
+        used = [
+            {(None if is_single else a.extension, d.pixel_start) for a in d.amplifiers}
+            for d in self.detectors.values()
+        ]
+        return sum(map(len, used)) == len(set().union(*used))
+
 
 def camera_from_dict(description):
     """Build a camera from the content of its YAML file.
@@ -229,10 +266,23 @@ def camera_from_dict(description):
     if not pixel_scale > 0:
         raise CameraFileError(name, f"pixel_scale is {pixel_scale}, needs a scale [arcsec/pixel] above 0")
     bands = tuple(str(band) for band in bands)
+    _check_fixed_bands(name, detectors, bands)
     raw = _raw_layout(name, description["raw"], bands)
     return Camera(
         name, pixel_scale, int(parity), bands, detectors, raw, site=_site(name, description.get("site"))
     )
+
+
+def _check_fixed_bands(camera, detectors, bands):
+    """Raise unless all detectors have one of the camera's bands, or none has a band."""
+    for number, detector in detectors.items():
+        if detector.band is not None and detector.band not in bands:
+            found = f"detector {number}: band is {detector.band!r}, needs one of bands: {', '.join(bands)}"
+            raise CameraFileError(camera, found)
+    without = [number for number, detector in detectors.items() if detector.band is None]
+    if without and len(without) < len(detectors):
+        found = f"detector {without[0]} has no band while others have: give all of them one, or none"
+        raise CameraFileError(camera, found)
 
 
 def _check_mapping(camera, where, value):
@@ -370,7 +420,26 @@ def _detector(camera, number, entry, sets):
     _check_tiling(camera, number, shape, built)
     centre = _numbers(camera, f"{where}: centre", entry.get("centre", (0.0, 0.0)), ("fx", "fy"))
     orientation = _number(camera, f"{where}: orientation", entry.get("orientation", 0.0))
-    return Detector(number, str(entry.get("name", number)), shape, centre, orientation, built)
+    return Detector(
+        *(number, str(entry.get("name", number)), shape, centre, orientation, built),
+        band=None if entry.get("band") is None else str(entry["band"]),
+        **_mosaic(camera, where, entry),
+    )
+
+
+def _mosaic(camera, where, entry):
+    """Step and start of a detector's pixels in the raw file (dict), as keys of `Detector`."""
+    step = _integers(camera, f"{where}: pixel_step", entry.get("pixel_step", (1, 1)), ("x", "y"))
+    start = _integers(camera, f"{where}: pixel_start", entry.get("pixel_start", (0, 0)), ("x", "y"))
+    if min(step) < 1 or max(step) > LARGEST_STEP:
+        raise CameraFileError(
+            camera, f"{where}: pixel_step is {list(step)}, needs numbers from 1 to {LARGEST_STEP}"
+        )
+    if start[0] >= step[0] or start[1] >= step[1]:
+        raise CameraFileError(
+            camera, f"{where}: pixel_start is {list(start)}, needs numbers below pixel_step {list(step)}"
+        )
+    return {"pixel_step": step, "pixel_start": start}
 
 
 def _amplifier(camera, number, entry):

@@ -43,7 +43,7 @@ def camera_content(n_detector=1, **keys):
 def sky(night, stars):
     """Makes frames of a star field, and the list of its stars."""
     rng = np.random.default_rng(11)
-    n_star = 1200
+    n_star = 3000
     xi, eta = rng.uniform(-0.7, 0.7, (2, n_star))
     flux = np.sort(3000 * rng.pareto(1.2, n_star))[::-1] + 1500
     ra, dec = tan_deproject(xi, eta, *POINTING)
@@ -57,7 +57,7 @@ def sky(night, stars):
             to_sky = np.linalg.inv(focal_plane_to_sky_matrix(camera, TURN)) @ np.array([xi, eta])
             fx, fy = focal_plane_position(detector, 0.0, 0.0)
             x, y = to_sky[0] - fx, to_sky[1] - fy
-            on = (x > -5) & (x < SHAPE[1] + 4) & (y > -5) & (y < SHAPE[0] + 4)
+            on = (x > 0) & (x < SHAPE[1] - 1) & (y > 0) & (y < SHAPE[0] - 1)
             light = 0 if is_empty else stars.light(SHAPE, x[on], y[on], flux[on], 3.0)
             planes[f"N{number}"] = rng.poisson(200 + light * np.ones(SHAPE)).astype(np.uint16)
         usual = {
@@ -99,7 +99,7 @@ def test_frames_without_pointing_get_one_from_the_stars(night, sky, capsys, n_de
     # At 03:00 UTC the sun is up in Hawaii, the field below the horizon or not: the airmass is the site's.
     assert row["airmass"] == "" or float(row["airmass"]) >= 1
     out = capsys.readouterr().out
-    assert "1200 stars, ra from ra, dec from dec, mag from mag" in out
+    assert "3000 stars, ra from ra, dec from dec, mag from mag" in out
     assert "s1.fits: solved at ra 150.00" in out
 
 
