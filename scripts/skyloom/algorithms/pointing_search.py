@@ -1,6 +1,6 @@
 """Where a frame looks, from its stars alone: triangles propose, counts of matched stars decide."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -257,17 +257,8 @@ def _is_within(vectors, scale, limits):
 
 def _refined(z, hypothesis, sky, limits, n_trials):
     """Pointing fitted to all pairs of a longer list, in the tangent plane about the origin of the frame's plane."""
-    similarity, planes = hypothesis
     sources = z[:MOST_SOURCES]
-    oriented = np.conj(sources) if similarity.mirrored else sources
-    vectors = vectors_at((similarity.factor * oriented + similarity.offset)[None], planes)
-    origin = vectors_at(np.array([[similarity.offset]]), planes)[0, 0]
-    places, _, _ = tangent_places(origin[None], vectors)
-    similarity = fit_similarity(sources, places[0], similarity.mirrored)
-    ra, dec = (
-        float(np.degrees(np.arctan2(origin[1], origin[0])) % 360),
-        float(np.degrees(np.arcsin(origin[2]))),
-    )
+    similarity, (ra, dec) = _about_origin(sources, *hypothesis)
     chosen = brightest_per_field(sky.ra, sky.dec, limits.side, REFERENCES_PER_SOURCE * len(sources))
     search = PatternSearch(
         offset=np.inf,
@@ -280,22 +271,37 @@ def _refined(z, hypothesis, sky, limits, n_trials):
     radius = np.degrees(float(np.abs(sources).max())) * (1 + limits.scale_tolerance) + 2 * limits.tolerance
     for _ in range(REFINEMENTS):
         xi, eta = stars_around(sky.ra[chosen], sky.dec[chosen], (ra, dec), radius)
-        scaled = Similarity(similarity.factor, similarity.offset * ARCSEC_PER_RADIAN, similarity.mirrored)
-        arcsec = sources * ARCSEC_PER_RADIAN
-        match = refine_match(arcsec, 3600 * (xi + 1j * eta), scaled, search, n_trials)
-        found = match.similarity
-        step = found.offset / 3600
+        match = refine_match(
+            sources * ARCSEC_PER_RADIAN, 3600 * (xi + 1j * eta), similarity, search, n_trials
+        )
+        step = match.similarity.offset / 3600
         ra, dec = (float(value) for value in tan_deproject(step.real, step.imag, ra, dec))
-        similarity = Similarity(found.factor, 0j, found.mirrored)
-    is_sure = match.log10_false_alarm <= np.log10(limits.max_false_alarm)
+        similarity = replace(match.similarity, offset=0j)
+    return _found((ra, dec), match, limits)
+
+
+def _about_origin(sources, similarity, plane):
+    """Return the same hypothesis in the tangent plane about the frame's origin, offset [arcsec]; that (ra, dec)."""
+    oriented = np.conj(sources) if similarity.mirrored else sources
+    vectors = vectors_at((similarity.factor * oriented + similarity.offset)[None], plane)
+    origin = vectors_at(np.array([[similarity.offset]]), plane)[0, 0]
+    places, _, _ = tangent_places(origin[None], vectors)
+    moved = fit_similarity(sources, places[0], similarity.mirrored)
+    ra, dec = np.degrees(np.arctan2(origin[1], origin[0])) % 360, np.degrees(np.arcsin(origin[2]))
+    return replace(moved, offset=moved.offset * ARCSEC_PER_RADIAN), (float(ra), float(dec))
+
+
+def _found(place, match, limits):
+    """Pointing of a refined match."""
+    similarity = match.similarity
     # A mirrored frame has y flipped before it is turned.
-    rotation = (180.0 if found.mirrored else 0.0) - float(np.degrees(np.angle(found.factor)))
+    rotation = (180.0 if similarity.mirrored else 0.0) - float(np.degrees(np.angle(similarity.factor)))
     return FoundPointing(
-        ra % 360,
-        dec,
-        (rotation + 180) % 360 - 180,
-        float(abs(found.factor)),
-        found.mirrored,
-        match,
-        bool(is_sure),
+        ra=place[0] % 360,
+        dec=place[1],
+        rotation=(rotation + 180) % 360 - 180,
+        scale=float(abs(similarity.factor)),
+        is_mirrored=similarity.mirrored,
+        match=match,
+        is_sure=bool(match.log10_false_alarm <= np.log10(limits.max_false_alarm)),
     )
