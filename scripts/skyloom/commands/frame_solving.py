@@ -41,7 +41,7 @@ class Solver:
     scale_tolerance: float = SCALE_TOLERANCE
 
     def tolerance(self, detector):
-        """Distance within which a star counts as matched [degree].
+        """Return the distance within which a star counts as matched [degree] (float).
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skyloom.core.errors import ConfigError
+from skyloom.core.camera_sections import CameraFileError, check_sections, check_tiling
 
 SECTION_KEYS = (
     "data_section",
@@ -33,22 +33,6 @@ LARGEST_STEP = 16
 
 LARGEST_DETECTOR = 511
 """Source identifiers have nine bits for the detector."""
-
-
-class CameraFileError(ConfigError):
-    """A camera file contradicts itself or lacks something.
-
-    Parameters
-    ----------
-    camera : str
-        The camera's name.
-    problem : str
-        What is wrong, with the key.
-    """
-
-    def __init__(self, camera, problem):
-        super().__init__(f"camera {camera}: {problem}")
-        self.camera, self.problem = camera, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,8 +400,8 @@ def _detector(camera, number, entry, sets):
         )
     built = tuple(_amplifier(camera, number, amplifier) for amplifier in amplifiers)
     for amplifier in built:
-        _check_sections(camera, f"{where}: amplifier {amplifier.name}", shape, amplifier)
-    _check_tiling(camera, number, shape, built)
+        check_sections(camera, f"{where}: amplifier {amplifier.name}", shape, amplifier)
+    check_tiling(camera, number, shape, built)
     centre = _numbers(camera, f"{where}: centre", entry.get("centre", (0.0, 0.0)), ("fx", "fy"))
     orientation = _number(camera, f"{where}: orientation", entry.get("orientation", 0.0))
     return Detector(
@@ -482,54 +466,6 @@ def _read_out(camera, where, values):
         found = f"{where}: extension is {extension!r}, needs a name, or a number from 0"
         raise CameraFileError(camera, found)
     return numbers
-
-
-def _check_sections(camera, where, shape, amplifier):
-    """Raise unless an amplifier's sections fit each other and the detector."""
-    x0, x1, y0, y1 = amplifier.detector_section
-    a0, a1, b0, b1 = data = amplifier.data_section
-    if (x1 - x0, y1 - y0) != (a1 - a0, b1 - b0):
-        raise CameraFileError(camera, f"{where}: data and detector_section differ in size")
-    if x1 > shape[1] or y1 > shape[0]:
-        raise CameraFileError(
-            camera, f"{where}: detector_section {[x0, x1, y0, y1]} leaves the detector of shape {list(shape)}"
-        )
-    serial, parallel = amplifier.overscan_section, amplifier.parallel_overscan_section
-    if serial is not None and (serial[2] > b0 or serial[3] < b1):
-        raise CameraFileError(
-            camera,
-            f"{where}: overscan_section {list(serial)} must cover the rows of data_section {list(data)}",
-        )
-    if parallel is not None and (parallel[0] > a0 or parallel[1] < a1):
-        found = f"parallel_overscan_section {list(parallel)}"
-        raise CameraFileError(camera, f"{where}: {found} must cover the columns of data_section {list(data)}")
-    for key in ("overscan_section", "prescan_section", "parallel_overscan_section"):
-        other = getattr(amplifier, key)
-        if (
-            other is not None
-            and min(a1, other[1]) > max(a0, other[0])
-            and min(b1, other[3]) > max(b0, other[2])
-        ):
-            raise CameraFileError(camera, f"{where}: {key} {list(other)} overlaps data_section {list(data)}")
-
-
-def _check_tiling(camera, number, shape, amplifiers):
-    """Raise unless the detector sections tile the detector."""
-    sections = [amplifier.detector_section for amplifier in amplifiers]
-    x = np.unique([0, shape[1], *(edge for section in sections for edge in section[:2])])
-    y = np.unique([0, shape[0], *(edge for section in sections for edge in section[2:])])
-    # Pixels between two neighbouring edges are all alike.
-    count = np.zeros((len(y) - 1, len(x) - 1), dtype=int)
-    for x0, x1, y0, y1 in sections:
-        count[
-            np.searchsorted(y, y0) : np.searchsorted(y, y1), np.searchsorted(x, x0) : np.searchsorted(x, x1)
-        ] += 1
-    n_pixel = np.outer(np.diff(y), np.diff(x))
-    if not count.size or not np.all(count == 1):
-        tiled = n_pixel[count == 1].sum() / max(n_pixel.sum(), 1)
-        raise CameraFileError(
-            camera, f"detector {number}: detector_sections tile {tiled:.1%} of the pixels, need all"
-        )
 
 
 @dataclass(frozen=True, slots=True)
