@@ -20,7 +20,11 @@ GOOD = "11,e1,n1,61354.2,r,30,150.0,2.2,0,5,1.1,cam,raw/{visit}/{detector}.fits,
 CAMERA = CameraFile(
     "cam.yaml",
     SimpleNamespace(
-        name="cam", bands=("q", "r"), detectors={0: None, 1: None}, raw=SimpleNamespace(format="single")
+        name="cam",
+        bands=("q", "r"),
+        detectors={0: None, 1: None},
+        raw=SimpleNamespace(format="single"),
+        has_all_detectors_in_a_file=False,
     ),
     "abc",
 )
