@@ -7,7 +7,7 @@ from skyloom.io.calibs import frame_stack, read_calibs, write_calib
 from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
 from skyloom.isr.assembly import assemble_frame
-from skyloom.isr.circumstances import check_exposure_time
+from skyloom.isr.circumstances import check_calibration_frame
 from skyloom.isr.pipeline import subtract_bias_and_dark
 from skyloom.workflow import run_job
 
@@ -21,7 +21,7 @@ def main(job):
     with frame_stack(len(job.input.frames), detector.shape, Path(job.output.dark).parent) as stack:
         for index, path in enumerate(job.input.frames):
             raw = read_raw(path, detector, camera.raw)
-            check_exposure_time(raw.header, exposure_times[index], settings["isr"]["exposure_time_tolerance"])
+            check_calibration_frame(raw.header, job.params.frames[index], camera, settings["isr"])
             frame = assemble_frame(raw, settings["isr"])
             stack[index] = subtract_bias_and_dark(frame, calibs, exposure_times[index])
         dark, defects = combine_dark(stack, exposure_times, calibs.bias, settings["calibs"])

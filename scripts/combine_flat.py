@@ -9,6 +9,7 @@ from skyloom.io.calibs import frame_stack, read_calibs, write_calib
 from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
 from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.circumstances import check_calibration_frame
 from skyloom.isr.pipeline import usable_light
 from skyloom.workflow import run_job
 
@@ -21,7 +22,9 @@ def main(job):
     read_noises = []
     with frame_stack(len(job.input.frames), detector.shape, Path(job.output.flat).parent) as stack:
         for index, path in enumerate(job.input.frames):
-            frame = assemble_frame(read_raw(path, detector, camera.raw), settings["isr"])
+            raw = read_raw(path, detector, camera.raw)
+            check_calibration_frame(raw.header, job.params.frames[index], camera, settings["isr"])
+            frame = assemble_frame(raw, settings["isr"])
             stack[index] = usable_light(frame, calibs, job.params.frames[index]["exposure_time"])
             read_noises.append(frame.read_noise)
         flat = combine_flat(stack, float(np.mean(read_noises)), settings["calibs"])

@@ -10,7 +10,7 @@ from skyloom.calibs.pipeline import TooFewFramesError
 from skyloom.core import mask_planes
 from skyloom.io.calibs import read_calib
 from skyloom.io.raws import write_raw
-from skyloom.isr.circumstances import WrongExposureTimeError
+from skyloom.isr.circumstances import WrongBandError, WrongExposureTimeError, WrongTimeError
 from skyloom.workflow.job import make_job
 
 NY, NX, N_OVERSCAN = 64, 48, 16
@@ -18,8 +18,11 @@ GAIN, READ_NOISE, LEVEL = 2.0, 5.0, 1_000.0
 CAMERA = {
     "name": "test",
     "pixel_scale": 0.2,
-    "bands": ["r"],
-    "raw": {"format": "single", "header": {"exposure_time": "EXPTIME"}},
+    "bands": ["g", "r"],
+    "raw": {
+        "format": "single",
+        "header": {"exposure_time": "EXPTIME", "band": "FILTER", "mjd_mid": "MJD-AVG"},
+    },
     "detectors": {
         3: {
             "shape": [NY, NX],
@@ -45,6 +48,7 @@ SETTINGS = {
         "max_noise_ratio": 5,
         "suspect_fraction": 0.95,
         "exposure_time_tolerance": 0.02,
+        "time_tolerance": 300,
     },
     "calibs": {
         "n_sigma": 4,
@@ -99,6 +103,11 @@ def job_of(camera, frames, output, *, rows=(), **inputs):
     )
 
 
+def rows_of(kind, exposure_time, n_row):
+    """Rows of the table of calibration frames, as far as the scripts look at them."""
+    return [{"kind": kind, "band": "r", "mjd": 61354.0, "exposure_time": exposure_time}] * n_row
+
+
 def test_bias_dark_and_flat_are_combined_one_from_the_other(tmp_path, camera):
     rng = np.random.default_rng(1)
     out = {kind: str(tmp_path / "calib" / f"{kind}.fits") for kind in ("bias", "dark", "defects", "flat")}
@@ -107,10 +116,10 @@ def test_bias_dark_and_flat_are_combined_one_from_the_other(tmp_path, camera):
     flats = [expose(tmp_path, f"flat{i}", rng.poisson(20_000 * RESPONSE + 5 * DARK), rng) for i in range(4)]
 
     script("combine_bias").main(job_of(camera, biases, {"bias": out["bias"]}))
-    dark_rows = [{"exposure_time": 100.0}] * 4
+    dark_rows = rows_of("dark", 100.0, 4)
     dark_out = {"dark": out["dark"], "defects": out["defects"]}
     script("combine_dark").main(job_of(camera, darks, dark_out, rows=dark_rows, bias=out["bias"]))
-    flat_rows = [{"exposure_time": 5.0}] * 4
+    flat_rows = rows_of("flat", 5.0, 4)
     calibs = {"bias": out["bias"], "dark": out["dark"]}
     script("combine_flat").main(job_of(camera, flats, {"flat": out["flat"]}, rows=flat_rows, **calibs))
 
@@ -130,7 +139,7 @@ def test_a_dark_without_a_bias_frame_keeps_the_bias_structure(tmp_path, camera):
     darks = [expose(tmp_path, f"dark{i}", rng.poisson(100 * DARK), rng) for i in range(4)]
     out = {"dark": str(tmp_path / "dark.fits"), "defects": str(tmp_path / "defects.fits")}
 
-    script("combine_dark").main(job_of(camera, darks, out, rows=[{"exposure_time": 100.0}] * 4, bias=[]))
+    script("combine_dark").main(job_of(camera, darks, out, rows=rows_of("dark", 100.0, 4), bias=[]))
 
     dark = read_calib(out["dark"], "dark")
     assert np.corrcoef(np.median(dark.image, axis=0), BIAS)[0, 1] > 0.8
@@ -141,8 +150,33 @@ def test_a_dark_frame_of_another_exposure_time_than_its_row_fails_the_job(tmp_pa
     darks = [expose(tmp_path, f"dark{t}", 100 * DARK, rng, {"EXPTIME": t}) for t in (100.0, 10.0)]
     out = {"dark": str(tmp_path / "dark.fits"), "defects": str(tmp_path / "defects.fits")}
     with pytest.raises(WrongExposureTimeError, match="header says 10 s, the table 100 s"):
-        script("combine_dark").main(job_of(camera, darks, out, rows=[{"exposure_time": 100.0}] * 2, bias=[]))
+        script("combine_dark").main(job_of(camera, darks, out, rows=rows_of("dark", 100.0, 2), bias=[]))
     assert sorted(path.name for path in tmp_path.glob("d*.fits")) == ["dark10.0.fits", "dark100.0.fits"]
+
+
+@pytest.mark.parametrize(
+    ("cards", "error", "message"),
+    [
+        ({"FILTER": "g"}, WrongBandError, "header's filter is g, the table's r"),
+        ({"EXPTIME": 50.0}, WrongExposureTimeError, "header says 50 s, the table 5 s"),
+        ({"MJD-AVG": 61355.0}, WrongTimeError, "86400 s from the table's 61353.9"),
+        ({"FILTER": "no such"}, None, ""),
+        ({"MJD-AVG": 61354.001, "FILTER": "r", "EXPTIME": 5.0}, None, ""),
+    ],
+)
+def test_a_flat_that_is_not_the_one_of_its_row_fails_the_job(tmp_path, camera, cards, error, message):
+    rng = np.random.default_rng(5)
+    flats = [expose(tmp_path, f"flat{i}", rng.poisson(20_000 * RESPONSE), rng, cards) for i in range(3)]
+    job = job_of(
+        camera, flats, {"flat": str(tmp_path / "f.fits")}, rows=rows_of("flat", 5.0, 3), bias=[], dark=[]
+    )
+    if error is None:
+        script("combine_flat").main(job)
+        assert (tmp_path / "f.fits").exists()
+        return
+    with pytest.raises(error, match=message):
+        script("combine_flat").main(job)
+    assert not (tmp_path / "f.fits").exists()
 
 
 def test_defects_of_a_drifting_field_leave_damaged_frames_out(tmp_path, camera, caplog):

@@ -17,8 +17,8 @@ LIES = {
     "number in quotes": ({"EXPTIME": "30.0"}, "", None),
     "text for a number": ({"RA": "somewhere"}, "", "ra is 'somewhere', must be a number"),
     "negative time": ({"EXPTIME": -30.0}, "WrongExposureTime", "header says -30 s, the table 30 s"),
-    "other filter": ({"FILTER": "g"}, "WrongBand", "header's filter is g, the visit table's r"),
-    "wrong scale": ({"TIMESYS": "UTC"}, "", "37.0 s from the visit table's"),
+    "other filter": ({"FILTER": "g"}, "WrongBand", "header's filter is g, the table's r"),
+    "wrong scale": ({"TIMESYS": "UTC"}, "", "37.0 s from the table's"),
     "local time": (
         {"MJD-OBS": None, "DATE-OBS": "2026-11-09T21:47:45"},
         "WrongTime",

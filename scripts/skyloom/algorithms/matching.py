@@ -353,7 +353,7 @@ def _search_round(sources, references, search, n_trials):
             if count < max(largest_count, FEWEST):
                 continue
             largest_count = count
-            candidate = _refine(sources, references, hypothesis, search, n_trials)
+            candidate = refine_match(sources, references, hypothesis, search, n_trials)
             if best.similarity is None or candidate.log10_false_alarm < best.log10_false_alarm:
                 best = candidate
         if _is_sure(best, search):
@@ -408,13 +408,30 @@ def _counts(oriented, factor, offset, occupancy):
     return np.concatenate(parts)
 
 
-def _refine(sources, references, similarity, search, n_trials):
-    """The hypothesis fitted to all its one-to-one matches, with its significance."""
+def refine_match(sources, references, similarity, search, n_trials):
+    """A hypothesis fitted to all its one-to-one matches, with its significance.
+
+    Parameters
+    ----------
+    sources, references : ndarray, shape (n,) and (m,), complex128
+        Places ``x + i y`` in one plane and unit.
+    similarity : Similarity
+        The hypothesis; two of its pairs are taken for given.
+    search : PatternSearch
+        Limits and tolerance.
+    n_trials : int
+        Hypotheses tried so far.
+
+    Returns
+    -------
+    PatternMatch
+        Of significance 0 when the fit has left the limits.
+    """
     for _ in range(3):
         index, reference_index = _matches(sources, references, similarity, search.tolerance)
         if len(index) < FEWEST:
             break
-        similarity = _fit_similarity(sources[index], references[reference_index], similarity.mirrored)
+        similarity = fit_similarity(sources[index], references[reference_index], similarity.mirrored)
     index, _ = _matches(sources, references, similarity, search.tolerance)
     probability = _chance_probability(sources, references, similarity, search.tolerance)
     log10_one = log10_chance(max(len(index) - 2, 0), len(sources) - 2, probability)
@@ -434,8 +451,21 @@ def _matches(sources, references, similarity, tolerance):
     return index, reference_index
 
 
-def _fit_similarity(sources, references, mirrored):
-    """Least-squares similarity of matched complex points."""
+def fit_similarity(sources, references, mirrored):
+    """Least-squares similarity of matched points.
+
+    Parameters
+    ----------
+    sources, references : ndarray, shape (n,), complex128
+        Pairs of places ``x + i y``.
+    mirrored : bool
+        Whether y of the sources is flipped first.
+
+    Returns
+    -------
+    Similarity
+        Takes sources to references.
+    """
     oriented = _oriented(sources, mirrored)
     centre, target = oriented.mean(), references.mean()
     offsets = oriented - centre

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from skyloom.commands.visit_table import add_star_columns
 from skyloom.core.errors import ConfigError
 
 FOCAL_PLANE, MOSAIC = "focal_plane.png", "mosaic.png"
@@ -79,6 +80,12 @@ def add_arguments(parser):
         "--level", type=float, metavar="ADU", help="level without light where there is no overscan"
     )
     parser.add_argument(
+        "--references",
+        metavar="STARS",
+        help="star list of the field (CSV, FITS, Parquet): parity, scale and places of the detectors",
+    )
+    add_star_columns(parser)
+    parser.add_argument(
         "--output", type=Path, default=Path(), help="folder of the pictures; this one by default"
     )
 
@@ -109,6 +116,8 @@ def run(options):
     for line in table_lines(reports):
         print(line)
     findings = [finding for report in reports for finding in report.findings]
+    if options.references is not None:
+        findings += _star_findings(camera, reports, options)
     for finding in findings:
         name = f", amplifier {finding.amplifier}" if finding.amplifier else ""
         print(f"{finding.grade}: detector {finding.detector}{name}: {finding.text}")
@@ -122,6 +131,37 @@ def run(options):
         drawn.append(str(options.output / MOSAIC))
     print(f"{len(odd)} odd, {len(findings) - len(odd)} hints; look at {' and '.join(drawn)}")
     return 1 if odd else 0
+
+
+def _star_findings(camera, reports, options):
+    """Print what the stars of the frame say; what in the camera file contradicts them."""
+    from skyloom.commands.camera_stars import solve_detectors, star_findings
+    from skyloom.commands.frame_solving import Solver
+    from skyloom.commands.star_list import read_star_list
+
+    sky, _ = read_star_list(options.references, options.star_columns)
+    images = [(report.detector, report.image) for report in reports if report.image is not None]
+    solved = solve_detectors(images, Solver(camera, sky))
+    lines, findings = star_findings(solved, camera, len(reports), _header_of(camera, options.raw))
+    for line in lines:
+        print(line)
+    return findings
+
+
+def _header_of(camera, path):
+    """Pointing (ra, dec) and rotation [degree] by the header of a frame, None where it does not tell (dict)."""
+    from skyloom.commands import frame_cards
+    from skyloom.commands.frame_facts import card_values
+    from skyloom.io.fits_layout import read_hdus
+    from skyloom.workflow.visits import raw_path
+
+    first = raw_path({"raw": path}, min(camera.detectors))
+    cards = frame_cards.Cards(card_values(read_hdus(first)), camera.raw)
+    keyword, rotation = cards.find("rotation")
+    return {
+        "pointing": frame_cards.pointing_of(cards),
+        "rotation": None if rotation is None else frame_cards.number(rotation, keyword),
+    }
 
 
 def _detectors(camera, path):
@@ -139,6 +179,7 @@ def _detectors(camera, path):
 def _check(camera, number, options):
     """Report of one detector."""
     from skyloom.commands.camera_checks import ODD, Finding
+    from skyloom.commands.frame_stars import frame_image
     from skyloom.core.errors import DataError
 
     detector = camera.detectors[number]
@@ -150,7 +191,7 @@ def _check(camera, number, options):
     numbers, findings, judged = _measure(detector, frames, options.level)
     factors, more = _flips(detector, frames, judged)
     levels = {a.name: judged.get(a.name, options.level or 0.0) for a in detector.amplifiers}
-    return DetectorReport(detector, numbers, factors, findings + more, _assembled(detector, frames, levels))
+    return DetectorReport(detector, numbers, factors, findings + more, frame_image(raw, levels))
 
 
 def _read(camera, number, options):
@@ -246,18 +287,6 @@ def _electrons(detector, frames, levels):
             )
             lights[amplifier.name] = turned(light * amplifier.gain, (amplifier.flip_x, amplifier.flip_y))
     return lights
-
-
-def _assembled(detector, frames, levels):
-    """Raw frame as the camera file assembles it [electron]."""
-    import numpy as np
-
-    image = np.empty(detector.shape, np.float32)
-    lights = _electrons(detector, frames["raw"], levels)
-    for amplifier in detector.amplifiers:
-        x0, x1, y0, y1 = amplifier.detector_section
-        image[y0:y1, x0:x1] = lights[amplifier.name]
-    return image
 
 
 def table_lines(reports):

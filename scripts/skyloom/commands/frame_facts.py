@@ -1,7 +1,7 @@
 """All that a table needs to know of one raw file, or why that cannot be known."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from skyloom.commands import frame_cards
@@ -11,6 +11,9 @@ from skyloom.core.header_values import MJD_EPOCH
 
 SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.fz")
 TABULATED = ("science", "bias", "dark", "flat")
+ALL_BANDS = "all bands"
+"""Of a frame whose detectors see a band each."""
+
 HIGHEST_AIRMASS = 40.0
 """At the horizon; what a card says beyond (-1, 999) stands for an unknown one."""
 
@@ -32,7 +35,8 @@ class FrameFacts:
     detector : int or None
         Its detector when the file holds one of several; None when it holds all.
     exposure_name, night, band : str
-        Name by the header, empty without such a card; band none for biases and darks.
+        Name by the header, empty without such a card; band none for biases and darks, `ALL_BANDS` for a frame
+        that has a row for each.
     mjd, exposure_time : float
         Middle of the exposure [MJD TAI], and its length [s].
     ra, dec, rotation, airmass : float or None
@@ -139,12 +143,15 @@ class FactOptions:
         Position angle of the focal plane's +y [degree] of science frames that carry none.
     translate : bool
         Whether the package astro-metadata-translator is asked for what the camera file does not map.
+    solve : bool
+        Whether frames may lack a pointing, since their stars will be asked.
     """
 
     utc_offset: float | None = None
     pointing: tuple | None = None
     rotation: float | None = None
     translate: bool = False
+    solve: bool = False
 
 
 def _usable(name, classified, cards, camera, options):
@@ -156,8 +163,8 @@ def _usable(name, classified, cards, camera, options):
     mjd = frame_cards.middle_of(cards, exposure_time)
     band = "none"
     if kind in ("science", "flat"):
-        band, _ = frame_cards.band_of(cards, camera.bands)
-    sky = _sky_facts(cards, camera, mjd, options) if kind == "science" else {}
+        band = ALL_BANDS if camera.fixed_bands else frame_cards.band_of(cards, camera.bands)[0]
+    sky = _sky_facts(cards, options) if kind == "science" else {}
     _, exposure_name = cards.find("exposure_name")
     return FrameFacts(
         name,
@@ -173,18 +180,41 @@ def _usable(name, classified, cards, camera, options):
     )
 
 
-def _sky_facts(cards, camera, mjd, options):
-    """Pointing, rotation and airmass of a science frame."""
+def _sky_facts(cards, options):
+    """Pointing, rotation and airmass of a science frame, as far as its header tells."""
     pointing = frame_cards.pointing_of(cards) or options.pointing
-    if pointing is None:
-        raise UnclearCardError("no card holds RA and DEC: map ra and dec in raw.header, or give --pointing")
+    if pointing is None and not options.solve:
+        raise UnclearCardError(
+            "no card holds RA and DEC: map ra and dec in raw.header, or give --pointing or --solve"
+        )
     keyword, rotation = cards.find("rotation")
     rotation = frame_cards.number(rotation, keyword) if rotation is not None else options.rotation
     keyword, airmass = cards.find("airmass")
     airmass = frame_cards.number(airmass, keyword) if airmass is not None else None
     if airmass is None or not 1 <= airmass <= HIGHEST_AIRMASS:
-        airmass = airmass_at(*pointing, mjd, camera.site) if camera.site is not None else None
-    return {"ra": pointing[0], "dec": pointing[1], "rotation": rotation, "airmass": airmass}
+        airmass = None
+    ra, dec = pointing or (None, None)
+    return {"ra": ra, "dec": dec, "rotation": rotation, "airmass": airmass}
+
+
+def with_airmass(frame, site):
+    """Facts of a science frame with the airmass of its pointing, where the header has none.
+
+    Parameters
+    ----------
+    frame : FrameFacts
+        With a pointing.
+    site : Site or None
+        None leaves the airmass unknown.
+
+    Returns
+    -------
+    FrameFacts
+        The same one when nothing is to be added.
+    """
+    if frame.airmass is not None or site is None:
+        return frame
+    return replace(frame, airmass=airmass_at(frame.ra, frame.dec, frame.mjd, site))
 
 
 def detector_of(cards, camera):
@@ -202,7 +232,7 @@ def detector_of(cards, camera):
     UnclearCardError
         If no card tells.
     """
-    if len(camera.detectors) == 1 or holds_all_detectors(camera):
+    if len(camera.detectors) == 1 or camera.has_all_detectors_in_a_file:
         return None
     keyword, value = cards.find("detector")
     names = {detector.name: number for number, detector in camera.detectors.items()}
@@ -216,28 +246,6 @@ def detector_of(cards, camera):
     raise UnclearCardError(
         f"{found} tells which of the {len(camera.detectors)} detectors it is: map detector in raw.header"
     )
-
-
-def holds_all_detectors(camera):
-    """Whether each file of a camera holds all its detectors: their extensions differ.
-
-    Parameters
-    ----------
-    camera : Camera
-        The camera.
-
-    Returns
-    -------
-    bool
-        False for a file a detector.
-    """
-    if camera.raw.format == "single":
-        return False
-    used = [
-        {a.extension for a in detector.amplifiers} or {detector.extension}
-        for detector in camera.detectors.values()
-    ]
-    return sum(map(len, used)) == len(set().union(*used))
 
 
 def night_of(mjd, site, utc_offset):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from skyloom.commands.frame_facts import ALL_BANDS
 from skyloom.core.header_values import SECONDS_PER_DAY
 from skyloom.workflow.visits import CALIBRATED_COLUMNS, FRAME_COLUMNS, VISIT_COLUMNS
 
@@ -46,6 +47,28 @@ def exposures_of(facts, camera):
                 first, path=pattern, exposure_name=first.exposure_name or _stem(first)
             )
     return sorted(exposures.values(), key=lambda frame: (frame.mjd, frame.path)), refused
+
+
+def by_band(exposures, camera):
+    """Exposures, those whose detectors see a band each once for each band.
+
+    Parameters
+    ----------
+    exposures : sequence of FrameFacts
+        From `exposures_of`.
+    camera : Camera
+        Its fixed bands.
+
+    Returns
+    -------
+    list of FrameFacts
+        In the same order.
+    """
+    return [
+        replace(frame, band=band)
+        for frame in exposures
+        for band in (camera.fixed_bands if frame.band == ALL_BANDS else (frame.band,))
+    ]
 
 
 def _exposure_key(frame):

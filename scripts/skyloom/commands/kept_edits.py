@@ -6,6 +6,7 @@ there was edited and stays; every other cell follows the files. Deleting both ta
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def update_table(path, columns, key, fresh):
     key : str
         Column of the running number, ``visit`` or ``frame``; a file keeps its number.
     fresh : list of dict
-        Rows as the files give them, in order, told apart by `raw`; their numbers are filled in here.
+        Rows as the files give them, in order, told apart by `raw`, and by `band` too where a file has several
+        rows; their numbers are filled in here.
 
     Returns
     -------
@@ -112,16 +114,24 @@ def update_table(path, columns, key, fresh):
     side_file = side_file_of(path)
     if path.exists() and not side_file.exists():
         raise ForeignTableError(str(path), str(side_file))
-    before = {row["raw"]: row for row in _read(side_file, key)[1]} if path.exists() else {}
+    origin = _origin(fresh)
+    before = {origin(row): row for row in _read(side_file, key)[1]} if path.exists() else {}
     comments, present = _read(path, key) if path.exists() else ([], [])
-    generated = _numbered(fresh, key, before, present)
-    rows, notes = _merged_rows(generated, before, present, key)
+    generated = _numbered(fresh, (key, origin), before, present)
+    rows, notes = _merged_rows(generated, before, present, (key, origin))
     if before:
-        n_new = sum(row["raw"] not in before for row in generated)
+        n_new = sum(origin(row) not in before for row in generated)
         notes.append(f"{n_new} new, {len(rows) - n_new} kept")
-    now = {row["raw"] for row in generated}
+    now = {origin(row) for row in generated}
     rows = [{column: row.get(column) or "" for column in columns} for row in rows]
-    return UpdatedTable(rows, generated + [before[raw] for raw in before if raw not in now], comments, notes)
+    gone = [row for where, row in before.items() if where not in now]
+    return UpdatedTable(rows, generated + gone, comments, notes)
+
+
+def _origin(fresh):
+    """Return a function of a row: its file, or file and band where a file has several rows."""
+    n_row = Counter(row["raw"] for row in fresh)
+    return lambda row: (row["raw"], row.get("band")) if n_row[row.get("raw")] > 1 else row.get("raw")
 
 
 def write_table(path, columns, table):
@@ -143,51 +153,54 @@ def write_table(path, columns, table):
     write_bytes(side_file_of(path), _csv(columns, table.generated).encode())
 
 
-def _merged_rows(generated, before, present, key):
+def _merged_rows(generated, before, present, names):
     """Generated rows with a person's edits, then the rows that only the person has; notes on what was kept."""
-    edited = _linked(present, before, key)
+    key, origin = names
+    edited = _linked(present, before, names)
     rows, notes = [], []
     for row in generated:
-        raw, name = row["raw"], f"{key} {row[key]}"
-        if raw not in before:
+        where, name = origin(row), f"{key} {row[key]}"
+        if where not in before:
             rows.append(row)
-        elif raw in edited:
-            merged, changed = _merged(edited[raw], before[raw], row)
+        elif where in edited:
+            merged, changed = _merged(edited[where], before[where], row)
             rows.append(merged)
             notes += [f"kept your {name}: {column} = {merged[column]}" for column in changed]
         else:
-            notes.append(f"left out {name} ({raw}): you removed its row")
+            notes.append(f"left out {name} ({row['raw']}): you removed its row")
     linked = {id(row) for row in edited.values()}
     own = [row for row in present if id(row) not in linked]
     notes += [f"kept your row {key} {row[key]}" for row in own]
-    now = {row["raw"] for row in generated}
-    gone = [row for raw, row in edited.items() if raw not in now]
+    now = {origin(row) for row in generated}
+    gone = [row for where, row in edited.items() if where not in now]
     notes += [f"kept {key} {row[key]} although no usable file gives it now" for row in gone]
     return [*rows, *own, *gone], notes
 
 
-def _numbered(fresh, key, before, present):
+def _numbered(fresh, names, before, present):
     """Fresh rows with the number they had, or the next free ones."""
+    key, origin = names
     used = [int(row[key]) for row in [*before.values(), *present] if str(row.get(key) or "").isdecimal()]
     following = max(used, default=0) + 1
     rows = []
     for row in fresh:
-        if row["raw"] in before:
-            number = before[row["raw"]][key]
+        if origin(row) in before:
+            number = before[origin(row)][key]
         else:
             number, following = str(following), following + 1
         rows.append({**row, key: number})
     return rows
 
 
-def _linked(present, before, key):
-    """Rows of the table by the `raw` that they were generated from: by their raw cell, or else by their number."""
-    by_number = {row[key]: raw for raw, row in before.items()}
-    linked = {row["raw"]: row for row in present if row.get("raw") in before}
+def _linked(present, before, names):
+    """Rows of the table by what they were generated from: by their own cells, or else by their number."""
+    key, origin = names
+    by_number = {row[key]: where for where, row in before.items()}
+    linked = {origin(row): row for row in present if origin(row) in before}
     for row in present:
-        raw = by_number.get(row.get(key))
-        if row.get("raw") not in before and raw is not None:
-            linked.setdefault(raw, row)
+        where = by_number.get(row.get(key))
+        if origin(row) not in before and where is not None:
+            linked.setdefault(where, row)
     return linked
 
 

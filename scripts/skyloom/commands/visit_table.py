@@ -63,6 +63,35 @@ def add_arguments(parser):
         action="store_true",
         help="ask astro-metadata-translator for what the camera file omits",
     )
+    parser.add_argument(
+        "--solve",
+        metavar="STARS",
+        help="find the pointing of science frames by a star list: CSV, FITS, Parquet",
+    )
+    add_star_columns(parser)
+    parser.add_argument(
+        "--search-radius",
+        type=float,
+        metavar="DEGREE",
+        help="how far headers or --pointing may be off with --solve; the whole star list by default",
+    )
+
+
+def add_star_columns(parser):
+    """Declare the option that names the columns of a star list.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        Of a subcommand.
+    """
+    parser.add_argument(
+        "--star-columns",
+        nargs="+",
+        default=(),
+        metavar="QUANTITY=COLUMN",
+        help="columns of the star list: ra, dec, mag or flux; usual names are known",
+    )
 
 
 def run(options):
@@ -88,13 +117,29 @@ def run(options):
     if not paths:
         raise NoRawFramesError(str(options.folder))
     pointing = tuple(options.pointing) if options.pointing else None
-    asked = FactOptions(options.utc_offset, pointing, options.rotation, options.translate)
+    asked = FactOptions(
+        options.utc_offset, pointing, options.rotation, options.translate, solve=options.solve is not None
+    )
+    solver = _solver(options, camera)
     facts = []
     for path in paths:
         facts.append(facts_of(path, options.folder, camera, asked))
         print(file_line(facts[-1]))
-    n_row = _write_all(facts, camera, options)
+    n_row = _write_all(facts, camera, options, solver)
     return 0 if n_row else 1
+
+
+def _solver(options, camera):
+    """Solver of the frames, None when they are not to be solved."""
+    if options.solve is None:
+        return None
+    from skyloom.commands.frame_solving import Solver
+    from skyloom.commands.star_list import read_star_list
+
+    sky, names = read_star_list(options.solve, options.star_columns)
+    taken = ", ".join(f"{quantity} from {column}" for quantity, column in names.items())
+    print(f"{options.solve}: {len(sky.ra)} stars, {taken}")
+    return Solver(camera, sky, options.search_radius)
 
 
 def file_line(frame):
@@ -114,14 +159,22 @@ def file_line(frame):
     return f"{frame.path}: {what} ({frame.because})" + (" - NOT USED" if frame.problem else "")
 
 
-def _write_all(facts, camera, options):
+def _write_all(facts, camera, options, solver):
     """Write what the facts give and tell about it; the number of rows."""
-    from skyloom.commands.frame_tables import exposures_of, frame_rows, visit_rows
+    from skyloom.commands.frame_facts import with_airmass
+    from skyloom.commands.frame_tables import by_band, exposures_of, frame_rows, visit_rows
     from skyloom.workflow.visits import FRAME_COLUMNS, VISIT_COLUMNS
 
     exposures, refused = exposures_of([frame for frame in facts if not frame.problem], camera)
     science = [frame for frame in exposures if frame.kind == "science"]
     calibrations = [frame for frame in exposures if frame.kind != "science"]
+    if solver is not None:
+        from skyloom.commands.frame_solving import solve_exposures
+
+        science, unsolved = solve_exposures(science, options.folder, solver)
+        refused = [*refused, *unsolved]
+    science = by_band([with_airmass(frame, camera.site) for frame in science], camera)
+    calibrations = by_band(calibrations, camera)
     options.output.mkdir(parents=True, exist_ok=True)
     visits = _write_table(
         (options.output / VISITS, VISIT_COLUMNS, "visit"),
@@ -204,7 +257,9 @@ def _tell_gaps(science, calibrations, camera, options):
         if n_missing:
             notes.append(f"{n_missing} visits without {what}")
     copies = [
-        key for key, n in Counter((frame.exposure_name, frame.mjd) for frame in science).items() if n > 1
+        key
+        for key, n in Counter((frame.exposure_name, frame.mjd, frame.band) for frame in science).items()
+        if n > 1
     ]
     if copies:
         notes.append(

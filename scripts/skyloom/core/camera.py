@@ -3,8 +3,6 @@
 import re
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from skyloom.core.calibrated_layout import CalibratedLayout, calibrated_layout
 from skyloom.core.camera_keys import (
     CameraFileError,
@@ -16,6 +14,7 @@ from skyloom.core.camera_keys import (
     number_at,
     numbers_at,
 )
+from skyloom.core.camera_sections import check_sections, check_tiling
 
 SECTION_KEYS = (
     "data_section",
@@ -38,6 +37,7 @@ CAMERA_KEYS = (
 RAW_KEYS = ("format", "header", "filters", "image_types")
 FRAME_CLASSES = ("bias", "dark", "flat", "science", "other")
 PLACE_KEYS = ("name", "shape", "centre", "orientation")
+MOSAIC_KEYS = ("band", "pixel_step", "pixel_start")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RAW_FORMATS = ("single", "extensions")
 HEADER_NAMES = (
@@ -46,6 +46,9 @@ HEADER_NAMES = (
 )  # fmt: skip
 LARGEST_SIDE = 20_000
 """Of a detector [pixel]: twice the largest sensors that are made."""
+
+LARGEST_STEP = 16
+"""Of a mosaic of filters [pixel]: the largest that are made repeat after six."""
 
 LARGEST_DETECTOR = 511
 """Source identifiers have nine bits for the detector."""
@@ -113,6 +116,11 @@ class Detector:
         Its read-out channels; none in a camera of calibrated images.
     extension : int, str or None
         HDU of its calibrated image; None in a camera of raw frames, where the amplifiers say theirs.
+    band : str or None
+        The one band that it sees, as a colour of a mosaic of filters does; None when it sees the visit's.
+    pixel_step, pixel_start : tuple of int
+        Its pixels are every so manieth (x, y) of the raw file's from the start (x, y) on; all sections count in
+        its own pixels.
     """
 
     id: int
@@ -122,6 +130,19 @@ class Detector:
     orientation: float
     amplifiers: tuple[Amplifier, ...] = ()
     extension: int | str | None = None
+    band: str | None = None
+    pixel_step: tuple[int, int] = (1, 1)
+    pixel_start: tuple[int, int] = (0, 0)
+
+    def sees(self, band):
+        """Return whether visits of a band have this detector (bool).
+
+        Parameters
+        ----------
+        band : str
+            The visit's.
+        """
+        return self.band is None or self.band == band
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +217,22 @@ class Camera:
     site: Site | None = None
     calibrated: CalibratedLayout | None = None
 
+    @property
+    def fixed_bands(self):
+        """Bands that its detectors see at once, in the order of `bands` (tuple of str); none with filters to change."""
+        seen = {detector.band for detector in self.detectors.values()}
+        return tuple(band for band in self.bands if band in seen)
+
+    @property
+    def has_all_detectors_in_a_file(self):
+        """Whether each raw file holds all detectors (bool): they have other extensions, or other pixels of a mosaic."""
+        is_single = self.raw.format == "single"
+        used = [
+            {(None if is_single else unit.extension, d.pixel_start) for unit in d.amplifiers or (d,)}
+            for d in self.detectors.values()
+        ]
+        return sum(map(len, used)) == len(set().union(*used))
+
 
 def camera_from_dict(description):
     """Build a camera from the content of its YAML file.
@@ -244,6 +281,7 @@ def camera_from_dict(description):
     if not pixel_scale > 0:
         raise CameraFileError(name, f"pixel_scale is {pixel_scale}, needs a scale [arcsec/pixel] above 0")
     bands = tuple(str(band) for band in bands)
+    _check_fixed_bands(name, detectors, bands)
     return Camera(
         name,
         pixel_scale,
@@ -254,6 +292,18 @@ def camera_from_dict(description):
         site=_site(name, description.get("site")),
         calibrated=calibrated_layout(name, description["calibrated"], bands) if is_calibrated else None,
     )
+
+
+def _check_fixed_bands(camera, detectors, bands):
+    """Raise unless all detectors have one of the camera's bands, or none has a band."""
+    for number, detector in detectors.items():
+        if detector.band is not None and detector.band not in bands:
+            found = f"detector {number}: band is {detector.band!r}, needs one of bands: {', '.join(bands)}"
+            raise CameraFileError(camera, found)
+    without = [number for number, detector in detectors.items() if detector.band is None]
+    if without and len(without) < len(detectors):
+        found = f"detector {without[0]} has no band while others have: give all of them one, or none"
+        raise CameraFileError(camera, found)
 
 
 def band_named(text, bands, filters):
@@ -311,7 +361,7 @@ def _site(camera, entry):
 def _detector(camera, number, entry, sets):
     """One detector of raw frames from its entry; `amplifiers` is a list or the name of a set."""
     where = f"detector {number}"
-    check_keys(camera, where, entry, ("shape", "amplifiers"), (*PLACE_KEYS, "amplifiers"))
+    check_keys(camera, where, entry, ("shape", "amplifiers"), (*PLACE_KEYS, "amplifiers", *MOSAIC_KEYS))
     amplifiers = entry["amplifiers"]
     if isinstance(amplifiers, str):
         if amplifiers not in sets:
@@ -325,9 +375,10 @@ def _detector(camera, number, entry, sets):
     place = _place(camera, where, number, entry)
     built = tuple(_amplifier(camera, number, amplifier) for amplifier in amplifiers)
     for amplifier in built:
-        _check_sections(camera, f"{where}: amplifier {amplifier.name}", place.shape, amplifier)
-    _check_tiling(camera, number, place.shape, built)
-    return replace(place, amplifiers=built)
+        check_sections(camera, f"{where}: amplifier {amplifier.name}", place.shape, amplifier)
+    check_tiling(camera, number, place.shape, built)
+    band = None if entry.get("band") is None else str(entry["band"])
+    return replace(place, amplifiers=built, band=band, **_mosaic(camera, where, entry))
 
 
 def _calibrated_detector(camera, number, entry):
@@ -348,6 +399,21 @@ def _place(camera, where, number, entry):
     centre = numbers_at(camera, f"{where}: centre", entry.get("centre", (0.0, 0.0)), ("fx", "fy"))
     orientation = number_at(camera, f"{where}: orientation", entry.get("orientation", 0.0))
     return Detector(number, str(entry.get("name", number)), shape, centre, orientation)
+
+
+def _mosaic(camera, where, entry):
+    """Step and start of a detector's pixels in the raw file (dict), as keys of `Detector`."""
+    step = integers_at(camera, f"{where}: pixel_step", entry.get("pixel_step", (1, 1)), ("x", "y"))
+    start = integers_at(camera, f"{where}: pixel_start", entry.get("pixel_start", (0, 0)), ("x", "y"))
+    if min(step) < 1 or max(step) > LARGEST_STEP:
+        raise CameraFileError(
+            camera, f"{where}: pixel_step is {list(step)}, needs numbers from 1 to {LARGEST_STEP}"
+        )
+    if start[0] >= step[0] or start[1] >= step[1]:
+        raise CameraFileError(
+            camera, f"{where}: pixel_start is {list(start)}, needs numbers below pixel_step {list(step)}"
+        )
+    return {"pixel_step": step, "pixel_start": start}
 
 
 def _amplifier(camera, number, entry):
@@ -386,54 +452,6 @@ def _read_out(camera, where, values):
             raise CameraFileError(camera, f"{where}: {key} is {values[key]!r}, needs true or false")
     extension_at(camera, f"{where}: extension", values["extension"])
     return numbers
-
-
-def _check_sections(camera, where, shape, amplifier):
-    """Raise unless an amplifier's sections fit each other and the detector."""
-    x0, x1, y0, y1 = amplifier.detector_section
-    a0, a1, b0, b1 = data = amplifier.data_section
-    if (x1 - x0, y1 - y0) != (a1 - a0, b1 - b0):
-        raise CameraFileError(camera, f"{where}: data and detector_section differ in size")
-    if x1 > shape[1] or y1 > shape[0]:
-        raise CameraFileError(
-            camera, f"{where}: detector_section {[x0, x1, y0, y1]} leaves the detector of shape {list(shape)}"
-        )
-    serial, parallel = amplifier.overscan_section, amplifier.parallel_overscan_section
-    if serial is not None and (serial[2] > b0 or serial[3] < b1):
-        raise CameraFileError(
-            camera,
-            f"{where}: overscan_section {list(serial)} must cover the rows of data_section {list(data)}",
-        )
-    if parallel is not None and (parallel[0] > a0 or parallel[1] < a1):
-        found = f"parallel_overscan_section {list(parallel)}"
-        raise CameraFileError(camera, f"{where}: {found} must cover the columns of data_section {list(data)}")
-    for key in ("overscan_section", "prescan_section", "parallel_overscan_section"):
-        other = getattr(amplifier, key)
-        if (
-            other is not None
-            and min(a1, other[1]) > max(a0, other[0])
-            and min(b1, other[3]) > max(b0, other[2])
-        ):
-            raise CameraFileError(camera, f"{where}: {key} {list(other)} overlaps data_section {list(data)}")
-
-
-def _check_tiling(camera, number, shape, amplifiers):
-    """Raise unless the detector sections tile the detector."""
-    sections = [amplifier.detector_section for amplifier in amplifiers]
-    x = np.unique([0, shape[1], *(edge for section in sections for edge in section[:2])])
-    y = np.unique([0, shape[0], *(edge for section in sections for edge in section[2:])])
-    # Pixels between two neighbouring edges are all alike.
-    count = np.zeros((len(y) - 1, len(x) - 1), dtype=int)
-    for x0, x1, y0, y1 in sections:
-        count[
-            np.searchsorted(y, y0) : np.searchsorted(y, y1), np.searchsorted(x, x0) : np.searchsorted(x, x1)
-        ] += 1
-    n_pixel = np.outer(np.diff(y), np.diff(x))
-    if not count.size or not np.all(count == 1):
-        tiled = n_pixel[count == 1].sum() / max(n_pixel.sum(), 1)
-        raise CameraFileError(
-            camera, f"detector {number}: detector_sections tile {tiled:.1%} of the pixels, need all"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """Read and write raw frames: the planes of one detector, checked against its camera, with their header."""
 
 import io
+import math
+
+import numpy as np
 
 from skyloom.core.camera import RawFrame
 from skyloom.core.errors import DataError
@@ -87,15 +90,16 @@ def read_raw(path, detector, raw_layout):
         If a card that a gain or read noise is taken from is missing or no number.
     """
     expected = _expected_shapes(detector)
-    n_pixel = sum(ny * nx for ny, nx in expected.values())
+    n_pixel = sum(ny * nx for ny, nx in expected.values()) * math.prod(detector.pixel_step)
     content = read_content(path, 8 * n_pixel + MAX_BYTES_BEYOND_PIXELS)
     hdus = scan_fits(content)
     planes, chosen = {}, {}
     for extension, shape in expected.items():
         hdu = find_plane(hdus, extension, raw_layout.format)
-        if hdu.shape != shape:
-            raise WrongShapeRawError(extension, hdu.shape, shape)
-        planes[extension] = read_pixels(content, hdu)
+        own = _own_shape(hdu.shape, detector)
+        if own != shape:
+            raise WrongShapeRawError(extension, own, shape)
+        planes[extension] = _own_pixels(read_pixels(content, hdu), detector)
         chosen[extension] = hdu.cards
     header = {**next(iter(chosen.values())), **hdus[0].cards}
     for name, keyword in raw_layout.header.items():
@@ -103,6 +107,22 @@ def read_raw(path, detector, raw_layout):
             header[name] = header[keyword]
     detector = with_amplifier_cards(detector, chosen, hdus[0].cards)
     return RawFrame(detector=detector, planes=planes, header=header)
+
+
+def _own_shape(shape, detector):
+    """Shape of what a plane of a shape holds of the detector."""
+    if detector.pixel_step == (1, 1) or len(shape) != 2:
+        return shape
+    along_y_and_x = zip(shape, detector.pixel_start[::-1], detector.pixel_step[::-1], strict=True)
+    return tuple(len(range(start, side, step)) for side, start, step in along_y_and_x)
+
+
+def _own_pixels(plane, detector):
+    """Pixels of a plane that are the detector's: all, or those of one colour of a mosaic (a copy)."""
+    if detector.pixel_step == (1, 1):
+        return plane
+    (step_x, step_y), (x, y) = detector.pixel_step, detector.pixel_start
+    return np.ascontiguousarray(plane[y::step_y, x::step_x])
 
 
 def write_raw(path, planes, headers):

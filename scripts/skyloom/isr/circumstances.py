@@ -54,30 +54,30 @@ class WrongExposureTimeError(DataError):
 
 
 class WrongBandError(DataError):
-    """The frame was taken through another filter than the visit table says.
+    """The frame was taken through another filter than the table says.
 
     Parameters
     ----------
     found, expected : str
-        Band of the frame's header, and of the visit table.
+        Band of the frame's header, and of the table of visits or calibration frames.
     """
 
     def __init__(self, found, expected):
         super().__init__(
-            f"the header's filter is {found}, the visit table's {expected}: is it the frame of this visit?"
+            f"the header's filter is {found}, the table's {expected}: is it the frame that the table's row means?"
         )
         self.found, self.expected = found, expected
 
 
 class WrongTimeError(DataError):
-    """The frame was begun at another time than the visit table says.
+    """The frame was begun at another time than the table says.
 
     Parameters
     ----------
     name : str
         Quantity of the camera's header map that was compared.
     found, expected : float
-        Beginning of the exposure by the header, and by the visit table [MJD TAI].
+        Beginning of the exposure by the header, and by the table of visits or calibration frames [MJD TAI].
     tolerance : float
         Largest difference that is accepted [s].
     """
@@ -85,7 +85,7 @@ class WrongTimeError(DataError):
     def __init__(self, name, found, expected, tolerance):
         difference = (found - expected) * SECONDS_PER_DAY
         super().__init__(
-            f"the header's {name} is MJD {found:.10g} (TAI), {difference:.0f} s from the visit table's "
+            f"the header's {name} is MJD {found:.10g} (TAI), {difference:.0f} s from the table's "
             f"{expected:.5f}, may differ by {tolerance:g} s: {_cause_of_time(found, expected)}"
         )
         self.name, self.found, self.expected, self.tolerance = name, found, expected, tolerance
@@ -128,11 +128,41 @@ def check_circumstances(header, info, camera, settings):
         If header and table cannot both be right, and the science would be spoilt.
     """
     check_exposure_time(header, info.exposure_time, settings["exposure_time_tolerance"])
-    band = band_named(str(header.get("band", "")), camera.bands, camera.raw.filters)
-    if band not in (None, info.band):
-        raise WrongBandError(band, info.band)
-    _check_time(header, info, max(settings["time_tolerance"], info.exposure_time))
+    _check_band(header, info.band, camera)
+    _check_time(header, info.mjd, info.exposure_time, settings)
     _check_pointing(header, info)
+
+
+def check_calibration_frame(header, row, camera, settings):
+    """Compare what the header of a dark or flat says with the table of calibration frames.
+
+    Parameters
+    ----------
+    header : dict
+        Of a `RawFrame`. What it lacks is not checked.
+    row : dict
+        Row of the table of calibration frames.
+    camera : Camera
+        Its bands and ``raw.filters``.
+    settings : dict
+        Section ``isr``, as for `check_circumstances`.
+
+    Raises
+    ------
+    WrongExposureTimeError, WrongBandError, WrongTimeError
+        If the frame is not the one that the row means: a flat of another filter, a frame of another epoch.
+    """
+    check_exposure_time(header, row["exposure_time"], settings["exposure_time_tolerance"])
+    if row["kind"] == "flat":
+        _check_band(header, row["band"], camera)
+    _check_time(header, row["mjd"], row["exposure_time"], settings)
+
+
+def _check_band(header, expected, camera):
+    """Raise when the header's filter is one of the camera's, but not the table's."""
+    band = band_named(str(header.get("band", "")), camera.bands, camera.raw.filters)
+    if band not in (None, expected):
+        raise WrongBandError(band, expected)
 
 
 def check_exposure_time(header, expected, tolerance):
@@ -182,11 +212,12 @@ def _warn_unreadable(name, value, needed):
     )
 
 
-def _check_time(header, info, tolerance):
-    """Raise when no time of the header is near the visit table's; warn of each that is off by less, or alone."""
-    expected = info.mjd - 0.5 * info.exposure_time / SECONDS_PER_DAY
+def _check_time(header, mjd_mid, exposure_time, settings):
+    """Raise when no time of the header is near the table's; warn of each that is off by less, or alone."""
+    tolerance = max(settings["time_tolerance"], exposure_time)
+    expected = mjd_mid - 0.5 * exposure_time / SECONDS_PER_DAY
     scale = str(header.get("time_scale", header.get("TIMESYS", ""))).strip().upper()
-    found = _beginnings(header, scale, info.exposure_time)
+    found = _beginnings(header, scale, exposure_time)
     off = {name: abs(mjd - expected) * SECONDS_PER_DAY for name, mjd in found.items()}
     if not off:
         return
@@ -196,9 +227,9 @@ def _check_time(header, info, tolerance):
     limit = WORTH_A_WARNING_S if scale else WORTH_A_WARNING_WITHOUT_SCALE_S
     for name in (name for name, difference in off.items() if difference > limit):
         log.warning(
-            "the header's %s (%s) is MJD %.10g (TAI), %.1f s from the visit table's %.5f: %s",
+            "the header's %s (%s) is MJD %.10g (TAI), %.1f s from the table's %.5f: %s",
             *(name, scale or "no TIMESYS", found[name], (found[name] - expected) * SECONDS_PER_DAY, expected),
-            _cause_of_time(found[name], expected, info.exposure_time),
+            _cause_of_time(found[name], expected, exposure_time),
         )
 
 

@@ -12,6 +12,8 @@ from skyloom.simulate.refraction import Refraction, refraction_of
 TURBULENCE_SECONDS = 30.0
 """Exposure time for which `turbulence` is stated; it averages out with the root of the time."""
 MOON_STEP_DEG = 0.1
+LEAST_EXPONENT_OF_MOMENTS = 2.5
+FWHM_PER_SIGMA = 2.3548
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +90,27 @@ class Air:
         axes : ndarray, shape (2, 2), float64
             As in `displacement`.
         beta : float
-            Moffat exponent, above 2: otherwise the profile has no second moments to add to.
+            Moffat exponent.
 
         Returns
         -------
         fwhm, e1, e2 : ndarray, shape (n,), float64
             Of the Moffat profile with the second moments of both.
+
+        Notes
+        -----
+        Below an exponent of 2.5 the second moments lie in the far wings, and from 2 on there are none. The core is
+        then taken for a Gaussian of the same width, which lengthens it by five sixths of what a convolution does.
         """
-        if self.refraction is None or beta <= 2:
+        if self.refraction is None:
             return widths
         fwhm, e1, e2 = widths
         _, deviation = self.refraction.moments(colour_gr)
         direction = axes @ self.refraction.toward_zenith
-        sigma2 = (fwhm / (2 * np.sqrt(2 ** (1 / beta) - 1))) ** 2 / (2 * (beta - 2))
+        if beta < LEAST_EXPONENT_OF_MOMENTS:
+            sigma2 = (fwhm / FWHM_PER_SIGMA) ** 2
+        else:
+            sigma2 = (fwhm / (2 * np.sqrt(2 ** (1 / beta) - 1))) ** 2 / (2 * (beta - 2))
         norm = sigma2 / (1 - e1**2 - e2**2)
         xx = norm * ((1 + e1) ** 2 + e2**2) + (deviation * direction[0]) ** 2
         yy = norm * ((1 - e1) ** 2 + e2**2) + (deviation * direction[1]) ** 2

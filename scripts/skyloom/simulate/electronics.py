@@ -155,7 +155,7 @@ def detector_tonight(detector, mjd, simulation):
 
 
 def fringes(detector, band, simulation):
-    """Fringe pattern of the sky's emission lines in a detector, relative to the sky.
+    """Fringe pattern of the sky's emission lines in a detector, relative to the dark sky.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def view_of(visit, detector, simulation):
     return View(visit, detector, draw_visit(visit, simulation), optics, simulation)
 
 
-def sky_electrons(view, focal_x, focal_y):
+def sky_electrons(view, focal_x, focal_y, fringes=None):
     """Sky that reaches pixels of ideal response [electron].
 
     Parameters
@@ -85,6 +85,8 @@ def sky_electrons(view, focal_x, focal_y):
         Its sky, slope and distortion.
     focal_x, focal_y : ndarray
         Focal-plane coordinates [pixel].
+    fringes : ndarray or None
+        Fringe pattern of the air's emission lines, relative to the dark sky; moonlight has no lines and makes none.
 
     Returns
     -------
@@ -94,6 +96,8 @@ def sky_electrons(view, focal_x, focal_y):
     slope_x, slope_y = (float(s) / view.optics.field_radius for s in view.truth.sky_slope)
     level = float(view.truth.sky)
     dark_sky = level * (1 + slope_x * focal_x + slope_y * focal_y)
+    if fringes is not None:
+        dark_sky = dark_sky * (1 + fringes)
     return (dark_sky + level * _moonlight(view, focal_x, focal_y)) * view.optics.pixel_area(focal_x, focal_y)
 
 

@@ -109,10 +109,7 @@ def simulate_exposure(visit, detector, objects, simulation, bad=""):
     view, truth = view_of(visit, detector, simulation), detector_tonight(detector, visit["mjd"], simulation)
     rng = generator(simulation.seed, "exposure", visit["visit"], detector.id)
     focal_x, focal_y = focal_plane_grid(detector)
-    expected = sky_electrons(view, focal_x, focal_y)
-    pattern = fringes(detector, visit["band"], simulation)
-    if pattern is not None:
-        expected *= 1 + pattern
+    expected = sky_electrons(view, focal_x, focal_y, fringes(detector, visit["band"], simulation))
     visible = visible_sources(view, objects)
     draw_objects_in_place(expected, view, objects, visible)
     add_stray_light_in_place(expected, view, objects)

@@ -23,7 +23,7 @@ SATELLITE_DEFOCUS = 1.0
 
 
 def add_stray_light_in_place(image, view, objects):
-    """Add what the bright stars of the whole field shed on a detector.
+    """Add what the bright stars of the whole field shed on a detector, dimmed by the clouds before each.
 
     Parameters
     ----------
@@ -49,6 +49,7 @@ def add_stray_light_in_place(image, view, objects):
     bright = electrons > least
     chosen, electrons = select(stars, bright), electrons[bright]
     focal = sky_to_focal_plane(view.truth, view.optics, *positions_at(chosen, view.visit["mjd"]))
+    electrons = electrons * view.truth.air.transmission(*focal)
     places = np.stack(focal_plane_to_detector(view.detector, *focal), axis=1)
     ghosts = np.stack(
         focal_plane_to_detector(view.detector, *(GHOST_MAGNIFICATION * f for f in focal)), axis=1

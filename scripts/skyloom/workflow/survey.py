@@ -377,7 +377,8 @@ def _build(settings, tables, check_files, home):
     wanted = _wanted_visits(settings, visits)
     for visit, row in wanted.items():
         kept = []
-        for detector in sorted(cameras[row["camera"]].camera.detectors):
+        known = cameras[row["camera"]].camera.detectors
+        for detector in sorted(number for number in known if known[number].sees(row["band"])):
             if (visit, None) in excluded or (visit, detector) in excluded:
                 continue
             raw = str(Path(raw_root) / raw_path(row, detector))

@@ -309,7 +309,10 @@ def _camera_problems(file, where, row, camera):
         found = f"is {row['band']!r}, for which camera {camera.name} has no filter"
         nearest = nearest_name(row["band"], camera.bands)
         problems.append(Problem(file, f"{where}, band", found, ", ".join(camera.bands), nearest))
-    if camera.raw.format == "single" and len(camera.detectors) > 1 and "{detector" not in row["raw"]:
+    needs_field = (
+        camera.raw.format == "single" and len(camera.detectors) > 1 and not camera.has_all_detectors_in_a_file
+    )
+    if needs_field and "{detector" not in row["raw"]:
         found = (
             f"is {row['raw']!r}, one file for the {len(camera.detectors)} detectors of camera {camera.name}"
         )

@@ -100,6 +100,44 @@ def files_a_detector(tiny):
     return content
 
 
+def mosaic(tiny):
+    """Description of a camera whose two detectors are the odd and even columns of one plane, each of a band."""
+    content = tiny(2)
+    content["raw"] = {"format": "single"}
+    for number, band in ((1, "g"), (2, "r")):
+        entry = content["detectors"][number]
+        entry |= {"band": band, "shape": [8, 4], "pixel_step": [2, 1], "pixel_start": [number - 1, 0]}
+        section = [0, 4, 0, 8]
+        entry["amplifiers"][0] |= {"extension": 0, "data_section": section, "detector_section": section}
+    return content
+
+
+def test_a_colour_mosaic_has_a_visit_of_each_band_and_edits_of_one_stay_with_it(night, tiny):
+    camera = night.camera(mosaic(tiny))
+    night.science("s1.fits", FILTER=None)
+    night.frame("f1.fits", IMAGETYP="flat", EXPTIME=3.0, DATE_OBS="2026-11-24T02:00:00")
+    run(night, camera)
+    rows = table(night)
+    assert [(row["visit"], row["band"], row["raw"]) for row in rows] == [
+        ("1", "g", "s1.fits"),
+        ("2", "r", "s1.fits"),
+    ]
+    assert [row["band"] for row in table(night, "calibration_frames.csv")] == ["g", "r"]
+    rows[1]["use"] = "template"
+    rewrite(night, rows)
+    night.science("s2.fits", 5, FILTER=None)
+    run(night, camera)
+    assert [(row["visit"], row["band"], row["use"]) for row in table(night)] == [
+        ("1", "g", "both"),
+        ("2", "r", "template"),
+        ("3", "g", "both"),
+        ("4", "r", "both"),
+    ]
+    content = yaml.safe_load((night.folder / "survey.yaml").read_text())
+    survey = load_survey(content, [("survey.yaml", content)], ROOT, check_files=False)
+    assert survey.detectors == {1: (1,), 2: (2,), 3: (1,), 4: (2,)}
+
+
 def test_files_of_an_exposure_without_a_name_are_joined_by_their_time(night, tiny):
     for minute in (1, 2):
         for detector in (1, 2):

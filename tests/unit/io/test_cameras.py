@@ -40,6 +40,40 @@ def test_a_site_or_a_choice_that_makes_no_sense_is_refused(change, message):
         camera_from_dict(description | change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"band": "violet"}, "detector 1: band is 'violet', needs one of bands: red, green, blue"),
+        ({"band": None}, "detector 1 has no band while others have: give all of them one, or none"),
+        ({"pixel_step": [2]}, "pixel_step is .2., needs .x, y."),
+        ({"pixel_step": [0, 2]}, "pixel_step is .0, 2., needs numbers from 1 to 16"),
+        ({"pixel_start": [2, 0]}, "pixel_start is .2, 0., needs numbers below pixel_step .2, 2."),
+    ],
+)
+def test_a_mosaic_that_makes_no_sense_is_refused(change, message):
+    content = yaml.safe_load((CAMERAS[0].parent / "panoptes.yaml").read_text(encoding="utf-8"))
+    content["detectors"][1] |= change
+    with pytest.raises(CameraFileError, match=message):
+        camera_from_dict(content)
+
+
+def test_the_colours_of_a_mosaic_share_a_file_and_see_a_band_each():
+    camera = read_camera(CAMERAS[0].parent / "panoptes.yaml")
+    assert camera.has_all_detectors_in_a_file
+    assert camera.fixed_bands == ("red", "green", "blue")
+    assert [number for number, detector in camera.detectors.items() if detector.sees("green")] == [0, 3]
+    # All four colours of a cell together are the raw file's pixels, each a quarter pixel from the cell's middle.
+    assert {tuple(d.pixel_start) for d in camera.detectors.values()} == {(0, 0), (1, 0), (0, 1), (1, 1)}
+    for detector in camera.detectors.values():
+        raw_centre = [
+            2 * (n - 1) / 2 + start for n, start in zip((350, 350), detector.pixel_start, strict=True)
+        ]
+        assert [2 * c for c in detector.centre] == pytest.approx([r - (700 - 1) / 2 for r in raw_centre])
+    plain = read_camera(CAMERAS[0].parent / "microobservatory.yaml")
+    assert plain.fixed_bands == ()
+    assert plain.detectors[0].sees("anything")
+
+
 def description():
     """Content of the demo's camera file."""
     return yaml.safe_load((CAMERAS[-1].parent / "simcam.yaml").read_text(encoding="utf-8"))

@@ -398,3 +398,26 @@ def test_flipped_bits_are_read_or_named_but_never_crash(tmp_path, single, pixels
             except (CorruptRawError, TruncatedRawError, WrongShapeRawError, MissingPlaneError):
                 continue
             assert raw.planes[0].shape == SHAPE
+
+
+MOSAIC = {"pixel_step": (2, 2), "pixel_start": (1, 0)}
+
+
+def colour_of(shape, **keys):
+    ny, nx = shape
+    section = (0, nx, 0, ny)
+    whole = Amplifier("A", 0, data_section=section, detector_section=section)
+    return Detector(1, "blue", shape, (0.0, 0.0), 0.0, (whole,), band="blue", **keys)
+
+
+def test_a_colour_of_a_mosaic_is_every_second_pixel_from_its_start(single, pixels):
+    raw = read_raw(single, colour_of((10, 15), **MOSAIC), SINGLE)
+
+    np.testing.assert_array_equal(raw.planes[0], pixels[::2, 1::2])
+
+
+def test_a_mosaic_of_another_size_is_named_with_the_colours_own_shape(single):
+    with pytest.raises(
+        WrongShapeRawError, match=r"has shape \(10, 15\), the camera's sections span \(10, 16\)"
+    ):
+        read_raw(single, colour_of((10, 16), **MOSAIC), SINGLE)

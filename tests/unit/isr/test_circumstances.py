@@ -84,9 +84,9 @@ def test_another_exposure_time_is_named(value):
 
 
 def test_a_filter_of_the_camera_that_is_not_the_table_s_is_named():
-    with pytest.raises(WrongBandError, match="header's filter is g, the visit table's r"):
+    with pytest.raises(WrongBandError, match="header's filter is g, the table's r"):
         check_circumstances(GOOD | {"band": "g"}, INFO, CAMERA, SETTINGS)
-    with pytest.raises(WrongBandError, match="header's filter is g, the visit table's r"):
+    with pytest.raises(WrongBandError, match="header's filter is g, the table's r"):
         check_circumstances(GOOD | {"band": "G.MP9401"}, INFO, CAMERA, SETTINGS)
 
 
@@ -133,7 +133,7 @@ def test_a_time_that_is_far_off_is_named_with_its_likely_cause(shift_s, cause):
     with pytest.raises(WrongTimeError, match="may differ by 600 s") as caught:
         check_circumstances(header, INFO, CAMERA, SETTINGS)
     assert cause in str(caught.value)
-    assert f"{shift_s:.0f} s from the visit table's 61354.19983" in str(caught.value)
+    assert f"{shift_s:.0f} s from the table's 61354.19983" in str(caught.value)
 
 
 def test_a_julian_date_counts_where_the_map_says_that_it_is_one(caplog):

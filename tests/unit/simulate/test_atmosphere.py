@@ -77,6 +77,34 @@ def test_refraction_within_the_filter_lengthens_the_point_spread_function(perfec
     assert (second > 1.01 * first).all()
 
 
+def width_along_and_across(beta, fwhm, deviation):
+    """Full widths at half maximum of a round Moffat profile convolved with a Gaussian along one axis, by numbers."""
+    node, weight = np.polynomial.hermite_e.hermegauss(40)
+    radius, r = fwhm / 2 / np.sqrt(2 ** (1 / beta) - 1), np.linspace(0, 2 * fwhm, 4001)[:, None]
+    widths = []
+    for square in ((r - deviation * node) ** 2, r**2 + (deviation * node) ** 2):
+        profile = (1 + square / radius**2) ** -beta @ weight
+        widths.append(2 * np.interp(-profile[0] / 2, -profile, r[:, 0]))
+    return widths
+
+
+@pytest.mark.parametrize("beta", [1.6, 2.0, 2.4])
+def test_profiles_without_second_moments_are_lengthened_by_refraction_too(perfect, visit, beta):
+    low = {**visit, "airmass": 2.0, "band": "g"}
+    air = with_air(perfect, refraction=True)
+    view = view_of(low, air.camera.detectors[0], air)
+    round_widths = np.array([5.0]), np.zeros(1), np.zeros(1)
+    colour, axes = np.array([0.6]), np.eye(2) / 0.2
+    fwhm, e1, e2 = view.truth.air.smeared(round_widths, colour, axes, beta)
+    _, deviation = view.truth.air.refraction.moments(colour)
+    along, across = width_along_and_across(beta, 5.0, deviation[0] / 0.2)
+    ratio = (1 + np.hypot(e1, e2)) / (1 - np.hypot(e1, e2))
+    # The core is taken for a Gaussian, which lengthens it by five sixths.
+    assert ratio[0] - 1 == pytest.approx(along / across - 1, rel=0.25)
+    assert ratio[0] > 1.01
+    assert fwhm[0] > 5.0
+
+
 def test_patchy_clouds_take_light_that_the_truth_knows_of(perfect, visit):
     stars = stars_around(visit)
     cloudy = with_air(perfect, cloud_structure=0.2, cloud_scale=0.5)
@@ -88,6 +116,22 @@ def test_patchy_clouds_take_light_that_the_truth_knows_of(perfect, visit):
         ratio = rows["electrons_per_njy"] / view.truth.electrons_per_njy
         logs.append(np.mean((2.5 * np.log10(ratio)) ** 2))
     assert np.sqrt(np.mean(logs)) == pytest.approx(0.2, rel=0.15)
+
+
+def test_moonlight_makes_no_fringes(perfect, visit):
+    moonlit = with_air(perfect, moonlight=True)
+    full = {**visit, "mjd": 61364.0}
+    grid = np.meshgrid([-100.0, 100.0], [0.0])
+    pattern = np.array([[0.1, -0.1]])
+    amplitudes = {}
+    for name, simulation in (("dark", perfect), ("moonlit", moonlit)):
+        nights = [{**full, "mjd": full["mjd"] + hour / 24, "visit": hour} for hour in range(0, 24, 4)]
+        views = [view_of(night, simulation.camera.detectors[0], simulation) for night in nights]
+        amplitudes[name] = [
+            sky_electrons(view, *grid, pattern) - sky_electrons(view, *grid) for view in views
+        ]
+    np.testing.assert_allclose(amplitudes["moonlit"], amplitudes["dark"], rtol=1e-9)
+    assert np.all(np.sign(amplitudes["dark"]) == np.sign(pattern))
 
 
 def test_moonlight_adds_to_the_sky_unevenly(perfect, visit):

@@ -5,6 +5,7 @@ import pytest
 
 from skyloom.simulate.catalog import STAR, empty_objects
 from skyloom.simulate.exposing import view_of
+from skyloom.simulate.optics import sky_to_focal_plane
 from skyloom.simulate.stray_light import (
     GHOST_MAGNIFICATION,
     GHOST_OBSTRUCTION,
@@ -113,6 +114,22 @@ def test_a_bright_star_beyond_the_detector_sheds_light_on_it_and_a_faint_one_non
     view = view_of(visit, perfect.camera.detectors[0], perfect)
     assert add_stray_light_in_place(quiet, view, star_in(perfect, visit, 10.0)) == 0
     assert quiet.max() == 0
+
+
+def test_clouds_before_a_star_dim_what_it_sheds_as_they_dim_the_star(perfect, visit):
+    clear = with_effects(perfect, "telescope", aureole_fraction=0.02)
+    cloudy = with_effects(clear, "atmosphere", cloud_structure=0.3, cloud_scale=0.5)
+    star = star_in(clear, visit, 9.0)
+    shed, shone = {}, {}
+    for name, simulation in (("clear", clear), ("cloudy", cloudy)):
+        view = view_of(visit, simulation.camera.detectors[0], simulation)
+        focal = sky_to_focal_plane(view.truth, view.optics, star["ra"], star["dec"])
+        shone[name] = view.truth.electrons_per_njy * view.truth.air.transmission(*focal)[0]
+        image = np.zeros((120, 160), np.float32)
+        add_stray_light_in_place(image, view, star)
+        shed[name] = image.max()
+    assert abs(shone["cloudy"] / shone["clear"] - 1) > 0.01
+    assert shed["cloudy"] / shed["clear"] == pytest.approx(shone["cloudy"] / shone["clear"], rel=1e-5)
 
 
 def test_a_ghost_lies_across_the_axis_from_its_star(perfect, visit):

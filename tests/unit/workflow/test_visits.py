@@ -25,6 +25,7 @@ CAMERA = CameraFile(
         detectors={0: None, 1: None},
         raw=SimpleNamespace(format="single"),
         calibrated=None,
+        has_all_detectors_in_a_file=False,
     ),
     "abc",
 )
