@@ -16,6 +16,8 @@ from skyloom.workflow.lock import is_only_looking, take_lock
 from skyloom.workflow.memory import memory_mb
 from skyloom.workflow.paths import product_path
 from skyloom.workflow.scheduler_timers import keep_one_timer
+from skyloom.workflow.slurm_plugin import mend_slurm_plugin
+from skyloom.workflow.slurm_runs import cancel_remembered_runs
 from skyloom.workflow.survey import load_survey
 from skyloom.workflow.targets import Targets
 
@@ -205,6 +207,8 @@ def start(workflow, config):
         if is_head and runs_jobs:
             workflow.skyloom_lock = take_lock()
             forget_failures()
+            cancel_remembered_runs()
+            mend_slurm_plugin()
         arguments = list(workflow.config_settings.config_args or [])
         skyloom = Skyloom(
             survey, home, [str(path) for path in workflow.overwrite_configfiles or []], arguments
