@@ -6,6 +6,8 @@
 - Accounts are guessed and checked by ``sacct``, ``sacctmgr`` and ``sshare`` even with ``slurm-no-account``, without a
   limit of time; ``sbatch`` checks them anyway.
 - The time between looks grows to 3 minutes.
+- A Slurm job starts a Snakemake that starts, by ``srun``, another one for each job of a group, one after the other
+  (5 CPU s each); here the first one runs the scripts itself, as many at once as the group has cores.
 """
 
 import shlex
@@ -37,6 +39,7 @@ def mend_slurm_plugin():
     executor.run_job = telling_submission(executor.run_job)
     executor.report_job_error = telling_error(executor.report_job_error)
     executor.get_account_arg = account_argument
+    executor.additional_general_args = run_scripts_itself
     executor.check_active_jobs = watch.keeping_jobs(executor.check_active_jobs)
     plugin.query_job_status = watch.remembering(plugin.query_job_status)
     plugin.subprocess = TimedSubprocess(plugin.subprocess)
@@ -55,6 +58,17 @@ def account_argument(executor, job):  # noqa: ARG001 (the plugin's signature)
     """
     account = job.resources.get("slurm_account")
     yield f" -A {shlex.quote(str(account))}" if account else ""
+
+
+def run_scripts_itself(executor):  # noqa: ARG001 (the plugin's signature)
+    """Return the words that let the Snakemake of a Slurm job run its scripts like one on a laptop (str).
+
+    Parameters
+    ----------
+    executor : snakemake_executor_plugin_slurm.Executor
+        The executor.
+    """
+    return "--executor local"
 
 
 def telling_submission(run_job):

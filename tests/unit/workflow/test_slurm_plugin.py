@@ -12,6 +12,11 @@ from skyloom.workflow.slurm_plugin import PLUGIN, QueueWatch, TimedSubprocess, e
 from skyloom.workflow.slurm_runs import RECORD
 
 
+REPLACED = (
+    "run_job", "report_job_error", "get_account_arg", "additional_general_args", "check_active_jobs",
+)  # fmt: skip
+
+
 class Job:
     """What the plugin needs of a job."""
 
@@ -62,6 +67,9 @@ def make_plugin():
 
         def get_account_arg(self, job):
             raise NotImplementedError
+
+        def additional_general_args(self):
+            return "--executor slurm-jobstep --jobs 1"
 
         async def check_active_jobs(self, active_jobs):
             answer, _ = await plugin.query_job_status("squeue", self.logger)
@@ -116,7 +124,7 @@ def test_mending_twice_is_mending_once(plugin):
     assert plugin.Executor.run_job is before
 
 
-@pytest.mark.parametrize("name", ["run_job", "report_job_error", "get_account_arg", "check_active_jobs"])
+@pytest.mark.parametrize("name", REPLACED)
 def test_the_installed_plugin_has_what_is_replaced(name):
     installed = pytest.importorskip(PLUGIN)
     assert callable(getattr(installed.Executor, name))
@@ -184,6 +192,10 @@ def test_an_exception_on_the_way_to_sbatch_fails_the_group_and_the_run_is_rememb
 )
 def test_accounts_go_to_sbatch_and_nobody_else_is_asked(plugin, resources, words):
     assert list(plugin.Executor().get_account_arg(Job(**resources))) == [words]
+
+
+def test_one_snakemake_runs_all_scripts_of_a_slurm_job(plugin):
+    assert plugin.Executor().additional_general_args() == "--executor local"
 
 
 def test_a_question_to_the_accounting_ends(monkeypatch):
