@@ -3,8 +3,9 @@
     tools/slurm.py start FOLDER     then put FOLDER/bin first on PATH: snakemake drp --profile slurm
     tools/slurm.py stop FOLDER      ends its jobs and daemons and removes the folder
 
-Needs root and Debian's packages munge, slurmctld, slurmd, slurm-client and slurm-wlm-basic-plugins; writes nothing outside
-the folder. There is no accounting database: Slurm's own record is FOLDER/log/jobcomp.log, which `sacct -c` reads.
+Needs root and Debian's packages munge, slurmctld, slurmd, slurm-client and slurm-wlm-basic-plugins; writes nothing
+outside the folder. There is no accounting database: Slurm's own record is FOLDER/log/jobcomp.log, which `sacct -c`
+reads.
 """
 
 import argparse
@@ -62,8 +63,6 @@ SlurmdTimeout=10
 SlurmctldTimeout=30
 MessageTimeout=20
 KillWait=5
-# Minutes: a job may run so long over its limit before it is killed.
-OverTimeLimit=0
 InactiveLimit=0
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={port_n1} CPUs=2 RealMemory={memory} State=UNKNOWN
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={port_n2} CPUs=2 RealMemory={memory} State=UNKNOWN
@@ -85,7 +84,9 @@ def main():
     """Start or stop (see the module's docstring) and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=("start", "stop"))
-    parser.add_argument("folder", type=Path, help="scratch folder of this Slurm, made by start, removed by stop")
+    parser.add_argument(
+        "folder", type=Path, help="scratch folder of this Slurm, made by start, removed by stop"
+    )
     arguments = parser.parse_args()
     try:
         (start if arguments.action == "start" else stop)(arguments.folder.resolve())
@@ -93,6 +94,11 @@ def main():
         sys.stderr.write(f"slurm: {error}\n")
         return 1
     return 0
+
+
+def missing_programs():
+    """Programs of Slurm and munge that are not on PATH (list of str)."""
+    return [name for name in (*DAEMONS, *CLIENTS) if shutil.which(name) is None]
 
 
 def start(folder):
@@ -108,8 +114,7 @@ def start(folder):
     SlurmError
         When a program is missing, the folder is there, or a daemon does not start.
     """
-    missing = [name for name in (*DAEMONS, *CLIENTS) if shutil.which(name) is None]
-    if missing:
+    if missing := missing_programs():
         raise SlurmError(
             f"no {', '.join(missing)} on PATH: apt-get install --no-install-recommends munge slurmctld slurmd "
             "slurm-client slurm-wlm-basic-plugins"
@@ -158,10 +163,21 @@ def start_daemons(folder):
         f"--seed-file={folder}/munge.seed", "--num-threads=2",
     ]  # fmt: skip
     run_daemon(munge)
-    run_daemon(["slurmctld", "-c", "-f", f"{folder}/slurm.conf"])
+    start_controller(folder)
     for node in NODES:
         start_node(folder, node)
     wait_until(lambda: set(idle_nodes(folder)) == set(NODES), f"both nodes idle, see {folder}/log")
+
+
+def start_controller(folder):
+    """Start slurmctld; it knows the jobs of the one that ran before.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of this Slurm.
+    """
+    run_daemon(["slurmctld", "-f", f"{folder}/slurm.conf"])
 
 
 def start_node(folder, node):

@@ -11,7 +11,6 @@ from skyloom.workflow import slurm_plugin
 from skyloom.workflow.slurm_plugin import PLUGIN, QueueWatch, TimedSubprocess, error_line, mend_slurm_plugin
 from skyloom.workflow.slurm_runs import RECORD
 
-
 REPLACED = (
     "run_job", "report_job_error", "get_account_arg", "additional_general_args", "check_active_jobs",
 )  # fmt: skip
@@ -44,48 +43,51 @@ class Logger:
     warning = info = debug = error
 
 
+class FaultyExecutor:
+    """The plugin's executor with its faults."""
+
+    run_uuid, next_seconds_between_status_checks, plugin = "uuid", 180, None
+
+    def __init__(self):
+        self.logger, self.reported = Logger(), []
+
+    def report_job_error(self, job_info, msg=None, **_):
+        self.reported.append((job_info.external_jobid, msg))
+
+    def _report_job_error_threadsafe(self, job_info, msg):
+        self.report_job_error(job_info, msg)
+
+    def run_job(self, job):
+        try:
+            raise OSError("the account is unknown")
+        except OSError:
+            return job.rule  # a group has none
+
+    def get_account_arg(self, job):
+        raise NotImplementedError
+
+    def additional_general_args(self):
+        return "--executor slurm-jobstep --jobs 1"
+
+    async def check_active_jobs(self, active_jobs):
+        answer, _ = await self.plugin.query_job_status("squeue", self.logger)
+        for job in active_jobs if answer is not None else ():
+            if answer.get(job.external_jobid) == "TIMEOUT":
+                self.report_job_error(job, msg="SLURM status is: 'TIMEOUT'.", aux_logs=["slurm_logs/7.log"])
+            else:
+                yield job
+
+
 def make_plugin():
-    """Make the plugin's faults: a module with an executor that has them."""
-
-    class Executor:
-        run_uuid, next_seconds_between_status_checks = "uuid", 180
-
-        def __init__(self):
-            self.logger, self.reported = Logger(), []
-
-        def report_job_error(self, job_info, msg=None, **_):
-            self.reported.append((job_info.external_jobid, msg))
-
-        def _report_job_error_threadsafe(self, job_info, msg):
-            self.report_job_error(job_info, msg)
-
-        def run_job(self, job):
-            try:
-                raise OSError("the account is unknown")
-            except OSError:
-                return job.rule  # a group has none
-
-        def get_account_arg(self, job):
-            raise NotImplementedError
-
-        def additional_general_args(self):
-            return "--executor slurm-jobstep --jobs 1"
-
-        async def check_active_jobs(self, active_jobs):
-            answer, _ = await plugin.query_job_status("squeue", self.logger)
-            for job in active_jobs if answer is not None else ():
-                if answer.get(job.external_jobid) == "TIMEOUT":
-                    self.report_job_error(job, msg="SLURM status is: 'TIMEOUT'.", aux_logs=["slurm_logs/7.log"])
-                else:
-                    yield job
+    """Make a module like the plugin, whose executor nobody has mended."""
 
     async def query(command, logger):
         return plugin.answers.pop(0)
 
     plugin = SimpleNamespace(
-        Executor=Executor, query_job_status=query, subprocess=subprocess, answers=[],
-        _status_lookup_ids=lambda number: [number],
-    )  # fmt: skip
+        query_job_status=query, subprocess=subprocess, answers=[], _status_lookup_ids=lambda number: [number]
+    )
+    plugin.Executor = type("Executor", (FaultyExecutor,), {"plugin": plugin})
     return plugin
 
 
@@ -188,7 +190,8 @@ def test_an_exception_on_the_way_to_sbatch_fails_the_group_and_the_run_is_rememb
 
 
 @pytest.mark.parametrize(
-    ("resources", "words"), [({}, ""), ({"slurm_account": "astro"}, " -A astro"), ({"slurm_account": 12}, " -A 12")]
+    ("resources", "words"),
+    [({}, ""), ({"slurm_account": "astro"}, " -A astro"), ({"slurm_account": 12}, " -A 12")],
 )
 def test_accounts_go_to_sbatch_and_nobody_else_is_asked(plugin, resources, words):
     assert list(plugin.Executor().get_account_arg(Job(**resources))) == [words]
