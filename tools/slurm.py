@@ -1,7 +1,7 @@
 """Starts and stops a Slurm of this one machine, two nodes of two cores, in a scratch folder, for tests and developers.
 
-    tools/slurm.py start FOLDER     then put FOLDER/bin first on PATH: snakemake drp --profile slurm
-    tools/slurm.py stop FOLDER      ends its jobs and daemons and removes the folder
+    python tools/slurm.py start FOLDER     then put FOLDER/bin first on PATH: snakemake drp --profile slurm
+    python tools/slurm.py stop FOLDER      ends its jobs and daemons and removes the folder
 
 Needs root and Debian's packages munge, slurmctld, slurmd, slurm-client and slurm-wlm-basic-plugins; writes nothing
 outside the folder. There is no accounting database: Slurm's own record is FOLDER/log/jobcomp.log, which `sacct -c`

@@ -39,12 +39,10 @@ def test_a_lost_job_a_lost_node_and_a_lost_head_change_no_product(slurm, simulat
 
     assert_same_products(finished, tmp_path)
     records = slurm.records()
-    assert records[killed.number][0] == "FAILED"
     assert re.search(rf"Slurm job {killed.number}, calibs_\S+ \(3 jobs\): .*attempt 1 of 4: .* again", before)
     assert re.search(rf"Slurm job {on_dead_node.number}, .*node failure.*attempt 1 of 4: .* again", before)
     assert re.search(r"cancelling [12] Slurm job\(s\) of a dead run", after)
-    assert {records[job.number][0] for job in queued} <= {"CANCELLED", "COMPLETED"}
-    assert "CANCELLED" in {state for state, _ in records.values()}
+    assert "CANCELLED" in {records[job.number][0] for job in queued}
     completed = [node for state, node in records.values() if state == "COMPLETED"]
     assert set(completed) == {"n1", "n2"}
     assert 9 <= len(completed) <= len(records) <= MOST_JOBS

@@ -10,6 +10,8 @@
   (5 CPU s each); here the first one runs the scripts itself, as many at once as the group has cores.
 """
 
+import os
+import re
 import shlex
 import subprocess
 import sys
@@ -125,10 +127,12 @@ def error_line(job_info, message, logs):
     job = job_info.job
     what = f"{job.name} ({len(job)} jobs)" if job.is_group() else job.name
     number = f" {job_info.external_jobid}" if job_info.external_jobid else ""
-    log = f"; its log: {logs[0]}" if logs and logs[0] else ""
+    log = f"; its log: {os.path.relpath(logs[0])}" if logs and logs[0] else ""
     tries = job.restart_times + 1
     end = "it is submitted again" if job.attempt < tries else "no attempt is left"
-    said = " ".join((message or "it failed").split("sbatch call:")[0].split()).rstrip(".")
+    # Without the whole command, and without advice that is ours to give.
+    said = re.split(r"sbatch call:|Failed nodes will be|Detailed failure reason", message or "it failed")[0]
+    said = " ".join(said.split()).rstrip(".")
     return f"skyloom: Slurm job{number}, {what}: {said}{log}; attempt {job.attempt} of {tries}: {end}"
 
 
