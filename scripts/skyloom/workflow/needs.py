@@ -48,16 +48,16 @@ class Need:
 
 NEEDS = {
     "kernels": Need(400, base_s=60),
-    "simulate": Need(300, detector_arrays=14, counted="frames", base_s=10, input_s=1, detector_s=2),
-    "calibs": Need(270, detector_arrays=20, counted="frames", detector_s=0.3),
+    "simulate": Need(350, detector_arrays=14, counted="frames", base_s=10, input_s=1, detector_s=2),
+    "calibs": Need(330, detector_arrays=20, counted="frames", detector_s=0.3),
     "calibrate": Need(400, detector_arrays=36, base_s=4, detector_s=4),
-    "summary": Need(300, detector_arrays=10, counted="calexps", detector_s=0.3),
-    "survival": Need(200, counted="visit_summaries", input_mb=0.1, input_s=0.02),
-    "warp": Need(350, detector_arrays=8, patch_arrays=10, counted="calexps", base_s=3, detector_s=1),
-    "coadd": Need(350, patch_arrays=20, counted="warps", input_patch_arrays=5, base_s=3, patch_s=2),
-    "objects": Need(350, patch_arrays=20, counted="coadds", input_patch_arrays=5, base_s=4, patch_s=10),
-    "diff": Need(380, detector_arrays=40, base_s=4, detector_s=10),
-    "association": Need(180, counted="dia_sources", input_mb=0.2, input_s=0.05),
+    "summary": Need(360, detector_arrays=10, counted="calexps", detector_s=0.3),
+    "survival": Need(280, counted="visit_summaries", input_mb=0.1, input_s=0.02),
+    "warp": Need(400, detector_arrays=8, patch_arrays=10, counted="calexps", base_s=3, detector_s=1),
+    "coadd": Need(400, patch_arrays=12, counted="warps", input_patch_arrays=5, base_s=3, patch_s=2),
+    "objects": Need(400, patch_arrays=12, counted="coadds", input_patch_arrays=5, base_s=4, patch_s=10),
+    "diff": Need(420, detector_arrays=40, base_s=4, detector_s=10),
+    "association": Need(280, counted="dia_sources", input_mb=0.2, input_s=0.05),
     "report": Need(500, patch_arrays=15, counted="calexps", input_mb=1, base_s=30, detector_s=0.5),
 }
 
