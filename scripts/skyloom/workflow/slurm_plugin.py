@@ -74,7 +74,7 @@ def run_scripts_itself(executor):  # noqa: ARG001 (the plugin's signature)
 
 
 def telling_submission(run_job):
-    """Return a submission that leaves a trace for the next run, and whose exceptions fail the job.
+    """Return a submission (callable) that leaves a trace for the next run, and whose exceptions fail the job.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def telling_submission(run_job):
 
 
 def telling_error(report_job_error):
-    """Return a report of a failed job that says what Slurm said, also of a group, and what comes next.
+    """Return a report (callable) of a failed job that says what Slurm said, also of a group, and what comes next.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class QueueWatch:
         self._told_at = None
 
     def remembering(self, query):
-        """Return a query whose last answer is kept.
+        """Return a query (coroutine function) whose last answer is kept.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class QueueWatch:
         return ask
 
     def keeping_jobs(self, check_active_jobs):
-        """Return a check that keeps all jobs when Slurm gives no answer, and gives up those that it has forgotten.
+        """Return a check (callable) that keeps all jobs without an answer, and gives up those that Slurm has forgotten.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class TimedSubprocess:
         return getattr(self._original, name)
 
     def check_output(self, command, **options):
-        """Return a command's output, with a limit of time when none is given.
+        """Return a command's output (str or bytes), with a limit of time when none is given.
 
         Parameters
         ----------
