@@ -52,13 +52,13 @@ NEEDS = {
     "calibs": Need(330, detector_arrays=20, counted="frames", detector_s=0.3),
     "calibrate": Need(400, detector_arrays=36, base_s=4, detector_s=4),
     "summary": Need(360, detector_arrays=10, counted="calexps", detector_s=0.3),
-    "survival": Need(280, counted="visit_summaries", input_mb=0.1, input_s=0.02),
+    "survival": Need(250, counted="visit_summaries", input_mb=0.1, input_s=0.02),
     "warp": Need(400, detector_arrays=8, patch_arrays=10, counted="calexps", base_s=3, detector_s=1),
     "coadd": Need(400, patch_arrays=12, counted="warps", input_patch_arrays=5, base_s=3, patch_s=2),
     "objects": Need(400, patch_arrays=12, counted="coadds", input_patch_arrays=5, base_s=4, patch_s=3),
     "diff": Need(420, detector_arrays=40, base_s=4, detector_s=6),
     "association": Need(280, counted="dia_sources", input_mb=0.2, input_s=0.05),
-    "report": Need(500, patch_arrays=15, counted="calexps", input_mb=1, base_s=30, detector_s=0.5),
+    "report": Need(600, patch_arrays=15, counted="calexps", input_mb=1, base_s=30, detector_s=0.5),
 }
 
 
