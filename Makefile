@@ -13,7 +13,7 @@ TESTS ?=
 DEMO := .venv/bin
 TEST := .venv-test/bin
 
-.PHONY: help demo test lint format bars soak docs lock environment environment-test clean
+.PHONY: help demo test cluster-test lint format bars soak docs lock environment environment-test clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ demo: ## simulate the demo survey, process it, show what came out
 
 test: environment-test ## the whole test suite with coverage
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/test.sh $(WORKERS) $(COVERAGE_MINIMUM) $(TESTS)
+
+cluster-test: environment-test ## a survey on a Slurm of this machine that loses a job, a node and its head
+	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=cluster pytest -m cluster tests/cluster
 
 lint: environment-test ## every check of style and structure
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lint.sh

@@ -23,7 +23,7 @@ if skyloom.is_simulated:
             calibration_frames=list(skyloom.survey.frames.values()),
         resources:
             mem_mb=memory_of("simulate"),
-            runtime="60m",
+            runtime=runtime_of("simulate", n_frame=len(skyloom.all_frame_raws())),
         conda:
             "../envs/simulate.yaml"
         script:
@@ -55,7 +55,7 @@ for night, night_visits in skyloom.simulated_nights().items():
             visits=skyloom.visit_rows(night_visits),
         resources:
             mem_mb=memory_of("simulate"),
-            runtime="60m",
+            runtime=runtime_of("simulate", n_frame=len(skyloom.raws_of(night_visits))),
         conda:
             "../envs/simulate.yaml"
         script:

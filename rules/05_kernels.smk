@@ -14,7 +14,7 @@ rule compile_kernels:
         benchmark_of("kernels")
     resources:
         mem_mb=memory_of("kernels"),
-        runtime="10m",
+        runtime=runtime_of("kernels"),
     conda:
         "../envs/science.yaml"
     script:

@@ -19,7 +19,7 @@ rule combine_bias:
         camera_content=targets.epoch_camera(2),
     resources:
         mem_mb=memory_of("calibs"),
-        runtime="30m",
+        runtime=runtime_of("calibs"),
     conda:
         "../envs/science.yaml"
     script:
@@ -48,7 +48,7 @@ rule combine_dark:
         camera_content=targets.epoch_camera(2),
     resources:
         mem_mb=memory_of("calibs"),
-        runtime="30m",
+        runtime=runtime_of("calibs"),
     conda:
         "../envs/science.yaml"
     script:
@@ -75,7 +75,7 @@ rule combine_flat:
         camera_content=targets.epoch_camera(2),
     resources:
         mem_mb=memory_of("calibs"),
-        runtime="30m",
+        runtime=runtime_of("calibs"),
     conda:
         "../envs/science.yaml"
     script:
@@ -101,7 +101,7 @@ rule find_defects:
         camera_content=targets.epoch_camera(2),
     resources:
         mem_mb=memory_of("calibs"),
-        runtime="30m",
+        runtime=runtime_of("calibs"),
     conda:
         "../envs/science.yaml"
     script:

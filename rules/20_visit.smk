@@ -29,7 +29,7 @@ rule calibrate_image:
         seed=skyloom.survey.settings["seed"],
     resources:
         mem_mb=memory_of("calibrate"),
-        runtime="20m",
+        runtime=runtime_of("calibrate"),
     conda:
         "../envs/science.yaml"
     script:
@@ -52,7 +52,7 @@ rule summarize_visit:
         visit=targets.visit_row,
     resources:
         mem_mb=memory_of("summary"),
-        runtime="10m",
+        runtime=runtime_of("summary"),
     conda:
         "../envs/science.yaml"
     script:

@@ -19,7 +19,7 @@ rule warp_visit:
         sky_map=skyloom.survey.settings["sky_map"],
     resources:
         mem_mb=memory_of("warp"),
-        runtime="20m",
+        runtime=runtime_of("warp"),
     conda:
         "../envs/science.yaml"
     script:

@@ -17,7 +17,7 @@ rule assemble_coadd:
         sky_map=skyloom.survey.settings["sky_map"],
     resources:
         mem_mb=memory_of("coadd"),
-        runtime="60m",
+        runtime=runtime_of("coadd"),
     conda:
         "../envs/science.yaml"
     script:

@@ -19,7 +19,7 @@ rule measure_objects:
         coadd_bands=targets.bands_of_patch,
     resources:
         mem_mb=memory_of("objects"),
-        runtime="60m",
+        runtime=runtime_of("objects"),
     conda:
         "../envs/science.yaml"
     script:

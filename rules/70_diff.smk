@@ -22,7 +22,7 @@ rule subtract_template:
         seed=skyloom.survey.settings["seed"],
     resources:
         mem_mb=memory_of("diff"),
-        runtime="20m",
+        runtime=runtime_of("diff"),
     conda:
         "../envs/science.yaml"
     script:

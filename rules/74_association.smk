@@ -18,7 +18,7 @@ rule associate_dia_sources:
         bands=skyloom.survey.settings["bands"],
     resources:
         mem_mb=memory_of("association"),
-        runtime="60m",
+        runtime=runtime_of("association"),
     conda:
         "../envs/science.yaml"
     script:

@@ -18,8 +18,8 @@ rule check_survival:
         code=fingerprint("check_survival"),
         dia_ids=targets.science_pairs(),
     resources:
-        mem_mb=memory_of("summary"),
-        runtime="10m",
+        mem_mb=memory_of("survival"),
+        runtime=runtime_of("survival"),
     conda:
         "../envs/science.yaml"
     script:
@@ -73,7 +73,7 @@ rule write_report:
         template_visits=targets.template_visits(),
     resources:
         mem_mb=memory_of("report"),
-        runtime="60m",
+        runtime=runtime_of("report"),
     conda:
         "../envs/report.yaml"
     script:

@@ -1,4 +1,4 @@
-"""What all rules share: paths, settings, logs, memory, fingerprints, and what wildcards may hold. No rule."""
+"""What all rules share: paths, settings, logs, memory, time, fingerprints, and what wildcards may hold. No rule."""
 
 from skyloom.workflow.paths import NO_BAND, PATTERNS, WILDCARD_CONSTRAINTS, pattern
 
@@ -40,3 +40,8 @@ def fingerprint(rule_name):
 def memory_of(stage):
     """Memory of a stage's jobs [MB], more at each attempt."""
     return skyloom.memory_of(stage)
+
+
+def runtime_of(stage, n_frame=0):
+    """Time limit of a stage's jobs [minutes], more at each attempt."""
+    return skyloom.runtime_of(stage, n_frame)

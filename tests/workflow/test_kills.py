@@ -4,14 +4,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
-from workflow_support import HOME, TINY, Snakemake, copy_run
+from workflow_support import TINY, Snakemake, assert_same_products, copy_run
 
-COMPARE = "import sys; from skyloom.commands.main import main; sys.exit(main())"
 KILLER = '''
 """Kill a script of Snakemake's at its n-th operation on a file below the output root."""
 import builtins, io, os, signal, sys
@@ -107,19 +105,6 @@ if any(".snakemake/scripts/" in argument for argument in sys.orig_argv):
     builtins.open = opening(real_open)
     io.open = opening(real_io_open)
 '''
-
-
-def assert_same_products(first, second):
-    """Fail unless two runs hold the same files with the same bytes, logs and benchmarks left out."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMPARE, "compare", str(first / "results"), str(second / "results")],
-        cwd=HOME,
-        env={**os.environ, "PYTHONPATH": str(HOME / "scripts")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def kill(process, whole_group):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).resolve().parent / "tiny"
+COMPARE = "import sys; from skyloom.commands.main import main; sys.exit(main())"
 PROJECT = ("Snakefile", "rules", "profiles", "config", "scripts", "envs")
 
 
@@ -94,6 +95,19 @@ def copy_run(source, destination):
             os.link(old, new)
 
     shutil.copytree(source, destination, copy_function=copy, dirs_exist_ok=True)
+
+
+def assert_same_products(first, second):
+    """Fail unless two runs hold the same files with the same bytes, logs and benchmarks left out."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPARE, "compare", str(first / "results"), str(second / "results")],
+        cwd=HOME,
+        env={**os.environ, "PYTHONPATH": str(HOME / "scripts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def copy_project(destination):

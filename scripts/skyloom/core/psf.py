@@ -146,6 +146,24 @@ def spline_coefficients(kernels):
     return inverse @ np.asarray(kernels, dtype=np.float64) @ inverse.T
 
 
+def spline_matrix(place, size):
+    """Matrix that gives the values of a row of pixels at other places by splines.
+
+    Parameters
+    ----------
+    place : ndarray, shape (n,), float64
+        Places, pixel centres at integers from 0.
+    size : int
+        Pixels in the row.
+
+    Returns
+    -------
+    ndarray, shape (n, size), float64
+        One row a place.
+    """
+    return _b_spline(place[:, None] - np.arange(size)[None, :]) @ _collocation_inverse(size)
+
+
 def shift_kernels(kernels, dx, dy):
     """Shift images by fractions of a pixel by splines, keeping their sums.
 

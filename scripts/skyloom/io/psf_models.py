@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from skyloom.core.errors import DataError
-from skyloom.core.psf import LANCZOS_ORDER, PixelPsf
+from skyloom.core.psf import PixelPsf, spline_matrix
 from skyloom.core.wcs import tpv_powers
 
 POSITIONS = (("X_IMAGE", "XWIN_IMAGE"), ("Y_IMAGE", "YWIN_IMAGE"))
@@ -115,9 +115,5 @@ def _at_pixels(images, sampling):
     centre = images.shape[-1] // 2
     half = int(centre * sampling)
     place = np.arange(-half, half + 1) / sampling + centre
-    distance = place[:, None] - np.arange(images.shape[-1])
-    weights = np.where(
-        np.abs(distance) < LANCZOS_ORDER, np.sinc(distance) * np.sinc(distance / LANCZOS_ORDER), 0.0
-    )
-    weights /= weights.sum(axis=1, keepdims=True)
+    weights = spline_matrix(place, images.shape[-1])
     return weights @ images @ weights.T

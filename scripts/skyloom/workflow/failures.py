@@ -13,7 +13,9 @@ SHOWN_OTHERS = 4
 SHOWN_LINES = 8
 LINE_LENGTH = 400
 # Lines of Snakemake's log that say which job failed, and of what.
-SAID = re.compile(r"Error in rule |output: |log: |Command .* (died|returned)|\w+(Error|Exception): ")
+SAID = re.compile(
+    r"skyloom: Slurm job|Error in (rule|group) |output: |log: |Command .* (died|returned)|\w+(Error|Exception): "
+)
 
 
 def forget_failures():

@@ -13,9 +13,11 @@ from skyloom.workflow.failures import failure_report, forget_failures, read_fail
 from skyloom.workflow.fingerprint import Fingerprints
 from skyloom.workflow.kernel_cache import refill_kernel_cache
 from skyloom.workflow.lock import is_only_looking, take_lock
-from skyloom.workflow.memory import memory_mb
+from skyloom.workflow.needs import CLUSTER_MB, NEEDS, memory_mb, runtime_minutes
 from skyloom.workflow.paths import product_path
 from skyloom.workflow.scheduler_timers import keep_one_timer
+from skyloom.workflow.slurm_plugin import mend_slurm_plugin
+from skyloom.workflow.slurm_runs import cancel_remembered_runs
 from skyloom.workflow.survey import load_survey
 from skyloom.workflow.targets import Targets
 
@@ -35,12 +37,18 @@ class Skyloom:
         Folder of the Snakefile.
     configfiles, config_arguments : list of str
         What the command line gave, for the command of a failed job.
+
+    Attributes
+    ----------
+    on_cluster : callable
+        Whether a cluster runs the jobs (bool); known only after the Snakefile was read.
     """
 
     def __init__(self, survey, home, configfiles=(), config_arguments=()):
         self.survey = survey
         self.home = home
         self.configfiles, self.config_arguments = list(configfiles), list(config_arguments)
+        self.on_cluster = bool
         settings = survey.settings
         self.is_simulated = settings.get("simulate") is not None
         self.targets = Targets(survey)
@@ -69,26 +77,53 @@ class Skyloom:
         return chosen
 
     def memory_of(self, stage):
-        """Return the resource function of a stage's memory [MB], which grows with its warps and with each attempt.
+        """Return the resource function of a stage's memory [MB], which grows with its inputs and with each attempt.
 
         Parameters
         ----------
         stage : str
-            A key of `skyloom.workflow.memory.NEEDS`.
+            A key of `skyloom.workflow.needs.NEEDS`.
 
         Returns
         -------
         function
             Of wildcards, input and attempt, as Snakemake calls it; gives an int [MB].
         """
-        sky_map = self.survey.settings["sky_map"]
-        pixels = self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2
 
         def memory(wildcards, input, attempt):  # noqa: ARG001 (Snakemake's signature)
-            return memory_mb(stage, *pixels, n_warp=len(input.get("warps", ()))) * attempt
+            around = CLUSTER_MB if self.on_cluster() else 0
+            return memory_mb(stage, *self._needed_pixels(), _count(stage, input)) * attempt + around
 
         memory.__signature__ = inspect.signature(memory)
         return memory
+
+    def runtime_of(self, stage, n_frame=0):
+        """Return the resource function of a stage's time limit [minutes], which grows like its memory.
+
+        Parameters
+        ----------
+        stage : str
+            A key of `skyloom.workflow.needs.NEEDS`.
+        n_frame : int
+            What the job counts where no input does: simulated frames.
+
+        Returns
+        -------
+        function
+            Of wildcards, input and attempt, as Snakemake calls it; gives an int [minutes].
+        """
+
+        def runtime(wildcards, input, attempt):  # noqa: ARG001 (Snakemake's signature)
+            number = n_frame or _count(stage, input)
+            return runtime_minutes(stage, *self._needed_pixels(), number) * attempt
+
+        runtime.__signature__ = inspect.signature(runtime)
+        return runtime
+
+    def _needed_pixels(self):
+        """Pixels of the largest detector and of a patch with its border."""
+        sky_map = self.survey.settings["sky_map"]
+        return self._pixels, (sky_map["patch_inner"] + 2 * sky_map["patch_border"]) ** 2
 
     def ap_products(self, wildcards):
         """Return what target ap makes (list of str).
@@ -177,6 +212,12 @@ class Skyloom:
         gc.set_threshold(GC_THRESHOLD)
 
 
+def _count(stage, files):
+    """Number of the input files that a stage's needs grow with."""
+    found = files.get(NEEDS[stage].counted, ())
+    return 1 if isinstance(found, str) else len(found)
+
+
 def start(workflow, config):
     """Check everything, become the folder's one run if jobs will run, and set the jobs' environment.
 
@@ -205,6 +246,8 @@ def start(workflow, config):
         if is_head and runs_jobs:
             workflow.skyloom_lock = take_lock()
             forget_failures()
+            cancel_remembered_runs()
+            mend_slurm_plugin()
         arguments = list(workflow.config_settings.config_args or [])
         skyloom = Skyloom(
             survey, home, [str(path) for path in workflow.overwrite_configfiles or []], arguments
@@ -212,6 +255,7 @@ def start(workflow, config):
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
+    skyloom.on_cluster = lambda: workflow.non_local_exec
     config.update(survey.settings)
     set_environment(home, skyloom.kernel_fingerprint)
     if runs_jobs:

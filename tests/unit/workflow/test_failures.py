@@ -64,6 +64,16 @@ def test_a_job_without_a_record_is_told_from_the_log(tmp_path):
     assert "other" not in text
 
 
+def test_what_slurm_said_of_a_job_is_told_at_the_end(tmp_path):
+    log = tmp_path / "snakemake.log"
+    said = "skyloom: Slurm job, images (2 jobs): SLURM sbatch failed; attempt 4 of 4: no attempt is left"
+    log.write_text(f"{said}\nError in group images:\nother\n", encoding="utf-8")
+    text = failure_report([], snakemake_log=str(log))
+    assert said in text
+    assert "Error in group images" in text
+    assert "other" not in text
+
+
 def test_records_are_read_oldest_first_and_forgotten(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_failures() == []

@@ -12,7 +12,6 @@ from skyloom.workflow.kernel_cache import (
     refill_kernel_cache,
     write_marker,
 )
-from skyloom.workflow.memory import NEEDS, memory_mb
 
 
 @pytest.fixture
@@ -69,15 +68,6 @@ def test_kernels_are_refilled_only_when_the_rule_has_run_and_the_folder_is_gone(
     folder.mkdir(parents=True)
     assert not refill_kernel_cache(marker)
     assert len(commands) == 1
-
-
-def test_memory_grows_with_detector_and_patch():
-    for stage in NEEDS:
-        assert memory_mb(stage, 0, 0) <= memory_mb(stage, 16_000_000, 16_000_000) < 8000
-    assert memory_mb("coadd", 0, 16_000_000) > memory_mb("coadd", 0, 1_000_000)
-    # Image, mask, variance and the matched image of each warp, and two planes of a byte.
-    more = memory_mb("coadd", 0, 16_000_000, n_warp=11) - memory_mb("coadd", 0, 16_000_000, n_warp=1)
-    assert more >= 10 * 16 * (3 * 4 + 4 + 2)
 
 
 def test_the_scripts_folder_is_that_of_the_library():

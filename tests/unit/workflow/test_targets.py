@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from skyloom.workflow.config import InvalidConfigurationError, load_schema
+from skyloom.workflow.needs import CLUSTER_MB
 from skyloom.workflow.raw_targets import UnknownDataIdError
 from skyloom.workflow.start import Skyloom
 from skyloom.workflow.survey import load_survey, locate, template_exists
@@ -192,9 +193,29 @@ def test_lists_of_whole_targets(given):
     assert skyloom.raws_of([21]) == ["results/raw/21/0.fits", "results/raw/21/1.fits"]
     assert len(skyloom.all_frame_raws()) == 18
     assert skyloom.truth_object() == ["results/truth/object.parquet"]
-    memory = skyloom.memory_of("coadd")
-    assert memory(None, {}, attempt=2) == 2 * memory(None, {}, attempt=1)
-    assert memory(None, {"warps": ["a", "b"]}, attempt=1) > memory(None, {"warps": ["a"]}, attempt=1)
+
+
+@pytest.mark.parametrize("resource", ["memory_of", "runtime_of"])
+def test_memory_and_time_grow_with_inputs_and_attempts(given, resource):
+    need = getattr(load(given), resource)("coadd")
+    many = [f"{number}.fits" for number in range(60)]
+    assert need(None, {"warps": many}, attempt=2) == 2 * need(None, {"warps": many}, attempt=1)
+    assert need(None, {"warps": many}, attempt=1) > need(None, {"warps": "one.fits"}, attempt=1)
+    assert need(None, {"warps": "one.fits"}, attempt=1) == need(None, {"warps": ["one.fits"]}, attempt=1)
+
+
+def test_a_clusters_jobs_have_memory_for_the_snakemake_around_the_script(given):
+    skyloom = load(given)
+    memory = skyloom.memory_of("calibrate")
+    alone = memory(None, {}, attempt=2)
+    skyloom.on_cluster = lambda: True
+    assert memory(None, {}, attempt=2) == alone + CLUSTER_MB
+
+
+def test_simulated_frames_count_where_no_input_does(given):
+    skyloom = load(given)
+    few, many = skyloom.runtime_of("simulate", n_frame=2), skyloom.runtime_of("simulate", n_frame=2000)
+    assert few(None, {}, attempt=1) < many(None, {}, attempt=1)
 
 
 def test_a_real_survey_has_no_truth_and_no_nights_to_simulate(given, tmp_path):
