@@ -21,7 +21,7 @@ def survey(tmp_path, monkeypatch):
 def test_a_good_survey_needs_neither_frames_nor_catalogue(survey, capsys):
     assert main(["check-config", survey.name]) == 0
     assert capsys.readouterr().out.startswith(
-        "nothing is wrong with mine.yaml: survey hatp32, 71 visits, V; "
+        "nothing is wrong with mine.yaml: survey hatp32, 71 visits, clear; "
     )
 
 
