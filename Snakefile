@@ -9,12 +9,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from skyloom.workflow.start import end_of_flow, report_failures, start
-from skyloom.workflow.survey import locate
+from skyloom.workflow.start import default_configuration, end_of_flow, report_failures, start
 
 if "survey" not in config:
 
-    configfile: locate("config/config.yaml", workflow.basedir)
+    configfile: default_configuration(workflow.basedir)
 
 
 skyloom = start(workflow, config)

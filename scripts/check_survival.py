@@ -14,10 +14,9 @@ def main(job):
     summaries = [row for table in tables for row in table.to_pylist()]
     pairs = [tuple(pair) for pair in job.params.dia_ids]
     statuses = dict(zip(pairs, map(read_table_status, job.input.dia_sources), strict=True))
-    table, survived, total = collect_failures(summaries, statuses)
-    check_survival(table, survived, total, job.params.settings["min_good_fraction"])
-    counts = json.dumps({"survived": survived, "total": total})
-    write_table(job.output.failures, table, job.provenance, metadata={COUNTS_KEY: counts})
+    table, counts = collect_failures(summaries, statuses)
+    check_survival(table, counts, job.params.settings["min_good_fraction"])
+    write_table(job.output.failures, table, job.provenance, metadata={COUNTS_KEY: json.dumps(counts)})
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import logging
 
-from skyloom.core.errors import UpstreamFailure
+from skyloom.core.errors import UpstreamFailure, worst_of
 from skyloom.core.schemas import DIA_SOURCE
 from skyloom.dia.pipeline import detect_dia_sources
 from skyloom.diff.pipeline import build_template, subtract
+from skyloom.diff.template import NoTemplateCoverageError
 from skyloom.io.exposures import read_exposure, write_difference
 from skyloom.io.tables import write_table
 from skyloom.workflow import run_job
@@ -15,13 +16,18 @@ log = logging.getLogger(__name__)
 
 def main(job):
     science = read_exposure(job.input.calexp)
-    coadds = []
+    coadds, failures = [], []
     for path in job.input.template:
         try:
             coadds.append(read_exposure(path))
         except UpstreamFailure as failure:
             log.warning("skipped %s", failure)
-    template = build_template(coadds, science, job.params.settings["diff"])
+            failures.append(failure)
+    try:
+        template = build_template(coadds, science, job.params.settings["diff"])
+    except NoTemplateCoverageError as empty:
+        # No template is there by the survey's design, unless one of them failed.
+        raise worst_of([empty, *failures]) from None
     difference = subtract(science, template, job.params.settings["diff"])
     sources = detect_dia_sources(difference, science, job.params.settings["dia"])
     cards = {"INTEMPL": (bool(template.holds_science.any()), "this visit is part of its own template")}

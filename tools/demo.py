@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pyarrow.parquet
-import yaml
 from rich.console import Console
 from rich.table import Table
 
 from demo_resources import CONFIGURATION, check_resources
 from run_progress import format_seconds
+from skyloom.io.yaml_files import YamlFileError, load_yaml
 from skyloom.workflow.failures import survival_report
 from skyloom.workflow.paths import PATTERNS
 from watched_run import run_snakemake
@@ -37,7 +37,11 @@ def main():
     """Run the demo (see the module's docstring) and return its exit code."""
     arguments = parse_arguments()
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    configuration = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+    try:
+        configuration = load_yaml(CONFIGURATION)
+    except YamlFileError as error:
+        console.print(str(error))
+        return 1
     output_root = Path(configuration.get("output_root", "results"))
     if not check_resources(console.print, output_root, arguments.cores):
         return 1

@@ -7,6 +7,7 @@ STEPS = re.compile(r"^(\d+) of (\d+) steps")
 JOB_COUNT = re.compile(r"^(\w+)\s+(\d+)$")
 STARTED = re.compile(r"^(?:local)?rule (\w+):$")
 FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)")
+EMPTY = "skyloom: empty "  # a product that holds nothing because there is nothing: no bad exposure
 TOMBSTONE = re.compile(r"^skyloom: tombstone (?P<output>.+?): (?P<reason>\w+): (?P<message>.*)$")
 ROUTINE = re.compile(r"^(\[\w{3} \w{3} .*\]|Select jobs to execute.*|Execute \d+ jobs.*|)$")
 INHERITED = "[first seen in "  # in the message of a product that only inherits a bad input
@@ -77,7 +78,7 @@ class RunProgress:
         elif not self.rules and (match := JOB_COUNT.match(line)):
             self._counts[match[1]] = int(match[2])
             self.total = self._counts.get("total", 0)
-        else:
+        elif not line.startswith(EMPTY):
             self._keep_message(line)
         return ""
 

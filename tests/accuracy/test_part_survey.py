@@ -18,8 +18,10 @@ from skyloom.io.tables import write_table
 from skyloom.workflow.config import fill_defaults, load_schema
 
 SEEDS = (31, 32, 33)
-# Cells of a coadd in which its noise is known to a fifth of the bar: it scatters by 4 % from one to the next.
-LEAST_CELLS = 16
+# Scatter of the noise from one cell to the next, whose 2,000 blank pixels are half of them independent.
+CELL_SCATTER = 0.03
+# What zero points may do to the noise of a patch, beside 3 sigma of the scatter of its cells.
+PATCH_DEVIATION = 0.02
 
 
 def check_noise(survey, bars):
@@ -33,15 +35,16 @@ def check_noise(survey, bars):
 
 
 def check_coadd_noise(survey, band, bars):
-    """Hold the pixel noise of the deep coadds of a band, all together and each that has enough blank cells."""
+    """Hold the pixel noise of the deep coadds of a band, all together and each as well as its blank cells tell it."""
     everywhere = [], []
     for tract, patch in survey.covered_patches:
         cells = coadd_pixels(survey, band, tract, patch)
         for name, all_cells, own in zip(("expected", "stated"), everywhere, cells, strict=True):
             all_cells += own
-            if len(own) >= LEAST_CELLS:
+            if own:
                 title = f"noise of coadd {band}/{tract}/{patch} over the {name}"
-                bars.check(title, scatter(own), 0.95, 1.05)
+                tolerance = max(0.05, PATCH_DEVIATION + 3 * CELL_SCATTER / np.sqrt(len(own)))
+                bars.check(title, scatter(own), 1 - tolerance, 1 + tolerance)
     bars.note(f"cells of coadds in {band}", len(everywhere[0]))
     for name, all_cells in zip(("expected", "stated"), everywhere, strict=True):
         bars.check(f"noise of coadds in {band} over the {name}", scatter(all_cells), 0.95, 1.05)

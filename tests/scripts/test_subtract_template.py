@@ -14,7 +14,6 @@ from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
 from skyloom.core.schemas import COADD_INPUT
 from skyloom.core.tables import column
 from skyloom.core.wcs import Wcs
-from skyloom.diff.template import NoTemplateCoverageError
 from skyloom.io.exposures import read_difference, write_exposure
 from skyloom.io.fits_files import write_fits_tombstone
 from skyloom.io.provenance import Provenance
@@ -122,8 +121,26 @@ def test_a_difference_says_whether_its_visit_is_in_the_template(files, visits, e
     assert fits.getheader(paths["difference"])["INTEMPL"] is expected
 
 
-def test_without_a_usable_template_the_exposure_is_refused(files):
+class NowhereError(DataError):
+    """Nothing bad for the tests: no visit reaches the patch."""
+
+    status = "EMPTY"
+
+
+@pytest.mark.parametrize(
+    ("upstream", "status", "reason"),
+    [
+        (None, "EMPTY", "NoTemplateCoverage"),
+        (NowhereError("no visit"), "EMPTY", "NoTemplateCoverage"),
+        (DataError("truncated"), "FAILED", "Data"),
+    ],
+    ids=["no template", "empty template", "failed template"],
+)
+def test_without_a_template_nothing_is_wrong_unless_the_template_failed(files, upstream, status, reason):
     paths, _, folder = files
-    with pytest.raises(NoTemplateCoverageError, match="0 coadds"):
-        load("subtract_template").main(job_of(paths, folder, [paths["tombstone"]]))
+    if upstream:
+        write_fits_tombstone(paths["tombstone"], upstream, Provenance("test"))
+    with pytest.raises(DataError) as caught:
+        load("subtract_template").main(job_of(paths, folder, [paths["tombstone"]] if upstream else []))
+    assert (caught.value.status, caught.value.reason) == (status, reason)
     assert not Path(paths["difference"]).exists()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -75,6 +76,24 @@ def run_python_of_the_readme(folder):
     assert done.returncode == 0, done.stderr[-4000:]
 
 
+def run_prompt_flow_of_the_readme(folder):
+    """Run the README's command of the prompt flow in a clone that holds the demo's products."""
+    lines = [line for block in blocks_of("README.md", "bash") for line in block.splitlines()]
+    (words,) = [shlex.split(line, comments=True) for line in lines if line.startswith("snakemake ap ")]
+    done = subprocess.run(
+        [folder / ".venv/bin/snakemake", *words[1:]],
+        cwd=folder,
+        env=newcomer(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "2 of 2 detectors survived; no bad exposure" in done.stderr
+    for detector in (0, 1):
+        assert read_table(folder / f"tonight/ap/dia_source/301/{detector}.parquet").num_rows > 0
+
+
 @pytest.mark.bars
 @pytest.mark.timeout(3600)
 def test_the_demo_of_a_fresh_clone_passes_and_a_second_has_nothing_to_do(clone):
@@ -90,6 +109,7 @@ def test_the_demo_of_a_fresh_clone_passes_and_a_second_has_nothing_to_do(clone):
         bars.check(f"{row.name} {row.band} [{row.unit}]", row.value, row.low, row.high)
     bars.check("minutes by the clock", minutes(wall), high=MOST_MINUTES)
     run_python_of_the_readme(clone)
+    run_prompt_flow_of_the_readme(clone)
     again = make_demo(clone)
     assert "nothing to do" in again
     without_network = ("unshare", "--map-root-user", "--net")

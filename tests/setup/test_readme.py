@@ -1,4 +1,4 @@
-"""The commands of the README and of CONTRIBUTING: each is tried without doing its work, none is left out."""
+"""The commands of the README, CONTRIBUTING and the prompt flow: each is tried without doing its work, none left out."""
 
 import os
 import re
@@ -18,23 +18,33 @@ def commands_of(name):
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-COMMANDS = [words for name in ("README.md", "CONTRIBUTING.md") for words in commands_of(name)]
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/prompt.md")
+COMMANDS = [words for name in PAGES for words in commands_of(name)]
+
+
+@pytest.fixture
+def clone_after_the_demo(tmp_path):
+    """Folder that has what the commands name: the clone's configuration, and the root of a finished data release."""
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    (tmp_path / "results" / "coadd").mkdir(parents=True)
+    return tmp_path
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_of_the_documentation_works(words):
+def test_a_command_of_the_documentation_works(words, clone_after_the_demo):
     """Snakemake only says what it would do, make only prints its recipe."""
     if words[0] == "source":
         assert words[1:] == [".venv/bin/activate"]
         return
     if words[0] == "make":
-        dry_run = ["make", "--dry-run", *words[1:]]
+        folder, dry_run = ROOT, ["make", "--dry-run", *words[1:]]
     else:
         assert words[0] == "snakemake", f"no way to try {words[0]}: add one here"
-        dry_run = [sys.executable, "-m", "snakemake", "--quiet", "rules", "--dry-run", *words[1:]]
+        options = ["--snakefile", str(ROOT / "Snakefile"), "--quiet", "rules", "--dry-run"]
+        folder, dry_run = clone_after_the_demo, [sys.executable, "-m", "snakemake", *options, *words[1:]]
 
-    done = subprocess.run(dry_run, cwd=ROOT, capture_output=True, text=True, env=os.environ)
+    done = subprocess.run(dry_run, cwd=folder, capture_output=True, text=True, env=os.environ)
 
     if NEEDS_FRAMES in words:
         assert "/path/to/frames" in done.stdout + done.stderr

@@ -104,6 +104,13 @@ def test_a_bad_exposure_is_shown_once_with_its_reason_and_those_that_inherit_it_
     assert progress.n_inherited == 1
 
 
+def test_a_product_that_is_empty_because_nothing_is_there_is_no_bad_exposure():
+    progress, shown = progress_after(["skyloom: empty results/diff/7/1.fits: NoTemplateCoverage: 0 coadds"])
+
+    assert shown == []
+    assert (list(progress.messages), progress.n_inherited) == ([], 0)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(None, "?"), (44.6, "45 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
 )

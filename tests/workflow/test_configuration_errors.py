@@ -2,6 +2,9 @@
 
 import resource
 
+import pytest
+from workflow_support import HOME
+
 FIVE = """
 survey: wrong
 output_root: results
@@ -63,3 +66,43 @@ def test_an_overlap_of_calibration_epochs_is_refused(tiny):
     frames.write_text(frames.read_text(encoding="utf-8") + line, encoding="utf-8")
     text = tiny.run("drp", "-n", succeeds=False)
     assert "epochs e1 and e2 of bias (band none) are both valid from 61360" in text
+
+
+BROKEN = {
+    "empty": (b"", "line 1, column 1: the file is empty"),
+    "list": (b"- a\n", "line 1, column 1: a list at the top of the file"),
+    "tab": (b"survey: x\nreference:\n\tpath: x\n", "line 3, column 1: indentation by a tab; allowed: spaces"),
+    "latin": ("survey: Größe\n".encode("latin-1"), "line 1, column 11: the byte 0xf6, which is no UTF-8"),
+    "syntax": (b"survey: x\nbands: [r\nseed: 2\n", "line 2, column 8: a bracket that is not closed"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_default_configuration_and_a_broken_camera_are_told_with_line_and_column(
+    tiny, content, told
+):
+    (tiny.folder / "config").mkdir()
+    (tiny.folder / "config" / "config.yaml").write_bytes(content)
+    (tiny.folder / "tiny" / "camera.yaml").write_bytes(content)
+    for config, file in ((None, "config/config.yaml"), ("tiny/survey.yaml", "tiny/camera.yaml")):
+        text = tiny.run("drp", "-n", config=config, succeeds=False)
+        assert "1 problem in the configuration, no job was started:" in text
+        assert f"  1. {file}: {told}" in text
+        assert "Traceback" not in text
+
+
+def test_a_key_given_twice_is_told_with_the_other_problems(tiny):
+    (tiny.folder / "five.yaml").write_text(f"{FIVE}survey: again\n", encoding="utf-8")
+    text = tiny.run("drp", "-n", config="five.yaml", succeeds=False)
+    assert "five.yaml: line 10, column 1: key survey stands already in line 2; allowed: each key once" in text
+    assert "five.yaml: missing_rew: is no key of the schema" in text
+
+
+def test_a_broken_file_that_snakemake_reads_first_is_explained_by_the_command_that_the_readme_names(tiny):
+    (tiny.folder / "bad.yaml").write_bytes(BROKEN["tab"][0])
+    said = tiny.run("drp", "-n", config="bad.yaml", succeeds=False)
+    line = "Config file is not valid JSON or YAML"
+    assert line in said
+    readme = (HOME / "README.md").read_text(encoding="utf-8")
+    assert line in readme
+    assert "`skyloom check-config FILE`" in readme

@@ -6,9 +6,10 @@ import sys
 
 import pytest
 from pandas.testing import assert_frame_equal
-from workflow_support import HOME, TINY, Snakemake
+from workflow_support import HOME, TINY, Snakemake, copy_run
 
-from skyloom.io.tables import read_table
+from skyloom.io.fits_files import read_fits_status
+from skyloom.io.tables import read_table, read_table_status
 
 TINY_JOBS = {
     "compile_kernels": 1,
@@ -101,6 +102,26 @@ def test_the_prompt_flow_finds_the_sources_of_the_data_release(finished, tmp_pat
         assert tonight.num_rows > 0
         assert_frame_equal(tonight.to_pandas(), of_release.to_pandas(), check_exact=True)
     assert not (tmp_path / "results" / "coadd").exists()
+
+
+@pytest.mark.slow
+def test_a_good_visit_where_no_template_is_has_nothing_bad(finished, tmp_path):
+    copy_run(finished, tmp_path)
+    (tmp_path / "release" / "coadd").mkdir(parents=True)
+    text = Snakemake(tmp_path).run("ap", "--cores", "2", "--config", "visit=21", "template={root: release}")
+    assert (
+        "2 of 2 detectors survived, 2 of them where there is no template to subtract; no bad exposure" in text
+    )
+    assert "skyloom: tombstone" not in text
+    ap = tmp_path / "results" / "ap"
+    for detector in (0, 1):
+        told = (
+            f"skyloom: empty results/ap/dia_source/21/{detector}.parquet: NoTemplateCoverage: 0 coadds cover"
+        )
+        assert told in text
+        status = read_table_status(ap / "dia_source" / "21" / f"{detector}.parquet")[:2]
+        assert status == read_fits_status(ap / "diff" / "21" / f"{detector}.fits")[:2]
+        assert status == ("EMPTY", "NoTemplateCoverage")
 
 
 def test_the_prompt_flow_says_what_it_lacks(tiny):

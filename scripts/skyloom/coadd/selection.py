@@ -21,6 +21,8 @@ class NoInputsError(DataError):
         Patch and kind of coadd.
     """
 
+    status = "EMPTY"
+
     def __init__(self, tract, patch, kind):
         super().__init__(
             f"{kind} coadd of tract {tract} patch {patch}: 0 warps with data, at least 1 is needed; look at "

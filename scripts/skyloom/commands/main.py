@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from skyloom.commands import check_camera, visit_table
+from skyloom.commands import check_camera, check_config, visit_table
 from skyloom.commands.compare import compare_roots
 from skyloom.commands.show import describe_product
 from skyloom.core.errors import SkyloomError
@@ -48,6 +48,11 @@ def _parser():
     )
     visit_table.add_arguments(table)
     table.set_defaults(run=visit_table.run)
+    check = commands.add_parser(
+        "check-config", help="say what is wrong with a survey file, with line and column where it is no YAML"
+    )
+    check_config.add_arguments(check)
+    check.set_defaults(run=check_config.run)
     check = commands.add_parser(
         "check-camera",
         help="draw a camera file and say where frames contradict it: overscan, gain, noise, flips",

@@ -58,16 +58,16 @@ class UpstreamFailure(DataError):  # noqa: N818 (the name says what happened, an
 
 
 def worst_of(failures):
-    """First of some failures upstream that is one, and none of nothing being there.
+    """First of some failures that is one, and none of nothing being there.
 
     Parameters
     ----------
-    failures : sequence of UpstreamFailure
+    failures : sequence of DataError
         At least one.
 
     Returns
     -------
-    UpstreamFailure
+    DataError
         The first with status FAILED, else the first.
     """
     return next((failure for failure in failures if failure.status == "FAILED"), failures[0])

@@ -62,13 +62,15 @@ class PoorSubtractionError(DataError):
 
 
 class TemplateIsScienceError(DataError):
-    """The template holds little but the exposure itself.
+    """The template holds little but the exposure itself: normal where no other visit of its band reaches.
 
     Parameters
     ----------
     visit : int
         The exposure's visit.
     """
+
+    status = "EMPTY"
 
     def __init__(self, visit):
         super().__init__(

@@ -35,7 +35,7 @@ FILLED_DEFECT = mask_planes.bits("BAD", "INTRP")
 
 
 class NoTemplateCoverageError(DataError):
-    """The coadds cover too little of the exposure.
+    """The coadds cover too little of the exposure: normal at the survey's edge, and where a band has no template yet.
 
     Parameters
     ----------
@@ -45,10 +45,12 @@ class NoTemplateCoverageError(DataError):
         Coadds that were offered.
     """
 
+    status = "EMPTY"
+
     def __init__(self, fraction, needed, n_coadd):
         super().__init__(
-            f"{n_coadd} coadds cover {fraction:.1%} of the exposure, needs {needed:.1%}: are there template "
-            "visits of this band here, and is the exposure's WCS right?"
+            f"{n_coadd} coadds cover {fraction:.1%} of the exposure, needs {needed:.1%}: nothing is wrong at the "
+            "survey's edge, or where no template visit of this band was taken; else look at the visit table's `use`"
         )
         self.fraction, self.needed, self.n_coadd = fraction, needed, n_coadd
 

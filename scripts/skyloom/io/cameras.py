@@ -1,11 +1,7 @@
 """Camera files."""
 
-from pathlib import Path
-
-import yaml
-
 from skyloom.core.camera import camera_from_dict
-from skyloom.core.camera_keys import CameraFileError
+from skyloom.io.yaml_files import load_yaml
 
 
 def read_camera(path):
@@ -23,10 +19,9 @@ def read_camera(path):
 
     Raises
     ------
+    YamlFileError
+        If the file is no YAML of keys and values.
     CameraFileError
-        If the file is no mapping, or contradicts itself.
+        If it contradicts itself.
     """
-    description = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(description, dict):
-        raise CameraFileError(str(path), "the file holds no keys")
-    return camera_from_dict(description)
+    return camera_from_dict(load_yaml(path))

@@ -3,8 +3,9 @@
 import numpy as np
 
 from skyloom.core.reference import ReferenceStars
-from skyloom.io.reference_files import catalog_columns, catalog_files, read_columns
-from skyloom.io.reference_quantities import fluxes_in_band, positions_at_epoch, unit_vectors
+from skyloom.io.reference_files import catalog_columns, catalog_files, read_stars
+from skyloom.io.reference_quantities import fluxes_in_band, positions_at_epoch
+from skyloom.io.sky_circle import SkyCircle
 
 
 def read_reference_catalog(path, settings, band, region, mjd):
@@ -47,8 +48,11 @@ def read_reference_catalog(path, settings, band, region, mjd):
         If the catalogue is one of Skyloom's own files and a byte was changed.
     """
     names = _columns(settings, band)
-    shards = [_read_shard(shard, names, settings, region) for shard in catalog_files(path)]
-    columns = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
+    per_unit = np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
+    circle = SkyCircle(*region, degrees_per_unit=per_unit)
+    parts = [part for shard in catalog_files(path) for part in read_stars(shard, names, circle)]
+    columns = {key: np.concatenate([part[key] for part in parts] or [np.empty(0)]) for key in names}
+    columns["ra"], columns["dec"] = columns["ra"] * per_unit, columns["dec"] * per_unit
     ra, dec, ra_err, dec_err = positions_at_epoch(columns, settings, mjd)
     flux, flux_err = fluxes_in_band(columns, settings, band)
     n = len(ra)
@@ -103,29 +107,3 @@ def _columns(settings, band):
     if error is not None:
         names["flux_error"] = error
     return names
-
-
-def _read_shard(path, names, settings, region):
-    """Columns of one file's stars within the region, by quantity; positions in degrees."""
-    columns = read_columns(path, names, _declinations(settings, region))
-    to_degree = _degrees_per_unit(settings)
-    columns["ra"], columns["dec"] = columns["ra"] * to_degree, columns["dec"] * to_degree
-    inside = _within(columns["ra"], columns["dec"], region)
-    return {key: values[inside] for key, values in columns.items()}
-
-
-def _degrees_per_unit(settings):
-    """Degrees in the catalogue's unit of angles."""
-    return np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
-
-
-def _declinations(settings, region):
-    """Least and greatest declination of a region (ra, dec, radius) [degree] in the catalogue's unit."""
-    return tuple((region[1] + sign * region[2]) / _degrees_per_unit(settings) for sign in (-1, 1))
-
-
-def _within(ra, dec, region):
-    """True for stars within a circle (ra, dec, radius) [degree]."""
-    centre = unit_vectors(np.array([region[0]]), np.array([region[1]]))
-    chord2 = ((unit_vectors(ra, dec) - centre) ** 2).sum(axis=0)
-    return chord2 <= 4 * np.sin(np.radians(min(region[2], 180.0)) / 2) ** 2

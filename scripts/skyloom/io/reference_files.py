@@ -1,5 +1,6 @@
 """The files of a reference catalogue: finds the shards, names their columns and reads those that are asked for."""
 
+import codecs
 import io as text_streams
 from pathlib import Path
 
@@ -17,6 +18,8 @@ SUFFIXES = (*PARQUET_SUFFIXES, *FITS_SUFFIXES, *CSV_SUFFIXES)
 HEADER_BYTES = 4_000_000
 # Keys of Skyloom's own files stand in the footer: several, so that a few flipped bits cannot hide them all.
 OWN_KEY, FOOTER_BYTES = b"skyloom.", 65536
+# A CSV file is read in such parts, so that a catalogue of any length fits into a job's memory.
+CSV_BLOCK_BYTES = 8_000_000
 
 
 class ReferenceCatalogMissingError(ConfigError):
@@ -172,10 +175,8 @@ def _header(path):
         return pq.read_schema(path).names
     if _has_suffix(path, FITS_SUFFIXES):
         return _fits_columns(path)
-    with open(path, encoding="utf-8") as stream:
-        lines = (line.rstrip("\n") for line in stream)
-        first = next((line for line in lines if line and not line.startswith("#")), None)
-    return [] if first is None else _csv_columns(first)[0]
+    with open(path, "rb") as stream:
+        return _csv_header(stream)[0]
 
 
 def _fits_columns(path):
@@ -194,24 +195,23 @@ def _fits_columns(path):
     return []
 
 
-def read_columns(path, names, declinations):
-    """Columns of one file of a catalogue.
+def read_stars(path, names, circle):
+    """Columns of the stars of one file of a catalogue within a circle.
 
     Parameters
     ----------
     path : Path
         One of `catalog_files`.
     names : dict of str to str
-        Name in the file of each quantity; ``dec`` is one of them.
-    declinations : tuple of float
-        Least and greatest declination that is wanted, in the file's unit: groups of rows of a Parquet file that
-        lie outside are not read.
+        Name in the file of each quantity; ``ra`` and ``dec`` are among them.
+    circle : SkyCircle
+        Which stars; groups of rows of a Parquet file that lie outside are not read.
 
     Returns
     -------
-    dict of str to ndarray, shape (n,)
-        Values by quantity, in the file's unit: int64 where the file holds integers, else float64 with NaN for
-        null; ``id`` may be text.
+    list of dict of str to ndarray, shape (n,)
+        Values by quantity, of each part of the file that holds such stars, in the file's unit: int64 where the
+        file holds integers, else float64 with NaN for null; ``id`` may be text.
 
     Raises
     ------
@@ -224,22 +224,18 @@ def read_columns(path, names, declinations):
     CorruptProductError
         If it is one of Skyloom's own files and a byte was changed.
     """
+    if _has_suffix(path, PARQUET_SUFFIXES):
+        read = _read_parquet
+    else:
+        read = _read_fits if _has_suffix(path, FITS_SUFFIXES) else _read_csv
     try:
-        if _has_suffix(path, PARQUET_SUFFIXES):
-            columns = _read_parquet(path, names, declinations)
-        elif _has_suffix(path, FITS_SUFFIXES):
-            columns = _read_fits(path, names)
-        else:
-            columns = _read_csv(path, names)
+        return list(read(path, names, circle))
     except (OSError, ValueError) as error:
         raise ReferenceUnreadableError(str(path), str(error).splitlines()[0]) from error
-    for key in columns.keys() - {"id"}:
-        columns[key] = _require_numbers(path, key, names[key], columns[key])
-    return columns
 
 
-def _read_parquet(path, names, declinations):
-    """Columns of a Parquet file, of the row groups that may reach a range of declinations.
+def _read_parquet(path, names, circle):
+    """Yield the stars of each group of rows of a Parquet file that may reach a circle.
 
     The hash is compared when the file is Skyloom's own.
     """
@@ -251,61 +247,102 @@ def _read_parquet(path, names, declinations):
     if is_own:
         table = read_table(path)
         _require_columns(path, names, table.column_names)
-    else:
-        file = pq.ParquetFile(path)
-        _require_columns(path, names, file.schema_arrow.names)
-        groups = _row_groups(file.metadata, names["dec"], declinations)
-        table = file.read_row_groups(groups, columns=sorted(set(names.values())), use_threads=False)
-    return {key: _numbers(table.column(name).to_numpy(zero_copy_only=False)) for key, name in names.items()}
+        yield from _stars_within(path, names, circle, lambda name, rows: _values(table.column(name))[rows])
+        return
+    file = pq.ParquetFile(path)
+    _require_columns(path, names, file.schema_arrow.names)
+    for group in _row_groups(file.metadata, names, circle):
+
+        def column(name, rows, group=group):
+            table = file.read_row_group(group, columns=[name], use_threads=False)
+            return _values(table.column(name))[rows]
+
+        yield from _stars_within(path, names, circle, column)
 
 
-def _row_groups(metadata, column, limits):
-    """Row groups of a Parquet file whose statistics do not exclude values of a column between two limits."""
-    position = metadata.schema.names.index(column)
-    groups = []
-    for group in range(metadata.num_row_groups):
-        statistics = metadata.row_group(group).column(position).statistics
-        # Text in the column is reported by whoever reads it.
-        is_known = (
-            statistics is not None and statistics.has_min_max and isinstance(statistics.min, int | float)
-        )
-        if not is_known or (statistics.min <= limits[1] and statistics.max >= limits[0]):
-            groups.append(group)
-    return groups
+def _row_groups(metadata, names, circle):
+    """Row groups of a Parquet file whose statistics do not exclude stars of a circle."""
+    positions = [metadata.schema.names.index(names[axis]) for axis in ("ra", "dec")]
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    return [
+        number
+        for number, group in enumerate(groups)
+        if circle.may_meet(*(_range(group.column(position).statistics) for position in positions))
+    ]
 
 
-def _read_fits(path, names):
-    """Columns of the first table of a FITS file."""
+def _range(statistics):
+    """Least and greatest value of a column; None where unknown, or text, which is reported by whoever reads it."""
+    if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, int | float):
+        return None
+    return statistics.min, statistics.max
+
+
+def _read_fits(path, names, circle):
+    """Yield the stars of the first table of a FITS file."""
     from astropy.io import fits
 
     with fits.open(path, memmap=False) as hdus:
         tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
         available = tables[0].columns.names if tables else []
         _require_columns(path, names, available)
-        return {key: _numbers(np.array(tables[0].data[name])) for key, name in names.items()}
+        data = tables[0].data
+        yield from _stars_within(path, names, circle, lambda name, rows: np.array(data[name][rows]))
 
 
-def _read_csv(path, names):
-    """Columns of a CSV file; lines that start with # are comments, and ECSV's blanks may separate."""
+def _read_csv(path, names, circle):
+    """Yield the stars of each block of a CSV file; lines that start with # are comments, ECSV's blanks may separate."""
     from pyarrow import csv
 
-    text = path.read_text(encoding="utf-8")
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    available, delimiter = _csv_columns(lines[0]) if lines else ([], ",")
-    _require_columns(path, names, available)
-    table = csv.read_csv(
-        text_streams.BytesIO("\n".join(lines).encode()),
-        read_options=csv.ReadOptions(column_names=available, skip_rows=1, use_threads=False),
-        parse_options=csv.ParseOptions(delimiter=delimiter),
-        convert_options=csv.ConvertOptions(include_columns=sorted(set(names.values()))),
-    )
-    return {key: _numbers(table.column(name).to_numpy(zero_copy_only=False)) for key, name in names.items()}
+    with open(path, "rb") as stream:
+        available, delimiter = _csv_header(stream)
+        _require_columns(path, names, available)
+        for block in _blocks_without_comments(stream):
+            table = csv.read_csv(
+                text_streams.BytesIO(block),
+                read_options=csv.ReadOptions(column_names=available, use_threads=False),
+                parse_options=csv.ParseOptions(delimiter=delimiter),
+                convert_options=csv.ConvertOptions(include_columns=sorted(set(names.values()))),
+            )
+            values = {
+                key: _column(path, key, name, _values(table.column(name))) for key, name in names.items()
+            }
+            inside = circle.contains(values["ra"], values["dec"])
+            if inside.any():
+                yield {key: column[inside] for key, column in values.items()}
 
 
-def _csv_columns(line):
-    """Columns that the header line of a CSV file names, and what separates them."""
-    delimiter = "," if "," in line else " "
-    return [name.strip().strip('"') for name in line.split(delimiter)], delimiter
+def _blocks_without_comments(stream):
+    """Yield the lines of a file (bytes), some megabytes at a time, without comments."""
+    while block := stream.read(CSV_BLOCK_BYTES):
+        block += stream.readline()
+        if block.startswith(b"#") or b"\n#" in block:
+            lines = block.splitlines(keepends=True)
+            block = b"".join(line for line in lines if not line.startswith(b"#"))
+        if block.strip():
+            yield block
+
+
+def _stars_within(path, names, circle, column):
+    """Yield the columns of the stars within a circle, if any; `column(name, rows)` gives rows of a column."""
+    ra, dec = (_column(path, axis, names[axis], column(names[axis], slice(None))) for axis in ("ra", "dec"))
+    inside = circle.contains(ra, dec)
+    if not inside.any():
+        return
+    stars = {
+        key: _column(path, key, name, column(name, inside))
+        for key, name in names.items()
+        if key not in ("ra", "dec")
+    }
+    yield stars | {"ra": ra[inside], "dec": dec[inside]}
+
+
+def _csv_header(stream):
+    """Columns that the header line of a CSV file names, and what separates them; the stream stands behind it."""
+    lines = (line.removeprefix(codecs.BOM_UTF8).decode().strip("\r\n") for line in stream)
+    header = next((line for line in lines if line and not line.startswith("#")), "")
+    delimiter = "," if "," in header else " "
+    return [name.strip().strip('"') for name in header.split(delimiter)] if header else [], delimiter
 
 
 def _has_suffix(path, suffixes):
@@ -321,9 +358,7 @@ def _require_columns(path, names, available):
 
 
 def _require_numbers(path, key, column, values):
-    """Numbers of a column; raises for the first value that is none."""
-    if values.dtype.kind in "iuf":
-        return values
+    """Numbers of a column of objects; raises for the first value that is none."""
     try:
         return values.astype(np.float64)
     except (TypeError, ValueError):
@@ -340,10 +375,15 @@ def _first_text(values):
     return values.dtype.name
 
 
-def _numbers(values):
-    """Native numbers: integers stay, all else becomes float64 with NaN for null; text stays text."""
+def _column(path, key, name, values):
+    """Native numbers: integers stay, all else becomes float64 with NaN for null; names of stars stay text."""
     if values.dtype.kind in "iu":
         return values.astype(np.int64)
     if values.dtype.kind == "f":
         return values.astype(np.float64)
-    return values
+    return values if key == "id" else _require_numbers(path, key, name, values)
+
+
+def _values(column):
+    """Values of an Arrow column as an array."""
+    return column.to_numpy(zero_copy_only=False)

@@ -26,6 +26,8 @@ class NoCoaddsError(DataError):
         Patch.
     """
 
+    status = "EMPTY"
+
     def __init__(self, tract, patch):
         super().__init__(
             f"tract {tract} patch {patch}: 0 deep coadds, at least 1 is needed to measure objects; look at "

@@ -9,7 +9,9 @@ CUTOUT_HALF = 20
 LARGEST_SIDE = 1600
 COLOUR_SOFTENING = 8.0
 RASTER_DPI = 100
-MAP_CELLS = 12
+MOST_MAP_CELLS = 12  # along the longer side of the residual map
+STARS_OF_ARROW = 3  # fewer have no median worth an arrow
+STARS_OF_CELL = 6  # on average, so that few cells fall short of the three
 # Matplotlib's version would otherwise make equal pictures differ.
 NO_METADATA = {"Software": None}
 STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
@@ -71,7 +73,7 @@ def colour_picture(planes, noises):
     Parameters
     ----------
     planes : list of three ndarray, shape (ny, nx), float
-        Red, green and blue [nJy]; NaN is black.
+        Red, green and blue [nJy]; a pixel that is NaN in some of them is grey, in all of them black.
     noises : list of three float
         Pixel noise of each, which balances the colours.
 
@@ -88,10 +90,9 @@ def colour_picture(planes, noises):
 
     planes = _crop_to_common(planes)
     step = max(1, int(np.ceil(max(planes[0].shape) / LARGEST_SIDE)))
-    scaled = [
-        np.nan_to_num(plane[::step, ::step] / noise) for plane, noise in zip(planes, noises, strict=True)
-    ]
-    rgb = make_lupton_rgb(*scaled, minimum=-1.0, stretch=20.0, Q=COLOUR_SOFTENING)
+    scaled = [plane[::step, ::step] / noise for plane, noise in zip(planes, noises, strict=True)]
+    rgb = make_lupton_rgb(*_grey_where_one_lacks(scaled), minimum=-1.0, stretch=20.0, Q=COLOUR_SOFTENING)
+    rgb[np.isnan(scaled).all(axis=0)] = 0
     with _style():
         figure = _figure(figsize=(rgb.shape[1] / RASTER_DPI, rgb.shape[0] / RASTER_DPI))
         axes = figure.add_axes((0, 0, 1, 1))
@@ -107,6 +108,15 @@ def _crop_to_common(planes):
         return planes
     rows, columns = (np.flatnonzero(common.any(axis=axis)) for axis in (1, 0))
     return [plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] for plane in planes]
+
+
+def _grey_where_one_lacks(planes):
+    """Planes (3, ny, nx) with the mean of the bands that are there where one lacks: no false colour."""
+    planes = np.stack(planes)
+    known = np.isfinite(planes)
+    n_known = known.sum(axis=0)
+    mean = np.where(known, planes, 0.0).sum(axis=0) / np.maximum(n_known, 1)
+    return np.where(n_known == len(planes), planes, mean)
 
 
 def triplet_picture(triplets):
@@ -151,16 +161,12 @@ def residual_picture(x, y, residual_x, residual_y, basis):
     Returns
     -------
     bytes
-        PNG: an arrow for the median of the stars in each cell, and the two histograms.
+        PNG: an arrow for the median of each cell's stars, three at least, and the two histograms.
     """
     with _style():
         figure = _figure(figsize=(10, 5), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        cells = _cell_medians(x, y, residual_x, residual_y)
-        typical = max(float(np.median(np.hypot(cells[2], cells[3]))), 1e-3)
-        side = max(np.ptp(x), np.ptp(y), 1.0) / MAP_CELLS
-        arrows = left.quiver(*cells, angles="xy", scale_units="xy", scale=2 * typical / side, width=0.003)
-        left.quiverkey(arrows, 0.85, 1.03, 2 * typical, f"{2 * typical:.1f} mas", labelpos="E")
+        _draw_arrows(left, x, y, residual_x, residual_y)
         left.set(xlabel="x [pixel]", ylabel="y [pixel]", aspect="equal")
         left.set_title(f"source minus {basis}, median of each cell", loc="left")
         limit = 6 * max(float(np.median(np.hypot(residual_x, residual_y))), 1e-3)
@@ -174,15 +180,48 @@ def residual_picture(x, y, residual_x, residual_y, basis):
         return _png(figure)
 
 
-def _cell_medians(x, y, residual_x, residual_y):
-    """Centre of each cell that has a star, and the medians of its residuals."""
-    side = max(np.ptp(x), np.ptp(y), 1.0) * (1 + 1e-9) / MAP_CELLS
-    cell_x, cell_y = ((v - v.min()) // side for v in (x, y))
-    rows = []
-    for cell in np.unique(cell_x + MAP_CELLS * cell_y):
-        chosen = cell_x + MAP_CELLS * cell_y == cell
-        rows.append([np.median(v[chosen]) for v in (x, y, residual_x, residual_y)])
-    return np.array(rows).T
+def _draw_arrows(axes, x, y, residual_x, residual_y):
+    """Draw the median residual of each cell as an arrow, with a key of its length."""
+    side = _cell_side(x, y)
+    cells = cell_medians(x, y, residual_x, residual_y, side)
+    if cells.shape[1] == 0:
+        axes.text(0.5, 0.5, f"no cell with {STARS_OF_ARROW} stars", ha="center", transform=axes.transAxes)
+        return
+    typical = max(float(np.median(np.hypot(cells[2], cells[3]))), 1e-3)
+    arrows = axes.quiver(*cells, angles="xy", scale_units="xy", scale=2 * typical / side, width=0.003)
+    axes.quiverkey(arrows, 0.85, 1.03, 2 * typical, f"{2 * typical:.1f} mas", labelpos="E")
+
+
+def _cell_side(x, y):
+    """Side of the residual map's cells [pixel]: larger where stars are few."""
+    n_cell = int(np.clip(np.sqrt(len(x) / STARS_OF_CELL), 1, MOST_MAP_CELLS))
+    return max(np.ptp(x), np.ptp(y), 1.0) * (1 + 1e-9) / n_cell
+
+
+def cell_medians(x, y, residual_x, residual_y, side):
+    """Medians of the stars in square cells that hold three at least.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        Where the stars are [pixel].
+    residual_x, residual_y : ndarray, shape (n,)
+        Residuals [mas].
+    side : float
+        Side of a cell [pixel].
+
+    Returns
+    -------
+    ndarray, shape (4, n_cell), float64
+        Median x, y [pixel] and residuals [mas] of each cell.
+    """
+    cell = np.stack([(v - v.min()) // side for v in (x, y)], axis=1)
+    _, number, n_star = np.unique(cell, axis=0, return_inverse=True, return_counts=True)
+    rows = [
+        [np.median(v[number == chosen]) for v in (x, y, residual_x, residual_y)]
+        for chosen in np.flatnonzero(n_star >= STARS_OF_ARROW)
+    ]
+    return np.array(rows).reshape(-1, 4).T
 
 
 def empty_picture(message):

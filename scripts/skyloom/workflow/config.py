@@ -5,9 +5,8 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from skyloom.core.errors import ConfigError
+from skyloom.io.yaml_files import load_yaml
 
 TOP_LEVEL = "top_level"
 # Sections of several fragments: ``calibrate_psf.yaml`` is the schema of key ``calibrate.psf``.
@@ -84,26 +83,17 @@ def nearest_name(name, names):
     return matches[0] if matches else ""
 
 
-def load_yaml(path):
-    """Return the content of a YAML file, an empty dictionary for an empty one.
+def text_problems(file, faults):
+    """Return what is wrong with the text of a YAML file (list of Problem).
 
     Parameters
     ----------
-    path : str or Path
+    file : str or Path
         The file.
-
-    Returns
-    -------
-    dict
-        Its content.
+    faults : sequence of YamlFault
+        From `skyloom.io.yaml_files.parse_yaml`.
     """
-    with open(path, encoding="utf-8") as stream:
-        # yaml.safe_load takes the slow parser written in Python.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(stream)
-        try:
-            return loader.get_single_data() or {}
-        finally:
-            loader.dispose()
+    return [Problem(str(file), fault.place, fault.found, fault.allowed) for fault in faults]
 
 
 def load_schema(folder):

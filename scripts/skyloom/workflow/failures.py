@@ -128,6 +128,8 @@ def survival_report(path):
     table = read_table(path)
     counts = json.loads(read_table_metadata(path)[2][COUNTS_KEY.encode()])
     head = f"skyloom: {counts['survived']} of {counts['total']} detectors survived"
+    if counts["without_template"]:
+        head += f", {counts['without_template']} of them where there is no template to subtract"
     rows = table.to_pylist()
     if not rows:
         return f"{head}; no bad exposure"

@@ -314,7 +314,8 @@ def _write_tombstones(job, snakemake, error, schemas):
             write_table_tombstone(path, schemas[names[path]], error, job.provenance)
         else:
             write_fits_tombstone(path, error, job.provenance)
-        line = f"skyloom: tombstone {path}: {error.reason}: {error}"
+        word = "empty" if error.status == "EMPTY" else "tombstone"
+        line = f"skyloom: {word} {path}: {error.reason}: {error}"
         log.warning(line)
         sys.stderr.write(line + "\n")
 

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 from skyloom.core.errors import ConfigError
+from skyloom.io.yaml_files import parse_yaml
 from skyloom.workflow.calib_epochs import science_epoch
-from skyloom.workflow.config import COMMAND_LINE, load_yaml
+from skyloom.workflow.config import COMMAND_LINE, InvalidConfigurationError, text_problems
 from skyloom.workflow.environment import set_environment
 from skyloom.workflow.failures import failure_report, forget_failures, read_failures, survival_report
 from skyloom.workflow.fingerprint import Fingerprints
@@ -18,7 +19,7 @@ from skyloom.workflow.paths import product_path
 from skyloom.workflow.scheduler_timers import keep_one_timer
 from skyloom.workflow.slurm_plugin import mend_slurm_plugin
 from skyloom.workflow.slurm_runs import cancel_remembered_runs
-from skyloom.workflow.survey import load_survey
+from skyloom.workflow.survey import load_survey, locate
 from skyloom.workflow.targets import Targets
 
 NEVER = "(?!)"
@@ -218,6 +219,32 @@ def _count(stage, files):
     return 1 if isinstance(found, str) else len(found)
 
 
+def default_configuration(home):
+    """Find the configuration of runs that name none that stands alone.
+
+    Parameters
+    ----------
+    home : str or Path
+        Folder of the Snakefile.
+
+    Returns
+    -------
+    str
+        ``config/config.yaml`` of the working folder, or else Skyloom's own.
+
+    Raises
+    ------
+    SystemExit
+        After it was printed why the file cannot be read: Snakemake would tell neither line nor column.
+    """
+    path = locate("config/config.yaml", home)
+    content, faults = parse_yaml(path)
+    if faults and not content:
+        sys.stderr.write(f"{InvalidConfigurationError(text_problems(path, faults))}\n")
+        sys.exit(1)
+    return path
+
+
 def start(workflow, config):
     """Check everything, become the folder's one run if jobs will run, and set the jobs' environment.
 
@@ -242,7 +269,8 @@ def start(workflow, config):
     is_head = workflow.exec_mode == type(workflow.exec_mode).DEFAULT
     runs_jobs = not workflow.output_settings.dryrun and not is_only_looking(sys.argv[1:])
     try:
-        survey = load_survey(config, _files(workflow), home, check_files=is_head)
+        files, doubles = _files(workflow)
+        survey = load_survey(config, files, home, check_files=is_head, known_problems=doubles)
         if is_head and runs_jobs:
             workflow.skyloom_lock = take_lock()
             forget_failures()
@@ -265,7 +293,7 @@ def start(workflow, config):
 
 
 def _files(workflow):
-    """Name and content of each configuration file in the order of merging, the command line last."""
+    """Name and content of each configuration file in the order of merging, the command line last; keys given twice."""
     names = []
     for path in [*workflow.configfiles, *(workflow.overwrite_configfiles or [])]:
         name = str(path)
@@ -273,9 +301,11 @@ def _files(workflow):
         short = str(relative.relative_to(Path.cwd())) if relative.is_relative_to(Path.cwd()) else name
         if short not in names:
             names.append(short)
-    files = [(name, load_yaml(name)) for name in names]
+    parsed = {name: parse_yaml(name) for name in names}
+    files = [(name, content) for name, (content, _) in parsed.items()]
     given = dict(workflow.config_settings.config or {})
-    return [*files, (COMMAND_LINE, given)]
+    problems = [problem for name, (_, faults) in parsed.items() for problem in text_problems(name, faults)]
+    return [*files, (COMMAND_LINE, given)], problems
 
 
 def end_of_flow(skyloom):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from skyloom.core.camera import Camera, camera_from_dict
 from skyloom.core.errors import ConfigError
+from skyloom.io.yaml_files import parse_yaml
 from skyloom.workflow import config as configuration
 from skyloom.workflow.calib_epochs import CalibEpochs
 from skyloom.workflow.calibrated import (
@@ -144,7 +143,7 @@ def locate(path, *folders):
     return str(next((candidate for candidate in found if candidate.exists()), path))
 
 
-def load_survey(given, files, home, *, check_files=True):
+def load_survey(given, files, home, *, check_files=True, known_problems=()):
     """Check a configuration with everything it names, and build the survey.
 
     Parameters
@@ -157,6 +156,8 @@ def load_survey(given, files, home, *, check_files=True):
         Folder of the Snakefile.
     check_files : bool
         Whether to look for the raw files and the reference catalogue on the disk; the head process does.
+    known_problems : sequence of Problem
+        What was found wrong with the text of the files; told with the rest.
 
     Returns
     -------
@@ -170,16 +171,20 @@ def load_survey(given, files, home, *, check_files=True):
     """
     home = Path(home)
     schema = configuration.load_schema(home / "config" / "schema")
-    problems = configuration.schema_problems(schema, given, files)
-    usable = _without_bad_keys(given, problems)
-    settings = configuration.fill_defaults(schema, usable)
-    cameras = _load_cameras(settings, files, home, problems)
+    refused = configuration.schema_problems(schema, given, files)
+    settings = configuration.fill_defaults(schema, _without_bad_keys(given, refused))
+    problems = [*known_problems, *refused]
+    cameras, unread = _load_cameras(settings, files, home)
+    problems += unread
     visits = _load_table(settings, "visits", (VISIT_COLUMNS, "visit"), home, problems)
     frames = _load_table(settings, "calibration_frames", (FRAME_COLUMNS, "frame"), home, problems)
     bands = settings.get("bands") or []
     for name, rows in (("visits", visits), ("calibration_frames", frames)):
-        problems.extend(reference_problems(str(settings.get(name)), rows, cameras, bands))
-    problems.extend(_band_problems(settings, cameras, files))
+        # A camera that could not be read is told once, not in each row that names it.
+        checkable = {n: row for n, row in rows.items() if not unread or row["camera"] in cameras}
+        problems.extend(reference_problems(str(settings.get(name)), checkable, cameras, bands))
+    if not unread:
+        problems.extend(_band_problems(settings, cameras, files))
     problems.extend(_consistency_problems(settings, visits, files, check_files, home))
     if check_files:
         problems.extend(_reference_problems(settings, visits, files, home))
@@ -216,11 +221,11 @@ def _drop(mapping, keys):
     mapping.pop(key, None)
 
 
-def _load_cameras(settings, files, home, problems):
-    """Cameras of the survey by name; what is wrong with them is added to `problems`."""
+def _load_cameras(settings, files, home):
+    """Cameras of the survey by name, and what is wrong with the others."""
     named = settings.get("cameras") or {}
     paths = list(named.values()) if named else [settings["camera"]] if settings.get("camera") else []
-    cameras = {}
+    cameras, problems = {}, []
     for path in paths:
         file = locate(path, home)
         key = "cameras" if named else "camera"
@@ -235,15 +240,18 @@ def _load_cameras(settings, files, home, problems):
             )
             problems.append(problem)
             continue
+        description, faults = parse_yaml(file)
+        if faults:
+            problems.extend(configuration.text_problems(file, faults))
+            continue
         try:
-            description = configuration.load_yaml(file)
             camera = camera_from_dict(description)
-        except (ConfigError, yaml.YAMLError, UnicodeDecodeError) as error:
+        except ConfigError as error:
             problems.append(Problem(file, "camera", str(error), "see config/cameras/simcam.yaml"))
             continue
         text = json.dumps(description, sort_keys=True, default=str)
         cameras[camera.name] = CameraFile(file, camera, hashlib.sha256(text.encode()).hexdigest()[:16])
-    return cameras
+    return cameras, problems
 
 
 def _load_table(settings, name, kind, home, problems):

@@ -1,4 +1,4 @@
-"""Which detectors a flow lost, by step and reason, and whether enough are left."""
+"""Which detectors a flow lost, by step and reason, whether enough are left, and which had no template."""
 
 from skyloom.core.errors import SkyloomError
 from skyloom.core.tables import Column, TableSchema
@@ -45,14 +45,15 @@ def collect_failures(summaries, dia_statuses):
     summaries : sequence of dict
         Rows of all visit summaries with visit, detector, status, reason and message.
     dia_statuses : dict of (int, int) to (str, str, str)
-        Status, reason and message of the DIA sources of each (visit, detector).
+        Status, reason and message of the DIA sources of each (visit, detector); EMPTY where the survey has no
+        template, which loses nothing.
 
     Returns
     -------
     table : pyarrow.Table
         Columns `FAILURES`, one row for each detector lost, at the step that lost it.
-    survived, total : int
-        Detectors whose last product is there, and all.
+    counts : dict of str to int
+        Numbers of detectors: ``survived`` nothing bad, ``total``, and ``without_template`` among the survivors.
     """
     calibrated = {(row["visit"], row["detector"]): row for row in summaries}
     rows = []
@@ -61,24 +62,25 @@ def collect_failures(summaries, dia_statuses):
             rows.append(("calibrate_image", *pair, row["reason"], row["message"]))
     lost = {row[1:3] for row in rows}
     for pair, (status, reason, message) in sorted(dia_statuses.items()):
-        if status != "OK" and pair not in lost:
+        if status == "FAILED" and pair not in lost:
             rows.append(("subtract_template", *pair, reason, message))
     columns = zip(*rows, strict=True) if rows else [[] for _ in FAILURES.columns]
     names = [column.name for column in FAILURES.columns]
     table = FAILURES.table({name: list(values) for name, values in zip(names, columns, strict=True)})
     total = len(calibrated.keys() | dia_statuses.keys())
-    return table, total - len(rows), total
+    n_empty = sum(status == "EMPTY" for status, _, _ in dia_statuses.values())
+    return table, {"survived": total - len(rows), "total": total, "without_template": n_empty}
 
 
-def check_survival(table, survived, total, needed):
+def check_survival(table, counts, needed):
     """Raise when too few detectors survived.
 
     Parameters
     ----------
     table : pyarrow.Table
         Columns `FAILURES`.
-    survived, total : int
-        Detectors.
+    counts : dict of str to int
+        From `collect_failures`.
     needed : float
         Fraction that must survive.
 
@@ -87,6 +89,7 @@ def check_survival(table, survived, total, needed):
     TooFewSurvivorsError
         With the reasons.
     """
+    survived, total = counts["survived"], counts["total"]
     if survived >= needed * total:
         return
     reasons = {}

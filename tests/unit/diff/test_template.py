@@ -86,6 +86,7 @@ def test_an_exposure_off_the_coadds_is_refused_with_its_numbers(make_scene, sett
         with pytest.raises(NoTemplateCoverageError, match="1 coadds cover 0.0%.*needs 10.0%") as caught:
             build_template([scene.coadd], science, settings)
         assert (caught.value.fraction, caught.value.n_coadd) == (0.0, 1)
+        assert caught.value.status == "EMPTY"
     with pytest.raises(NoTemplateCoverageError, match="0 coadds"):
         build_template([], scene.science, settings)
 

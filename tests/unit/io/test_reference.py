@@ -124,15 +124,16 @@ def test_a_folder_is_read_shard_by_shard_and_cut_to_the_region(tmp_path):
     assert stars.flux == pytest.approx(np.concatenate([first["flux_r"], second["flux_r"]]))
 
 
-def test_of_a_large_parquet_file_only_the_row_groups_around_the_region_are_read(tmp_path):
+@pytest.mark.parametrize("axis", ["ra", "dec"])
+def test_of_a_large_parquet_file_only_the_row_groups_around_the_region_are_read(tmp_path, axis):
     columns = make_catalogue(n=1000)
-    order = np.argsort(columns["dec"])
+    order = np.argsort(columns[axis])
     columns = {name: values[order] for name, values in columns.items()}
     path = tmp_path / "sorted.parquet"
     pq.write_table(pa.table(columns), path, row_group_size=100)
     region = (150.0, 2.2, 0.05)
     whole = read_reference_catalog(path, make_settings(), "r", region, MJD)
-    # The first rows lie far south of the region: what stands there now is no Parquet page.
+    # The first rows lie far west or south of the region: what stands there now is no Parquet page.
     data = bytearray(path.read_bytes())
     data[4:400] = b"X" * 396
     path.write_bytes(data)
@@ -144,7 +145,26 @@ def test_of_a_large_parquet_file_only_the_row_groups_around_the_region_are_read(
     with pytest.raises(
         ReferenceUnreadableError, match="sorted.parquet: the reference catalogue cannot be read"
     ):
-        read_reference_catalog(path, make_settings(), "r", (150.0, 1.95, 0.05), MJD)
+        read_reference_catalog(path, make_settings(), "r", (149.75, 1.95, 0.05), MJD)
+
+
+@pytest.mark.parametrize("lines_of_a_block", [1, 7, 1000])
+def test_a_csv_file_is_read_in_blocks_with_comments_and_blank_lines_anywhere(
+    tmp_path, monkeypatch, lines_of_a_block
+):
+    columns = make_catalogue(n=300)
+    write_csv(tmp_path / "plain.csv", columns)
+    whole = read_reference_catalog(tmp_path / "plain.csv", make_settings(), "r", REGION, MJD)
+    lines = (tmp_path / "plain.csv").read_text().splitlines()
+    lines[40:40] = ["# in the middle", ""]
+    (tmp_path / "stars.csv").write_bytes("\r\n".join([*lines, "# the end", ""]).encode("utf-8-sig"))
+    monkeypatch.setattr("skyloom.io.reference_files.CSV_BLOCK_BYTES", lines_of_a_block * len(lines[5]))
+
+    stars = read_reference_catalog(tmp_path / "stars.csv", make_settings(), "r", REGION, MJD)
+
+    assert len(whole) == 300
+    for field in stars.__slots__:
+        np.testing.assert_array_equal(getattr(stars, field), getattr(whole, field))
 
 
 def test_a_region_over_the_meridian_and_the_pole_is_cut_right(tmp_path):

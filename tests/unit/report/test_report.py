@@ -1,5 +1,7 @@
 """The report counts what is there and draws what it counted."""
 
+import io
+
 import numpy as np
 import pytest
 from matplotlib import image as matplotlib_image
@@ -8,7 +10,7 @@ from skyloom.core.tables import column
 from skyloom.report.gather import gather_coadds
 from skyloom.report.metrics import DEFINITIONS, Measurement, metrics_table
 from skyloom.report.noise import noise_ratio
-from skyloom.report.pictures import cutout, empty_picture
+from skyloom.report.pictures import cell_medians, colour_picture, cutout, empty_picture, residual_picture
 from skyloom.report.pipeline import failure_lines, report
 from skyloom.report.truth_comparison import compare_sources, faint_flux_error, nearest, robust_scatter_mmag
 
@@ -139,6 +141,35 @@ def test_an_image_without_blank_sky_has_no_noise(run):
     ratio, n = noise_ratio(pixels)
     assert np.isnan(ratio)
     assert n == 0
+
+
+def test_a_corner_that_lacks_a_band_is_grey_and_one_without_any_black():
+    red, green, blue = (np.full((40, 60), level, np.float32) for level in (40.0, 20.0, 10.0))
+    green[:10, :20] = np.nan
+    for plane in (red, green, blue):
+        plane[30:, 40:] = np.nan
+    picture = matplotlib_image.imread(io.BytesIO(colour_picture([red, green, blue], [2.0, 1.0, 1.0])))[::-1]
+    lacking, nothing, whole = picture[:10, :20, :3], picture[30:, 40:, :3], picture[10:30, :, :3]
+    assert (np.ptp(lacking, axis=2) == 0).all()
+    assert (lacking > 0.1).all()
+    assert (nothing == 0).all()
+    # Red and green are alike in units of their noise, blue is half as bright.
+    assert (whole[..., 0] == whole[..., 1]).all()
+    assert (whole[..., 0] > 1.3 * whole[..., 2]).all()
+
+
+def test_only_a_cell_of_three_stars_has_an_arrow():
+    x = np.array([5.0, 6.0, 7.0, 25.0, 26.0, 45.0])
+    y = np.array([1.0, 2.0, 3.0, 1.0, 1.0, 1.0])
+    east = np.array([1.0, 2.0, 30.0, 7.0, 7.0, 99.0])
+    assert cell_medians(x, y, east, -east, side=20.0).T.tolist() == [[6.0, 2.0, 2.0, -2.0]]
+    assert cell_medians(x[:2], y[:2], east[:2], east[:2], side=20.0).shape == (4, 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 500])
+def test_residuals_of_any_number_of_stars_are_drawn(n):
+    x, y, east, north = np.random.default_rng(n).uniform(0, 100, (4, n))
+    assert residual_picture(x, y, east, north, "truth").startswith(PNG_HEAD)
 
 
 def test_a_cutout_beyond_the_edge_is_nan_there():

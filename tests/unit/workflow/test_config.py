@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from skyloom.io.yaml_files import YamlFileError
 from skyloom.workflow.config import (
     InvalidConfigurationError,
     Problem,
@@ -120,7 +121,7 @@ def test_the_error_lists_every_problem_with_a_number():
 def test_yaml_with_python_objects_is_refused(tmp_path):
     path = tmp_path / "evil.yaml"
     path.write_text("a: !!python/object/apply:os.getcwd []\n", encoding="utf-8")
-    with pytest.raises(yaml.constructor.ConstructorError):
+    with pytest.raises(YamlFileError, match="line 1, column 4: a tag '!', which makes an object"):
         load_yaml(path)
 
 

@@ -97,47 +97,49 @@ SUMMARIES = [row(1, 0), row(1, 1, "FAILED", "TooFewStars", "2 stars"), row(2, 0)
 STATUSES = {
     (1, 0): ("OK", "", ""),
     (1, 1): ("FAILED", "TooFewStars", "2 stars"),
-    (2, 1): ("FAILED", "NoTemplate", "no template"),
+    (2, 0): ("EMPTY", "NoTemplateCoverage", "0 coadds"),
+    (2, 1): ("FAILED", "PoorSubtraction", "residuals"),
 }
 
 
 def test_a_detector_counts_once_at_the_step_that_lost_it():
-    table, survived, total = collect_failures(SUMMARIES, STATUSES)
-    assert (survived, total) == (2, 4)
+    table, counts = collect_failures(SUMMARIES, STATUSES)
+    assert counts == {"survived": 2, "total": 4, "without_template": 1}
     assert table.column("step").to_pylist() == ["calibrate_image", "subtract_template"]
-    assert table.column("reason").to_pylist() == ["TooFewStars", "NoTemplate"]
+    assert table.column("reason").to_pylist() == ["TooFewStars", "PoorSubtraction"]
 
 
 def test_a_survey_without_failures_has_an_empty_table():
-    table, survived, total = collect_failures([row(1, 0)], {})
-    assert (table.num_rows, survived, total) == (0, 1, 1)
+    table, counts = collect_failures([row(1, 0)], {})
+    assert table.num_rows == 0
+    assert counts == {"survived": 1, "total": 1, "without_template": 0}
 
 
 def test_too_few_survivors_are_an_error_with_the_reasons():
-    table, survived, total = collect_failures(SUMMARIES, STATUSES)
-    check_survival(table, survived, total, 0.5)
+    table, counts = collect_failures(SUMMARIES, STATUSES)
+    check_survival(table, counts, 0.5)
     with pytest.raises(
         TooFewSurvivorsError,
-        match=r"2 of 4 detectors survived, needs a fraction of 0.6.*NoTemplate 1, TooFewStars 1",
+        match=r"2 of 4 detectors survived, needs a fraction of 0.6.*PoorSubtraction 1, TooFewStars 1",
     ):
-        check_survival(table, survived, total, 0.6)
+        check_survival(table, counts, 0.6)
 
 
 def test_the_report_of_survivors_groups_by_step_and_reason(tmp_path):
-    table, survived, total = collect_failures(SUMMARIES, STATUSES)
+    table, counts = collect_failures(SUMMARIES, STATUSES)
     path = tmp_path / "failures.parquet"
-    counts = json.dumps({"survived": survived, "total": total})
-    write_table(path, table, Provenance(rule="check_survival"), metadata={COUNTS_KEY: counts})
+    metadata = {COUNTS_KEY: json.dumps(counts)}
+    write_table(path, table, Provenance(rule="check_survival"), metadata=metadata)
     lines = survival_report(path).splitlines()
-    assert lines[0] == "skyloom: 2 of 4 detectors survived; bad ones by reason:"
+    assert lines[0] == (
+        "skyloom: 2 of 4 detectors survived, 1 of them where there is no template to subtract; bad ones by reason:"
+    )
     assert lines[2].split()[:3] == ["calibrate_image", "TooFewStars", "1"]
     assert survival_report(tmp_path / "missing.parquet") == ""
 
 
 def test_the_report_of_a_flawless_survey_is_one_line(tmp_path):
-    table, _, _ = collect_failures([row(1, 0)], {})
-    counts = json.dumps({"survived": 1, "total": 1})
-    write_table(
-        tmp_path / "f.parquet", table, Provenance(rule="check_survival"), metadata={COUNTS_KEY: counts}
-    )
+    table, counts = collect_failures([row(1, 0)], {})
+    metadata = {COUNTS_KEY: json.dumps(counts)}
+    write_table(tmp_path / "f.parquet", table, Provenance(rule="check_survival"), metadata=metadata)
     assert survival_report(tmp_path / "f.parquet") == "skyloom: 1 of 1 detectors survived; no bad exposure"

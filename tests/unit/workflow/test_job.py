@@ -83,6 +83,15 @@ def test_a_data_error_becomes_the_tombstone_of_every_output(snakemake, capsys):
     assert not FAILURE_FOLDER.exists()
 
 
+def test_nothing_being_there_is_told_as_that(snakemake, capsys):
+    error = UpstreamFailure("results/raw/11/0.fits", "NoOverlap", "0 pixels", status="EMPTY")
+    run_job(raising(error), snakemake, schemas={"src": SCHEMA})
+    assert read_fits_status("results/calexp/11/0.fits")[:2] == ("EMPTY", "NoOverlap")
+    err = capsys.readouterr().err
+    assert "skyloom: empty results/calexp/11/0.fits: NoOverlap: 0 pixels" in err
+    assert "tombstone" not in err
+
+
 def test_a_tombstone_upstream_keeps_the_first_reason(snakemake):
     error = UpstreamFailure("results/raw/11/0.fits", "TruncatedRaw", "file ends early")
     run_job(raising(error), snakemake, schemas={"src": SCHEMA})
