@@ -17,7 +17,7 @@ def main(job):
     detector = camera.detectors[int(job.wildcards.detector)]
     settings = job.params.settings
     calibs = read_calibs({"bias": job.input.bias})
-    exposure_times = [row["exposure_time"] for row in job.params.frames]
+    exposure_times = list(job.params.exposure_times)
     with frame_stack(len(job.input.frames), detector.shape, Path(job.output.dark).parent) as stack:
         for index, path in enumerate(job.input.frames):
             raw = read_raw(path, detector, camera.raw)

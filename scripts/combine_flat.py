@@ -22,7 +22,7 @@ def main(job):
     with frame_stack(len(job.input.frames), detector.shape, Path(job.output.flat).parent) as stack:
         for index, path in enumerate(job.input.frames):
             frame = assemble_frame(read_raw(path, detector, camera.raw), settings["isr"])
-            stack[index] = usable_light(frame, calibs, job.params.frames[index]["exposure_time"])
+            stack[index] = usable_light(frame, calibs, job.params.exposure_times[index])
             read_noises.append(frame.read_noise)
         flat = combine_flat(stack, float(np.mean(read_noises)), settings["calibs"])
     write_calib(job.output.flat, flat, job.provenance)

@@ -172,9 +172,8 @@ class VisitRun:
             rows = [f for f in self.frames if f["kind"] == kind]
             frames = [self.path("frame", f["frame"], detector) for f in rows]
             new = {name: self.path(name, detector) for name in outputs}
-            self.call(
-                f"combine_{kind}", {"frames": frames} | made, new, params={"frames": rows}, detector=detector
-            )
+            times = {"exposure_times": [row["exposure_time"] for row in rows]}
+            self.call(f"combine_{kind}", {"frames": frames} | made, new, params=times, detector=detector)
             made |= new
 
     def calibrate(self, **changes):

@@ -90,11 +90,11 @@ def expose(folder, name, charge, rng, header=None):
     return str(path)
 
 
-def job_of(camera, frames, output, *, rows=(), **inputs):
+def job_of(camera, frames, output, *, exposure_times=(), **inputs):
     return make_job(
         input={"frames": frames, **inputs},
         output=output,
-        params={"settings": SETTINGS, "camera": camera, "frames": list(rows)},
+        params={"settings": SETTINGS, "camera": camera, "exposure_times": list(exposure_times)},
         wildcards={"detector": "3", "epoch": "e1"},
     )
 
@@ -107,12 +107,14 @@ def test_bias_dark_and_flat_are_combined_one_from_the_other(tmp_path, camera):
     flats = [expose(tmp_path, f"flat{i}", rng.poisson(20_000 * RESPONSE + 5 * DARK), rng) for i in range(4)]
 
     script("combine_bias").main(job_of(camera, biases, {"bias": out["bias"]}))
-    dark_rows = [{"exposure_time": 100.0}] * 4
+    dark_times = [100.0] * 4
     dark_out = {"dark": out["dark"], "defects": out["defects"]}
-    script("combine_dark").main(job_of(camera, darks, dark_out, rows=dark_rows, bias=out["bias"]))
-    flat_rows = [{"exposure_time": 5.0}] * 4
+    script("combine_dark").main(job_of(camera, darks, dark_out, exposure_times=dark_times, bias=out["bias"]))
+    flat_times = [5.0] * 4
     calibs = {"bias": out["bias"], "dark": out["dark"]}
-    script("combine_flat").main(job_of(camera, flats, {"flat": out["flat"]}, rows=flat_rows, **calibs))
+    script("combine_flat").main(
+        job_of(camera, flats, {"flat": out["flat"]}, exposure_times=flat_times, **calibs)
+    )
 
     # Errors: read noise, digits and overscan medians (5.7 electron with all) over the root of 6 frames.
     bias = read_calib(out["bias"], "bias")
@@ -130,7 +132,7 @@ def test_a_dark_without_a_bias_frame_keeps_the_bias_structure(tmp_path, camera):
     darks = [expose(tmp_path, f"dark{i}", rng.poisson(100 * DARK), rng) for i in range(4)]
     out = {"dark": str(tmp_path / "dark.fits"), "defects": str(tmp_path / "defects.fits")}
 
-    script("combine_dark").main(job_of(camera, darks, out, rows=[{"exposure_time": 100.0}] * 4, bias=[]))
+    script("combine_dark").main(job_of(camera, darks, out, exposure_times=[100.0] * 4, bias=[]))
 
     dark = read_calib(out["dark"], "dark")
     assert np.corrcoef(np.median(dark.image, axis=0), BIAS)[0, 1] > 0.8
@@ -141,7 +143,7 @@ def test_a_dark_frame_of_another_exposure_time_than_its_row_fails_the_job(tmp_pa
     darks = [expose(tmp_path, f"dark{t}", 100 * DARK, rng, {"EXPTIME": t}) for t in (100.0, 10.0)]
     out = {"dark": str(tmp_path / "dark.fits"), "defects": str(tmp_path / "defects.fits")}
     with pytest.raises(WrongExposureTimeError, match="header says 10 s, the table 100 s"):
-        script("combine_dark").main(job_of(camera, darks, out, rows=[{"exposure_time": 100.0}] * 2, bias=[]))
+        script("combine_dark").main(job_of(camera, darks, out, exposure_times=[100.0] * 2, bias=[]))
     assert sorted(path.name for path in tmp_path.glob("d*.fits")) == ["dark10.0.fits", "dark100.0.fits"]
 
 

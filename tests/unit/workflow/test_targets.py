@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from skyloom.workflow.config import InvalidConfigurationError, load_schema
-from skyloom.workflow.raw_targets import UnknownDataIdError
+from skyloom.workflow.raw_targets import PLANNING_COLUMNS, UnknownDataIdError
 from skyloom.workflow.start import Skyloom
 from skyloom.workflow.survey import load_survey, locate, template_exists
 
@@ -58,6 +58,9 @@ def test_inputs_of_a_detector(given):
     assert targets.calib_of("fringe")(job) == []
     assert targets.visit_calib_of(job) == []
     assert targets.visit_row(job)["use"] == "science"
+    kept = {name: value for name, value in targets.visit_row(job).items() if name not in PLANNING_COLUMNS}
+    assert targets.observation_of(job) == kept
+    assert {"visit", "band", "mjd", "airmass"} < kept.keys() < targets.visit_row(job).keys()
     assert targets.reference == "results/refcat/reference.parquet"
 
 
@@ -159,7 +162,7 @@ def test_frames_of_an_unknown_epoch_are_refused(given):
     targets = load(given).targets
     job = wildcards(epoch="e1", detector=0)
     assert targets.calib_frames_of("dark")(job) == [f"results/raw_calib/{n}/0.fits" for n in (4, 5, 6)]
-    assert [row["frame"] for row in targets.frame_rows_of("dark")(job)] == [4, 5, 6]
+    assert targets.exposure_times_of("dark")(job) == [300.0] * 3
     assert targets.epoch_calib("bias", of="dark")(job) == "results/calib/e1/bias/none/0.fits"
     assert targets.epoch_camera(0)(job) == str(TINY / "camera.yaml")
     with pytest.raises(UnknownDataIdError, match="dark of epoch e7"):
