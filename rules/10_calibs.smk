@@ -44,7 +44,9 @@ rule combine_dark:
     wildcard_constraints:
         epoch=skyloom.frame_epochs,
     params:
-        settings=settings(*ASSEMBLY, *COMBINATION, "isr.exposure_time_tolerance", "calibs.hot_rate", "calibs.hot_sigma"),
+        settings=settings(
+            *ASSEMBLY, *COMBINATION, "isr.exposure_time_tolerance", "calibs.hot_rate", "calibs.hot_sigma"
+        ),
         code=fingerprint("combine_dark"),
         exposure_times=targets.exposure_times_of("dark"),
         camera=targets.epoch_camera(0),

@@ -44,6 +44,21 @@ def finished(tmp_path_factory, simulated):
     return made_once(tmp_path_factory, "finished", make)
 
 
+@pytest.fixture(scope="session")
+def real_survey(tmp_path_factory, finished):
+    """Folder of the finished tiny survey as one of real frames, with its report."""
+
+    def make(folder):
+        copy_run(finished, folder)
+        survey = folder / "tiny" / "survey.yaml"
+        text = survey.read_text(encoding="utf-8").split("simulate:")[0]
+        reference = "reference: {path: results/refcat/reference.parquet}"
+        survey.write_text(f"{text}raw_root: results\n{reference}\n", encoding="utf-8")
+        Snakemake(folder).run("report", "--cores", "2")
+
+    return made_once(tmp_path_factory, "real", make)
+
+
 @pytest.fixture
 def simulated_run(simulated, tmp_path):
     """Snakemake in a copy of the simulated survey."""

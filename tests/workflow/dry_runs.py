@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sys
+from pathlib import Path
 
 from snakemake import cli
 from snakemake.api import SnakemakeApi
@@ -32,8 +33,9 @@ def dry_run(arguments):
 
 
 def params_of(job):
-    """Names of a job's params, and its settings."""
-    return {"params": sorted(job.params.keys()), "settings": job.params.get("settings", {})}
+    """Script of a job's rule, names of its params, and its settings."""
+    script, settings = Path(job.rule.script).stem, job.params.get("settings", {})
+    return {"script": script, "params": sorted(job.params.keys()), "settings": settings}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Which settings the code of a script can read: strings in the functions that its `main` leads to."""
 
 import ast
+from contextlib import suppress
 from functools import cache
 
 from workflow_support import HOME
@@ -8,6 +9,7 @@ from workflow_support import HOME
 from skyloom.workflow.config import load_schema
 
 SCRIPTS = HOME / "scripts"
+SCHEMA = load_schema(HOME / "config" / "schema")
 # Code that sees the whole configuration, which is no product's.
 NOT_FOLLOWED = "skyloom.workflow"
 # Sections that are read as a whole, or by the name of a band.
@@ -20,12 +22,28 @@ READ_WHOLE = (
 )
 
 
-def leaves(schema=None, path=()):
+def leaves(schema=SCHEMA, path=()):
     """Names of all settings, levels joined by dots (list of str)."""
-    schema = load_schema(HOME / "config" / "schema") if schema is None else schema
     if "properties" not in schema:
         return [".".join(path)]
     return [name for key, part in schema["properties"].items() for name in leaves(part, (*path, key))]
+
+
+def value_at(settings, name):
+    """Value of a setting in nested dictionaries; a KeyError where there is none."""
+    for key in name.split("."):
+        settings = settings[key]
+    return settings
+
+
+def leaves_of(settings):
+    """Names of all settings that nested dictionaries hold (set of str)."""
+    found = set()
+    for name in leaves():
+        with suppress(KeyError):
+            value_at(settings, name)
+            found.add(name)
+    return found
 
 
 class Module:
