@@ -1,5 +1,24 @@
 """Demo tables + seed -> raw frames, calibration frames, reference catalogue, truth. Only with section simulate."""
 
+# What is added to the light of an exposure, and what calibration frames and the reference catalogue are made from.
+OF_EXPOSURES = (
+    "simulate.bad_frames",
+    "simulate.detector.fringing",
+    "simulate.satellites",
+    *(f"simulate.telescope.aureole_{name}" for name in ("fraction", "radius")),
+    *(f"simulate.telescope.spike_{name}" for name in ("fraction", "length", "angle")),
+    *(f"simulate.telescope.ghost_{name}" for name in ("fraction", "radius")),
+)
+OF_THE_SKY = (
+    "simulate.moving_objects",
+    "simulate.reference",
+    "simulate.detector.flat_level",
+    "simulate.detector.flat_reference_time",
+    "simulate.telescope.flat_illumination_error",
+    "simulate.telescope.twilight_epochs",
+    "simulate.telescope.twilight_gradient",
+)
+
 if skyloom.is_simulated:
 
     rule simulate_sky:
@@ -13,7 +32,7 @@ if skyloom.is_simulated:
         benchmark:
             benchmark_of("truth_object")
         params:
-            settings=settings("simulate"),
+            settings=settings("simulate", without=OF_EXPOSURES),
             code=fingerprint("simulate_sky"),
             seed=skyloom.survey.settings["seed"],
             bands=skyloom.survey.settings["bands"],
@@ -46,7 +65,7 @@ for night, night_visits in skyloom.simulated_nights().items():
         benchmark:
             path("benchmark").format(job=f"simulate_night/{night}")
         params:
-            settings=settings("simulate"),
+            settings=settings("simulate", without=OF_THE_SKY),
             code=fingerprint("simulate_night"),
             seed=skyloom.survey.settings["seed"],
             bands=skyloom.survey.settings["bands"],

@@ -1,5 +1,10 @@
 """Calibration frames -> combined bias, dark, flat and defects, by epoch."""
 
+ASSEMBLY = ("isr.overscan", "isr.measure_read_noise", "isr.max_noise_ratio", "isr.suspect_fraction")
+CIRCUMSTANCES = ("isr.exposure_time_tolerance", "isr.time_tolerance")
+COMBINATION = ("calibs.n_sigma", "calibs.n_iter", "calibs.min_frames")
+DRIFT = ("calibs.drift_sigma", "calibs.drift_fraction", "calibs.drift_max_frames")
+
 
 rule combine_bias:
     input:
@@ -12,9 +17,8 @@ rule combine_bias:
     benchmark:
         path("benchmark").format(job="calib/{epoch}/bias/{detector}")
     params:
-        settings=settings("isr", "calibs"),
+        settings=settings(*ASSEMBLY, *COMBINATION),
         code=fingerprint("combine_bias"),
-        frames=targets.frame_rows_of("bias"),
         camera=targets.epoch_camera(0),
         camera_content=targets.epoch_camera(2),
     resources:
@@ -41,7 +45,7 @@ rule combine_dark:
     wildcard_constraints:
         epoch=skyloom.frame_epochs,
     params:
-        settings=settings("isr", "calibs"),
+        settings=settings(*ASSEMBLY, *COMBINATION, *CIRCUMSTANCES, "calibs.hot_rate", "calibs.hot_sigma"),
         code=fingerprint("combine_dark"),
         frames=targets.frame_rows_of("dark"),
         camera=targets.epoch_camera(0),
@@ -68,7 +72,9 @@ rule combine_flat:
     benchmark:
         path("benchmark").format(job="calib/{epoch}/flat/{band}/{detector}")
     params:
-        settings=settings("isr", "calibs"),
+        settings=settings(
+            *ASSEMBLY, *COMBINATION, *CIRCUMSTANCES, "calibs.flat_min_level", "calibs.low_response"
+        ),
         code=fingerprint("combine_flat"),
         frames=targets.frame_rows_of("flat"),
         camera=targets.epoch_camera(0),
@@ -95,7 +101,7 @@ rule find_defects:
     wildcard_constraints:
         epoch=skyloom.science_epochs,
     params:
-        settings=settings("isr", "calibs"),
+        settings=settings(*ASSEMBLY, "calibs.min_frames", *DRIFT),
         code=fingerprint("find_defects"),
         camera=targets.epoch_camera(0),
         camera_content=targets.epoch_camera(2),

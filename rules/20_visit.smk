@@ -21,9 +21,9 @@ rule calibrate_image:
     benchmark:
         benchmark_of("calexp")
     params:
-        settings=settings("isr", "calibrate", "reference"),
+        settings=settings("isr", "calibrate", "reference", without=("reference.path",)),
         code=fingerprint("calibrate_image"),
-        visit=targets.visit_row,
+        visit=targets.observation_of,
         camera=targets.camera_of,
         camera_content=targets.camera_content_of,
         seed=skyloom.survey.settings["seed"],
@@ -47,9 +47,8 @@ rule summarize_visit:
     benchmark:
         benchmark_of("visit_summary")
     params:
-        settings={},
         code=fingerprint("summarize_visit"),
-        visit=targets.visit_row,
+        visit=targets.observation_of,
     resources:
         mem_mb=memory_of("summary"),
         runtime=runtime_of("summary"),

@@ -15,8 +15,7 @@ rule warp_visit:
     params:
         settings=settings("warp"),
         code=fingerprint("warp_visit"),
-        visit=targets.visit_row,
-        sky_map=skyloom.survey.settings["sky_map"],
+        sky_map=targets.sky_map_of_tract,
     resources:
         mem_mb=memory_of("warp"),
         runtime=runtime_of("warp"),

@@ -14,7 +14,7 @@ rule assemble_coadd:
     params:
         settings=settings("coadd"),
         code=fingerprint("assemble_coadd"),
-        sky_map=skyloom.survey.settings["sky_map"],
+        sky_map=targets.sky_map_of_tract,
     resources:
         mem_mb=memory_of("coadd"),
         runtime=runtime_of("coadd"),

@@ -14,7 +14,7 @@ rule measure_objects:
     params:
         settings=settings("objects"),
         code=fingerprint("measure_objects"),
-        sky_map=skyloom.survey.settings["sky_map"],
+        sky_map=targets.sky_map,
         bands=skyloom.survey.settings["bands"],
         coadd_bands=targets.bands_of_patch,
     resources:

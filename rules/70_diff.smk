@@ -17,9 +17,6 @@ rule subtract_template:
     params:
         settings=settings("diff", "dia"),
         code=fingerprint("subtract_template"),
-        visit=targets.visit_row,
-        sky_map=skyloom.survey.settings["sky_map"],
-        seed=skyloom.survey.settings["seed"],
     resources:
         mem_mb=memory_of("diff"),
         runtime=runtime_of("diff"),

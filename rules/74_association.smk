@@ -14,7 +14,7 @@ rule associate_dia_sources:
     params:
         settings=settings("association"),
         code=fingerprint("associate_dia_sources"),
-        sky_map=skyloom.survey.settings["sky_map"],
+        sky_map=targets.sky_map,
         bands=skyloom.survey.settings["bands"],
     resources:
         mem_mb=memory_of("association"),

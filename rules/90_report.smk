@@ -14,7 +14,7 @@ rule check_survival:
     benchmark:
         benchmark_of("drp_failures")
     params:
-        settings={"min_good_fraction": skyloom.survey.settings["min_good_fraction"]},
+        settings=settings("min_good_fraction"),
         code=fingerprint("check_survival"),
         dia_ids=targets.science_pairs(),
     resources:
@@ -37,7 +37,7 @@ use rule check_survival as ap_check_survival with:
     benchmark:
         benchmark_of("ap_failures")
     params:
-        settings={"min_good_fraction": skyloom.survey.settings["min_good_fraction"]},
+        settings=settings("min_good_fraction"),
         code=fingerprint("check_survival"),
         dia_ids=targets.ap_pairs,
 
@@ -67,9 +67,7 @@ rule write_report:
     params:
         settings=settings("report"),
         code=fingerprint("write_report"),
-        survey=skyloom.survey.settings["survey"],
         bands=skyloom.survey.settings["bands"],
-        sky_map=skyloom.survey.settings["sky_map"],
         template_visits=targets.template_visits(),
     resources:
         mem_mb=memory_of("report"),

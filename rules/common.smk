@@ -1,5 +1,6 @@
 """What all rules share: paths, settings, logs, memory, time, fingerprints, and what wildcards may hold. No rule."""
 
+from skyloom.core.settings import chosen_settings
 from skyloom.workflow.paths import NO_BAND, PATTERNS, WILDCARD_CONSTRAINTS, pattern
 
 
@@ -17,9 +18,9 @@ def calib_path(kind, band=NO_BAND):
     return path("calib").format(epoch="{epoch}", kind=kind, band=band, detector="{detector}")
 
 
-def settings(*sections):
+def settings(*names, without=()):
     """The settings that a rule's script uses, and no others: changing the rest reruns nothing."""
-    return skyloom.settings_of(sections)
+    return chosen_settings(skyloom.survey.settings, names, without)
 
 
 def log_of(name):

@@ -5,6 +5,14 @@ from pathlib import Path
 
 import pytest
 
+# Resources that Snakemake leaves to the garbage collector are as silent as Python has them by default.
+WARNINGS_OF_STARTED_PROCESSES = "error,ignore::ResourceWarning"
+
+
+def pytest_configure():
+    """Make warnings errors in what the tests start, too: Snakemake, its scripts, the commands."""
+    os.environ["PYTHONWARNINGS"] = WARNINGS_OF_STARTED_PROCESSES
+
 
 @pytest.fixture(scope="session")
 def realdata():

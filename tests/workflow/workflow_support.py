@@ -1,6 +1,7 @@
 """Snakemake as a user starts it, copies of runs and of the project, and things made once a session."""
 
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -67,6 +68,27 @@ class Snakemake:
     def jobs(self, *arguments, **options):
         """Return the number of jobs of each rule that would run (dict of str to int)."""
         return job_table(self.run(*arguments, "-n", **options))
+
+    def dry_runs(self, commands):
+        """Make many dry runs, each a list of arguments, in one process.
+
+        Returns a dictionary for each: what it printed as `text`, the `jobs` as of `jobs`, and of its `rules` the
+        script, the names of the params and the settings.
+        """
+        snakefile = ["-s", str(self.home / "Snakefile")]
+        done = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("dry_runs.py"))],
+            cwd=self.folder,
+            env=self.environment(),
+            input=json.dumps([[*snakefile, *arguments] for arguments in commands]),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        results = json.loads(done.stdout)
+        for result in results:
+            assert result["succeeds"], result["text"][-6000:]
+        return [result | {"jobs": job_table(result["text"])} for result in results]
 
 
 def job_table(text):

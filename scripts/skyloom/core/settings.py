@@ -4,29 +4,47 @@ import hashlib
 import json
 
 
-def section(settings, *names):
-    """Return a nested section.
+def chosen_settings(settings, names, without=()):
+    """Return a part of some settings, nested as they are.
 
     Parameters
     ----------
     settings : dict
         Settings with all defaults filled in.
-    *names : str
-        Path of keys.
+    names : iterable of str
+        Sections or keys with all that is below them; levels are joined by dots, such as ``isr.overscan``.
+    without : iterable of str
+        Sections or keys below those, to leave out.
 
     Returns
     -------
-    dict or scalar
-        What stands there.
+    dict
+        New sections; what they hold is not copied.
 
     Raises
     ------
     KeyError
-        If the path is not there: the rule did not pass what its script needs, a bug.
+        If there is no such section or key: the rule asks for what the schema does not have, a bug.
     """
+    chosen = {}
     for name in names:
-        settings = settings[name]
-    return settings
+        *sections, key = name.split(".")
+        source, target = settings, chosen
+        for section in sections:
+            source, target = source[section], target.setdefault(section, {})
+        target[key] = _new_sections(source[key])
+    for name in without:
+        *sections, key = name.split(".")
+        target = chosen
+        for section in sections:
+            target = target[section]
+        del target[key]
+    return chosen
+
+
+def _new_sections(value):
+    """Settings whose sections are new dictionaries."""
+    return {key: _new_sections(part) for key, part in value.items()} if isinstance(value, dict) else value
 
 
 def settings_hash(settings):

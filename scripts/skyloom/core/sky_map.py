@@ -12,6 +12,7 @@ from skyloom.core.wcs import Wcs, tan_project
 
 ARCSEC = 1.0 / 3600.0
 CHUNK = 512
+SETTINGS_OF_ALL_KINDS = ("kind", "pixel_scale", "patch_inner", "patch_border")
 
 
 class UnknownTractError(ConfigError):
@@ -416,6 +417,23 @@ def _plane_width(delta_ra, widest, dec, width):
     """Width on the tangent plane of a piece of ring [degree]: meridians bulge away from the equator."""
     xi, _ = tan_project([delta_ra / 2], [np.copysign(widest, dec)], 0.0, dec)
     return max(width, 2 * float(xi[0]))
+
+
+def needed_settings(settings, tract=None):
+    """Return those settings of a sky map that its kind has a use for (dict).
+
+    Parameters
+    ----------
+    settings : dict
+        Section `sky_map`, as of `sky_map_from_settings`.
+    tract : int, optional
+        Where only this tract is asked for, the others of a declared list are left out.
+    """
+    own = ("n_ring", "overlap_degree") if settings["kind"] == "rings" else ("tracts",)
+    needed = {name: settings[name] for name in (*SETTINGS_OF_ALL_KINDS, *own)}
+    if tract is not None and "tracts" in needed:
+        needed["tracts"] = [declared for declared in settings["tracts"] if declared["tract"] == tract]
+    return needed
 
 
 def sky_map_from_settings(settings):

@@ -6,6 +6,11 @@ from skyloom.core.errors import ConfigError
 from skyloom.workflow.calib_epochs import science_epoch
 from skyloom.workflow.paths import NO_BAND, product_path
 
+# Columns of the visit table that say which files there are and which enter what, and nothing of a frame itself.
+PLANNING_COLUMNS = ("exposure_name", "night", "raw", "use")
+FRAME_COLUMNS = ("kind", "band", "mjd", "exposure_time")
+"""What a calibration frame's header is compared with."""
+
 
 def function_of_wildcards(function):
     """Return a plain function of the wildcards that carries its signature.
@@ -63,6 +68,10 @@ class RawTargets:
         self.survey = survey
         self.root = survey.root
         self.epochs = survey.epochs
+        self._observations = {
+            visit: {name: value for name, value in row.items() if name not in PLANNING_COLUMNS}
+            for visit, row in survey.visits.items()
+        }
         self.calibs = {visit: self.epochs.of_visit(survey.visits[visit]) for visit in survey.detectors}
 
     def path(self, name, **data_id):
@@ -97,6 +106,21 @@ class RawTargets:
                 f"visit {visit}", f"{len(visits)} visits, {min(visits)} to {max(visits)}"
             )
         return self.survey.visits[visit]
+
+    def observation_of(self, wildcards):
+        """Return what happened at the telescope: a job's row of the visit table without `PLANNING_COLUMNS` (dict).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
+        return self._observations[self.visit_row(wildcards)["visit"]]
 
     def camera_of(self, wildcards):
         """Return the path of the camera file of a job's visit (str).
@@ -219,25 +243,26 @@ class RawTargets:
         return function_of_wildcards(frames)
 
     def frame_rows_of(self, kind):
-        """Return the parameter function of the table rows of a combined calibration's frames.
+        """Return the parameter function of what the table says about a combined calibration's frames.
 
         Parameters
         ----------
         kind : str
-            bias, dark or flat.
+            dark or flat.
 
         Returns
         -------
         function
-            Of the wildcards epoch and, for flats, band; gives rows in the order of `calib_frames_of` (list of
-            dict).
+            Of the wildcards epoch and, for flats, band; gives rows with `FRAME_COLUMNS` alone in the order of
+            `calib_frames_of` (list of dict).
         """
 
-        def rows(wildcards):
+        def frame_rows(wildcards):
             members = self.epochs.frames(wildcards.epoch, kind, _band_of(wildcards))
-            return [self.survey.frames[frame] for frame in members]
+            rows = [self.survey.frames[frame] for frame in members]
+            return [{name: row[name] for name in FRAME_COLUMNS} for row in rows]
 
-        return function_of_wildcards(rows)
+        return function_of_wildcards(frame_rows)
 
     def epoch_calib(self, kind, of):
         """Return the input function of the bias or dark that darks or flats take: the one valid at their time.

@@ -64,19 +64,6 @@ class Skyloom:
             for d in known.camera.detectors.values()
         )
 
-    def settings_of(self, sections):
-        """Return some sections of the settings (dict); the reference catalogue's path is an input, no setting.
-
-        Parameters
-        ----------
-        sections : iterable of str
-            Names of the sections, such as ``diff``.
-        """
-        chosen = {section: self.survey.settings[section] for section in sections}
-        if "reference" in chosen:
-            chosen["reference"] = {key: value for key, value in chosen["reference"].items() if key != "path"}
-        return chosen
-
     def memory_of(self, stage):
         """Return the resource function of a stage's memory [MB], which grows with its inputs and with each attempt.
 

@@ -1,5 +1,6 @@
 """Input and parameter functions of the rules: each answers from a table that was built once."""
 
+from skyloom.core.sky_map import needed_settings
 from skyloom.workflow.paths import product_path
 from skyloom.workflow.raw_targets import RawTargets, UnknownDataIdError, function_of_wildcards
 from skyloom.workflow.survey import template_exists
@@ -11,9 +12,9 @@ IS_SCIENCE = ("science", "both")
 
 # Methods that rules name as input or parameter functions.
 ASKED_BY_SNAKEMAKE = (
-    "visit_row", "camera_of", "camera_content_of", "raw_of", "science_raws_of", "visit_calib_of", "calexps_of_warp",
-    "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of", "finished_templates_of",
-    "dia_sources_of_tract", "ap_pairs", "ap_dia_sources",
+    "observation_of", "camera_of", "camera_content_of", "sky_map_of_tract", "raw_of", "science_raws_of",
+    "visit_calib_of", "calexps_of_warp", "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of",
+    "finished_templates_of", "dia_sources_of_tract", "ap_pairs", "ap_dia_sources",
 )  # fmt: skip
 
 
@@ -29,6 +30,8 @@ class Targets(RawTargets):
     def __init__(self, survey):
         super().__init__(survey)
         self._index_patches()
+        self.sky_map = needed_settings(survey.settings["sky_map"])
+        self._sky_maps = {}
         for name in ASKED_BY_SNAKEMAKE:
             setattr(self, name, function_of_wildcards(getattr(self, name)))
         simulated = survey.settings.get("simulate") is not None
@@ -106,6 +109,19 @@ class Targets(RawTargets):
             met = sorted({(t, p) for v, t, p in self.warp_detectors if v == key[0]})
             raise UnknownDataIdError(what, f"this visit in band {row['band']} on (tract, patch) {met}")
         return [self.path("calexp", visit=key[0], detector=d) for d in self.warp_detectors[key]]
+
+    def sky_map_of_tract(self, wildcards):
+        """Return the settings of the sky map that say where the pixels of one tract lie (dict).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: tract.
+        """
+        tract = int(wildcards.tract)
+        if tract not in self._sky_maps:
+            self._sky_maps[tract] = needed_settings(self.survey.settings["sky_map"], tract)
+        return self._sky_maps[tract]
 
     def visits_of_coadd(self, kind, band, tract, patch):
         """Return the visits of one coadd (list of int).

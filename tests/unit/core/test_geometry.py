@@ -1,5 +1,7 @@
 """Detectors, tracts and patches lie where they should, each position in exactly one inner region."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,13 @@ from skyloom.core.geometry import (
     focal_plane_to_sky_matrix,
     predicted_wcs,
 )
-from skyloom.core.sky_map import SkyMap, UnknownTractError, rings_tracts, sky_map_from_settings
+from skyloom.core.sky_map import (
+    SkyMap,
+    UnknownTractError,
+    needed_settings,
+    rings_tracts,
+    sky_map_from_settings,
+)
 from skyloom.core.wcs import tan_deproject, tan_project
 
 GRID = {
@@ -128,6 +136,20 @@ def test_overlaps_far_away_are_none_and_of_a_local_map_all(camera):
     assert sky_map_from_settings(GRID).overlaps(*corners, [60.0]) == [[]]
     local = sky_map_from_settings(GRID | {"kind": "local", "tracts": GRID["tracts"][:1]})
     assert local.overlaps(*corners, [60.0]) == [[(7, "0_0"), (7, "1_0")]]
+
+
+def test_a_tract_of_a_sky_map_needs_the_settings_of_its_kind_and_no_other_tract():
+    given = GRID | {"n_ring": 120, "overlap_degree": 0.01}
+    assert needed_settings(given) == GRID
+    first, second = GRID["tracts"][:2]
+    alone = needed_settings(given, second["tract"])
+    assert alone == GRID | {"tracts": [second]}
+    whole, cut = sky_map_from_settings(given), sky_map_from_settings(alone)
+    np.testing.assert_equal(*(asdict(map_.patch(second["tract"], "0_0")) for map_ in (cut, whole)))
+    with pytest.raises(UnknownTractError):
+        cut.patch(first["tract"], "0_0")
+    rings = needed_settings(given | {"kind": "rings"}, 5)
+    assert rings == {k: v for k, v in given.items() if k != "tracts"} | {"kind": "rings"}
 
 
 def test_rings_cover_the_whole_sky_with_the_promised_overlap():

@@ -16,7 +16,7 @@ from skyloom.core.photo_calib import FieldPolynomial, constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, effective_area, gaussian_kernel, psf_moments, shift_kernels
 from skyloom.core.random import generator
 from skyloom.core.reference import ReferenceStars
-from skyloom.core.settings import section, settings_hash
+from skyloom.core.settings import chosen_settings, settings_hash
 from skyloom.core.tables import Column, TableColumnsError, TableSchema, column
 
 
@@ -175,7 +175,16 @@ def test_random_streams_depend_on_the_data_id_alone():
 def test_the_hash_of_settings_ignores_the_order_of_keys():
     assert settings_hash({"a": 1, "b": {"c": 2, "d": 3}}) == settings_hash({"b": {"d": 3, "c": 2}, "a": 1})
     assert settings_hash({"a": 1}) != settings_hash({"a": 2})
-    assert section({"a": {"b": 3}}, "a", "b") == 3
+
+
+def test_chosen_settings_are_those_named_without_those_left_out():
+    settings = {"a": {"b": {"c": 1, "d": 2}, "e": 3}, "f": 4}
+    assert chosen_settings(settings, ["a.b", "f"]) == {"a": {"b": {"c": 1, "d": 2}}, "f": 4}
+    assert chosen_settings(settings, ["a"], without=["a.b.d", "a.e"]) == {"a": {"b": {"c": 1}}}
+    assert settings == {"a": {"b": {"c": 1, "d": 2}, "e": 3}, "f": 4}
+    for names, without in ((["a.x"], []), (["a"], ["a.x"]), (["a"], ["f"])):
+        with pytest.raises(KeyError):
+            chosen_settings(settings, names, without)
 
 
 def test_a_failure_keeps_its_first_reason_on_the_way_down():

@@ -10,7 +10,7 @@ import yaml
 
 from skyloom.workflow.config import InvalidConfigurationError, load_schema
 from skyloom.workflow.needs import CLUSTER_MB
-from skyloom.workflow.raw_targets import UnknownDataIdError
+from skyloom.workflow.raw_targets import FRAME_COLUMNS, PLANNING_COLUMNS, UnknownDataIdError
 from skyloom.workflow.start import Skyloom
 from skyloom.workflow.survey import load_survey, locate, template_exists
 
@@ -59,6 +59,9 @@ def test_inputs_of_a_detector(given):
     assert targets.calib_of("fringe")(job) == []
     assert targets.visit_calib_of(job) == []
     assert targets.visit_row(job)["use"] == "science"
+    kept = {name: value for name, value in targets.visit_row(job).items() if name not in PLANNING_COLUMNS}
+    assert targets.observation_of(job) == kept
+    assert {"visit", "band", "mjd", "airmass"} < kept.keys() < targets.visit_row(job).keys()
     assert targets.reference == "results/refcat/reference.parquet"
 
 
@@ -160,7 +163,9 @@ def test_frames_of_an_unknown_epoch_are_refused(given):
     targets = load(given).targets
     job = wildcards(epoch="e1", detector=0)
     assert targets.calib_frames_of("dark")(job) == [f"results/raw_calib/{n}/0.fits" for n in (4, 5, 6)]
-    assert [row["frame"] for row in targets.frame_rows_of("dark")(job)] == [4, 5, 6]
+    rows = targets.frame_rows_of("dark")(job)
+    assert [row["exposure_time"] for row in rows] == [300.0] * 3
+    assert all(set(row) == set(FRAME_COLUMNS) for row in rows)
     assert targets.epoch_calib("bias", of="dark")(job) == "results/calib/e1/bias/none/0.fits"
     assert targets.epoch_camera(0)(job) == str(TINY / "camera.yaml")
     with pytest.raises(UnknownDataIdError, match="dark of epoch e7"):
