@@ -247,6 +247,15 @@ def test_a_demo_that_succeeds_shows_what_came_out(small_world, console):
         assert text in printed(console)
 
 
+def test_a_demo_with_a_broken_configuration_says_where_and_starts_nothing(small_world, console, tmp_path):
+    (tmp_path / "config/config.yaml").write_text("output_root: out\nsimulate:\n\tseed: 1\n")
+
+    code, calls = small_world(0, 0)
+
+    assert (code, calls) == (1, [])
+    assert "config/config.yaml: line 3, column 1: indentation by a tab; allowed: spaces" in printed(console)
+
+
 def test_a_second_demo_says_that_there_was_nothing_to_do(small_world, console):
     assert small_world(0, 0)[0] == 0
     assert "nothing to do: every product is up to date" in printed(console)
