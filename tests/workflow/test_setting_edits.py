@@ -7,6 +7,7 @@ import yaml
 from settings_read import SCHEMA, leaves, leaves_of, parameters_read, settings_read, value_at
 from workflow_support import HOME, Snakemake, copy_run
 
+from skyloom.workflow.calibrated import SOLUTIONS
 from skyloom.workflow.config import fill_defaults
 
 CALIBS = {"combine_bias", "combine_dark", "combine_flat"}
@@ -56,7 +57,8 @@ READERS = {
     "isr.measure_read_noise": CALIBS | {"calibrate_image"},
     "isr.max_noise_ratio": CALIBS | {"calibrate_image"},
     "isr.suspect_fraction": CALIBS | {"calibrate_image"},
-    "isr.exposure_time_tolerance": {"combine_dark", "calibrate_image"},
+    "isr.exposure_time_tolerance": {"combine_dark", "combine_flat", "calibrate_image"},
+    "isr.time_tolerance": {"combine_dark", "combine_flat", "calibrate_image"},
     "calibs": CALIBS,
     "calibs.hot_rate": {"combine_dark"},
     "calibs.hot_sigma": {"combine_dark"},
@@ -263,9 +265,9 @@ def edits_of_a_simulated_survey(finished, tmp_path):
 
 
 def settings_by_row(table):
-    """All settings that each row of a table stands for."""
+    """Settings that each row of a table stands for; a survey of raw frames may not change the `SOLUTIONS`."""
     rows = {}
-    for name in leaves():
+    for name in [name for name in leaves() if name not in SOLUTIONS]:
         row = row_of(name, table)
         if row is not None:
             rows.setdefault(row, []).append(name)

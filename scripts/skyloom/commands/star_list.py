@@ -154,12 +154,13 @@ def read_star_list(path, told):
     StarColumnTextError, StarColumnError, EmptyStarListError
         If it cannot be used; what `skyloom.io.reference_files` raises if it cannot be read.
     """
-    from skyloom.io.reference_files import catalog_columns, catalog_files, read_columns
+    from skyloom.io.reference_files import catalog_columns, catalog_files, read_stars
+    from skyloom.io.sky_circle import WholeSky
 
     shards = catalog_files(path)
     names = chosen_columns(str(path), catalog_columns(shards[0]), told)
-    parts = [read_columns(shard, names, (-np.inf, np.inf)) for shard in shards]
-    columns = {key: np.concatenate([part[key] for part in parts]).astype(np.float64) for key in names}
+    parts = [part for shard in shards for part in read_stars(shard, names, WholeSky())]
+    columns = {key: np.concatenate([part[key] for part in parts] or [np.empty(0)]).astype(float) for key in names}
     for key in ("ra", "dec"):
         if names[key].lower() in RADIAN_COLUMNS:
             columns[key] = np.degrees(columns[key])

@@ -33,15 +33,23 @@ def read_pixels(content, hdu):
     Returns
     -------
     ndarray, shape (ny, nx), float32
-        In the file's unit, scaled; NaN where the file says BLANK.
+        In the file's unit, scaled; NaN where the file says BLANK, infinite beyond float32.
 
     Raises
     ------
     CorruptRawError
         If they cannot be unpacked or scaled.
     """
-    if hdu.is_compressed:
-        return _read_compressed(content, hdu, np.float32)
+    # A damaged value may be beyond float32: it becomes infinite, and whoever uses the pixels masks it.
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = _read_compressed(content, hdu, np.float32) if hdu.is_compressed else _read_plain(content, hdu)
+    # Not all bit patterns of NaN are quiet: some warn in each sum.
+    pixels[np.isnan(pixels)] = np.nan
+    return pixels
+
+
+def _read_plain(content, hdu):
+    """Pixels of a unit that is not compressed, scaled, float32."""
     kind = "f" if hdu.cards["BITPIX"] < 0 else ("u" if hdu.cards["BITPIX"] == 8 else "i")
     stored = np.frombuffer(
         content,

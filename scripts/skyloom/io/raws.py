@@ -17,6 +17,9 @@ MAX_BYTES_BEYOND_PIXELS = 64 * 1024 * 1024
 
 MAX_NAMES_SHOWN = 20
 
+LARGEST_COUNT = 2.0**32
+"""No converter has more bits [ADU]: what a damaged float holds beyond it is no number, and overflows in sums."""
+
 
 class WrongShapeRawError(DataError):
     """A plane of the frame has other axes than the camera's amplifiers.
@@ -74,9 +77,10 @@ def read_raw(path, detector, raw_layout):
     Returns
     -------
     RawFrame
-        Planes float32 [ADU], NaN where the file says BLANK. The header holds every card of the primary header
-        (and of the first image's) by keyword, and the values of `raw_layout.header` by their own names. Its
-        detector has the gains and read noise that the frame's cards state, where the camera file names them.
+        Planes float32 [ADU], NaN where the file says BLANK or holds what no converter can give. The header
+        holds every card of the primary header (and of the first image's) by keyword, and the values of
+        `raw_layout.header` by their own names. Its detector has the gains and read noise that the frame's cards
+        state, where the camera file names them.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def read_raw(path, detector, raw_layout):
         own = _own_shape(hdu.shape, detector)
         if own != shape:
             raise WrongShapeRawError(extension, own, shape)
-        planes[extension] = _own_pixels(read_pixels(content, hdu), detector)
+        planes[extension] = _counts(_own_pixels(read_pixels(content, hdu), detector))
         chosen[extension] = hdu.cards
     header = {**next(iter(chosen.values())), **hdus[0].cards}
     for name, keyword in raw_layout.header.items():
@@ -123,6 +127,12 @@ def _own_pixels(plane, detector):
         return plane
     (step_x, step_y), (x, y) = detector.pixel_step, detector.pixel_start
     return np.ascontiguousarray(plane[y::step_y, x::step_x])
+
+
+def _counts(plane):
+    """Plane with NaN, in place, where it holds what no converter can give."""
+    plane[np.abs(plane) > LARGEST_COUNT] = np.nan
+    return plane
 
 
 def write_raw(path, planes, headers):

@@ -196,7 +196,7 @@ def _fits_columns(path):
 
 
 def read_stars(path, names, circle):
-    """Columns of the stars of one file of a catalogue within a circle.
+    """Columns of the stars of one file of a catalogue within a circle, or of all.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def read_stars(path, names, circle):
         One of `catalog_files`.
     names : dict of str to str
         Name in the file of each quantity; ``ra`` and ``dec`` are among them.
-    circle : SkyCircle
+    circle : SkyCircle or WholeSky
         Which stars; groups of rows of a Parquet file that lie outside are not read.
 
     Returns

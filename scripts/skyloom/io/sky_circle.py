@@ -1,4 +1,4 @@
-"""The circle on the sky whose stars are wanted of a catalogue."""
+"""The part of the sky whose stars are wanted of a catalogue: a circle, or all of it."""
 
 from dataclasses import dataclass
 
@@ -72,3 +72,17 @@ class SkyCircle:
         sine = np.sin(np.radians(self.radius)) / np.cos(np.radians(self.dec))
         half = float(np.degrees(np.arcsin(sine)))
         return any(low + turn <= self.ra + half and high + turn >= self.ra - half for turn in TURNS)
+
+
+class WholeSky:
+    """All of the sky, for catalogues whose unit of angles is not known yet."""
+
+    @staticmethod
+    def contains(ra, _dec):
+        """Find the stars: each row is one, in whatever unit; bool, shape (n,)."""
+        return np.ones(len(ra), dtype=bool)
+
+    @staticmethod
+    def may_meet(_ra_range, _dec_range):
+        """Tell whether a box of positions may hold a star: each may."""
+        return True

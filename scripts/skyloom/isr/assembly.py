@@ -64,9 +64,9 @@ class AssembledFrame:
     Attributes
     ----------
     image : ndarray, shape (ny, nx), float32
-        [electron]; NaN where the raw pixel was no number.
+        [electron]; NaN where the raw pixel or its overscan level was no number.
     mask : ndarray, shape (ny, nx), uint32
-        SAT and SUSPECT by raw level, NO_DATA where the raw pixel was no number, BAD on dead amplifiers.
+        SAT and SUSPECT by raw level, NO_DATA where the image is no number, BAD on dead amplifiers.
     read_variance : ndarray, shape (ny, nx), float32
         Variance of read-out and overscan level [electron^2].
     gain, read_noise : float
@@ -123,6 +123,7 @@ def assemble_frame(raw, settings):
             gains.append(amplifier.gain)
             noises.append(noise)
         electrons = (counts - overscan.rows[:, None]) * np.float32(amplifier.gain)
+        bits[~np.isfinite(electrons)] |= mask_planes.NO_DATA
         target = _detector_slices(amplifier)
         image[target] = electrons
         mask[target] = bits
@@ -162,6 +163,8 @@ def _fault(counts, overscan, amplifier, settings):
         return "holds no number"
     if finite.min() == finite.max():
         return f"reads {finite.min():g} ADU everywhere"
+    if not np.isfinite(overscan.rows).any():
+        return "has no number in its overscan"
     noise, limit = overscan.noise * amplifier.gain, settings["max_noise_ratio"] * amplifier.read_noise
     if noise > limit > 0:
         return f"has a read noise of {noise:.1f} electron, at most {limit:.1f} is allowed"
@@ -173,7 +176,6 @@ def _level_bits(counts, saturation, suspect_fraction):
     bits = np.zeros(counts.shape, dtype=np.uint32)
     bits[counts >= suspect_fraction * saturation] = mask_planes.SUSPECT
     bits[counts >= saturation] = mask_planes.SAT
-    bits[~np.isfinite(counts)] = mask_planes.NO_DATA
     return bits
 
 

@@ -41,7 +41,7 @@ class OverscanLevel:
     Attributes
     ----------
     rows : ndarray, shape (rows of the data section,), float32
-        Level of each row [ADU].
+        Level of each row [ADU]; NaN where the overscan holds no number.
     error : float
         Standard error of one row's level [ADU].
     noise : float
@@ -99,10 +99,19 @@ def measure_overscan(plane, amplifier, settings):
 def _row_levels(strip, noise, method):
     """Level of each row of an overscan strip, and its standard error."""
     n_row, n_column = strip.shape
-    medians = np.nanmedian(strip, axis=1)
+    readable = np.isfinite(strip).any(axis=1)
+    rows = np.full(n_row, np.nan)
+    medians = np.nanmedian(strip[readable], axis=1)
     if method == "median_per_row":
-        return medians, noise * np.sqrt(MEDIAN_VARIANCE / n_column)
+        rows[readable] = medians
+        return rows, noise * np.sqrt(MEDIAN_VARIANCE / n_column)
     if method == "constant":
-        return np.full(n_row, np.nanmedian(strip)), noise * np.sqrt(MEDIAN_VARIANCE / strip.size)
-    outlier = np.abs(strip - medians[:, None]) > CLIP_SIGMA * max(noise, 1.0)
-    return np.nanmean(np.where(outlier, np.nan, strip), axis=1), noise / np.sqrt(n_column)
+        if readable.any():
+            rows[:] = np.nanmedian(strip[readable])
+        return rows, noise * np.sqrt(MEDIAN_VARIANCE / strip.size)
+    outlier = np.abs(strip[readable] - medians[:, None]) > CLIP_SIGMA * max(noise, 1.0)
+    clipped = np.where(outlier, np.nan, strip[readable])
+    # Of a damaged row, two values far apart can both be outliers of their median.
+    clipped = np.where(np.isfinite(clipped).any(axis=1, keepdims=True), clipped, medians[:, None])
+    rows[readable] = np.nanmean(clipped, axis=1)
+    return rows, noise / np.sqrt(n_column)

@@ -156,6 +156,24 @@ def test_scaled_pixels_are_scaled_and_blank_ones_are_nan(tmp_path):
     assert plane.ravel()[100] == 60.0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_no_converter_gives_is_no_number(tmp_path, dtype):
+    path = tmp_path / "damaged.fits"
+    values = np.ones(SHAPE, dtype=dtype)
+    values[0, :5] = (np.inf, -np.inf, np.finfo(dtype).max, np.nan, 5e9)
+    fits.PrimaryHDU(values).writeto(path)
+    content, offset = bytearray(path.read_bytes()), 2880 + 5 * values.itemsize
+    signalling = bytes.fromhex("7f800001" if dtype is np.float32 else "7ff0000000000001")
+    content[offset : offset + len(signalling)] = signalling
+    path.write_bytes(content)
+
+    plane = read_raw(path, detector_of(0), SINGLE).planes[0]
+
+    # Warnings are errors in the tests: neither the reading nor a sum afterwards gives one.
+    assert np.isnan(plane[0, :6] - plane[0, :6]).all()
+    assert np.isfinite(plane).sum() == plane.size - 6
+
+
 def sloppy(pixels, *cards):
     """A frame as small observatories write them: free-format cards, junk values, no padding at the end."""
     fixed = ["SIMPLE  =                    T", "BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 31", "NAXIS2  = 20"]

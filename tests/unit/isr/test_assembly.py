@@ -120,6 +120,23 @@ def test_an_amplifier_of_nan_is_dead(readout, settings):
     assert (frame.mask[64:, 80:] == mask_planes.bits("BAD", "NO_DATA")).all()
 
 
+@pytest.mark.parametrize("method", ["median_per_row", "mean_per_row", "constant"])
+def test_a_row_without_overscan_has_no_level_and_an_amplifier_without_is_dead(readout, settings, method):
+    settings["overscan"]["method"] = method
+    raw = readout.expose(np.full((128, 160), 100.0), np.random.default_rng(11))
+    raw.planes["A"][30, 84:] = np.nan
+    raw.planes["A"][31, 84:] = np.nan
+    raw.planes["A"][31, [90, 91]] = (0.0, 9000.0)
+    raw.planes["D"][:, 84:] = np.nan
+
+    frame = assemble_frame(raw, settings)
+
+    lost = np.zeros(80, dtype=bool) if method == "constant" else np.ones(80, dtype=bool)
+    np.testing.assert_array_equal((frame.mask[30, :80] & mask_planes.NO_DATA) != 0, lost)
+    assert np.isfinite(frame.image[31, :80]).all()
+    assert (frame.mask[64:, 80:] == mask_planes.bits("BAD", "NO_DATA")).all()
+
+
 def test_frames_without_content_are_named(readout, settings):
     shape = (64, 108)
     names = "ABCD"
