@@ -160,7 +160,9 @@ def read_star_list(path, told):
     shards = catalog_files(path)
     names = chosen_columns(str(path), catalog_columns(shards[0]), told)
     parts = [part for shard in shards for part in read_stars(shard, names, WholeSky())]
-    columns = {key: np.concatenate([part[key] for part in parts] or [np.empty(0)]).astype(float) for key in names}
+    columns = {
+        key: np.concatenate([part[key] for part in parts] or [np.empty(0)]).astype(float) for key in names
+    }
     for key in ("ra", "dec"):
         if names[key].lower() in RADIAN_COLUMNS:
             columns[key] = np.degrees(columns[key])

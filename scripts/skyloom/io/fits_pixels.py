@@ -42,7 +42,9 @@ def read_pixels(content, hdu):
     """
     # A damaged value may be beyond float32: it becomes infinite, and whoever uses the pixels masks it.
     with np.errstate(over="ignore", invalid="ignore"):
-        pixels = _read_compressed(content, hdu, np.float32) if hdu.is_compressed else _read_plain(content, hdu)
+        pixels = (
+            _read_compressed(content, hdu, np.float32) if hdu.is_compressed else _read_plain(content, hdu)
+        )
     # Not all bit patterns of NaN are quiet: some warn in each sum.
     pixels[np.isnan(pixels)] = np.nan
     return pixels
