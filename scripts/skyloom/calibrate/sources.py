@@ -12,6 +12,7 @@ from skyloom.algorithms.photometry import (
     psf_photometry,
 )
 from skyloom.core import mask_planes
+from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
 from skyloom.core.schemas import SOURCE
 
@@ -27,6 +28,23 @@ FLAG_PLANES = {
     "suspect": mask_planes.SUSPECT,
 }
 CENTRE_FLAGS = ("cr", "interpolated", "saturated", "suspect")
+
+
+class PsfWithoutSizeError(DataError):
+    """The PSF has no adaptive moments at any source: it looks like no star.
+
+    Parameters
+    ----------
+    n_source : int
+        Sources at which it was tried.
+    """
+
+    def __init__(self, n_source):
+        super().__init__(
+            f"the PSF has no size at any of {n_source} sources, must look like a star: look at the stars that it was "
+            "fitted to (calib_psf_used of a good detector) and at calibrate.psf"
+        )
+        self.n_source = n_source
 
 
 def measure_sources(masked_image, psf, detections, settings):
@@ -48,12 +66,19 @@ def measure_sources(masked_image, psf, detections, settings):
     dict of str to ndarray, shape (n,)
         Columns of the schema SOURCE that need no calibration; fluxes in electron and without aperture
         correction.
+
+    Raises
+    ------
+    PsfWithoutSizeError
+        If the PSF looks like no star anywhere.
     """
     fit = psf_photometry(masked_image, psf, detections.x, detections.y, FitSettings(photon_variance=1.0))
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     kernels = psf.kernels_at(x, y)
     psf_shape = kernel_moments(kernels)
+    if len(x) and not np.isfinite(psf_shape.sigma).any():
+        raise PsfWithoutSizeError(len(x))
     sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
     shape = adaptive_moments(masked_image.image, x, y, sigma)
     columns = {

@@ -12,6 +12,7 @@ from skyloom.calibrate.flux_scale import (
     sky_columns,
 )
 from skyloom.calibrate.sources import (
+    PsfWithoutSizeError,
     is_centred_on,
     is_good_star,
     measure_sources,
@@ -49,6 +50,15 @@ def measured(stars, settings):
     psf = PixelPsf((profile / profile.sum())[None].astype(np.float32), 0, (0, 199, 0, 199))
     detections = detections_at(x, y, [0, 1, 2, 2])
     return measure_sources(pixels, psf, detections, settings["measurement"]), detections, flux
+
+
+def test_a_psf_that_looks_like_no_star_is_named(stars, settings):
+    pixels = stars.without_sky(stars.observed(np.zeros((200, 200)), np.random.default_rng(2)))
+    ring = np.full((1, 25, 25), 1e-3, dtype=np.float32)
+    ring[0, 11:14, 11:14] = -0.05
+    psf = PixelPsf(ring, 0, (0, 199, 0, 199))
+    with pytest.raises(PsfWithoutSizeError, match="no size at any of 2 sources"):
+        measure_sources(pixels, psf, detections_at([50.0, 120.0], [60.0, 80.0], [0, 1]), settings["measurement"])
 
 
 def test_fluxes_positions_and_classes_of_stars_and_a_galaxy(measured):
