@@ -50,7 +50,8 @@ def calibrated_problems(settings, cameras, files):
     Returns
     -------
     list of Problem
-        Solutions that raw frames do not have; defects or simulations of a camera of calibrated images.
+        Solutions that raw frames do not have; defects or simulations of a camera of calibrated images;
+        simulations of one with a mosaic of filters.
     """
     problems = []
     calibrated = [name for name, known in cameras.items() if known.camera.calibrated is not None]
@@ -67,7 +68,16 @@ def calibrated_problems(settings, cameras, files):
         add("calibs.defects_from_science", found, "false: their masks tell the defects")
     if calibrated and settings.get("simulate") is not None:
         add("simulate", f"is there, but camera {calibrated[0]} has no amplifiers", "a camera of raw frames")
+    mosaics = [name for name in raw if is_mosaic(cameras[name].camera)]
+    if mosaics and settings.get("simulate") is not None:
+        found = f"is there, but camera {mosaics[0]} has a mosaic of filters"
+        add("simulate", found, "a camera whose detectors have all pixels of their raw planes")
     return problems
+
+
+def is_mosaic(camera):
+    """Return whether detectors of a camera have only some pixels of their raw planes (bool)."""
+    return any(detector.pixel_step != (1, 1) for detector in camera.detectors.values())
 
 
 def missing_companions(settings, visits, raws, raw_root):

@@ -5,7 +5,7 @@ import pytest
 
 from skyloom.algorithms.detection import DetectionSettings, detect
 from skyloom.algorithms.psf_model import TooFewPsfStarsError
-from skyloom.calibrate.companions import add_companions
+from skyloom.calibrate.companions import PSF_STAR_SIGNAL_TO_NOISE, add_companions
 from skyloom.calibrate.detection_passes import (
     NoSourcesError,
     final_pass,
@@ -51,6 +51,20 @@ def test_a_companion_in_the_light_of_a_bright_star_is_found_after_subtraction(se
     companion = np.hypot(all_found.x - 87.0, all_found.y - 81.0).argmin()
     assert all_found.footprint[companion] == all_found.footprint[0]
     assert all_found.n_peak.tolist().count(2) == 2
+
+
+def test_where_no_star_is_bright_enough_for_a_psf_companions_are_found_all_the_same(stars):
+    x, y = np.r_[80.2, 86.5, 30.0, 30.0, 130.0, 130.0], np.r_[80.0, 81.0, 30.0, 130.0, 30.0, 130.0]
+    pixels = field(stars, 4, x, y, np.r_[7e3, 1.6e3, 7e3, 7e3, 7e3, 7e3])
+    psf = psf_of(stars, pixels.shape)
+    settings = DetectionSettings()
+    first = detect(pixels, psf, 5.0, settings=settings)
+
+    all_found = add_companions(pixels, psf, first, SIGMA, (5.0, settings))
+
+    assert first.significance.max() < PSF_STAR_SIGNAL_TO_NOISE
+    assert len(first) == 5
+    assert np.hypot(all_found.x - 86.5, all_found.y - 81.0).min() < 1.5
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -58,7 +58,9 @@ def test_a_psf_that_looks_like_no_star_is_named(stars, settings):
     ring[0, 11:14, 11:14] = -0.05
     psf = PixelPsf(ring, 0, (0, 199, 0, 199))
     with pytest.raises(PsfWithoutSizeError, match="no size at any of 2 sources"):
-        measure_sources(pixels, psf, detections_at([50.0, 120.0], [60.0, 80.0], [0, 1]), settings["measurement"])
+        measure_sources(
+            pixels, psf, detections_at([50.0, 120.0], [60.0, 80.0], [0, 1]), settings["measurement"]
+        )
 
 
 def test_fluxes_positions_and_classes_of_stars_and_a_galaxy(measured):

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from skyloom.io.cameras import read_camera
+from skyloom.workflow.calibrated import calibrated_problems
 from skyloom.workflow.config import InvalidConfigurationError
 from skyloom.workflow.start import Skyloom
 from skyloom.workflow.survey import load_survey
@@ -107,3 +109,21 @@ def test_raw_frames_come_without_a_wcs_and_a_zero_point(survey, tmp_path, pytest
         survey(camera=str(home / "config/cameras/microobservatory.yaml"), bands=["clear"])
     told = "calibrate.astrometry.wcs: is given, but camera microobservatory takes raw frames; allowed: fitted"
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(("step", "refused"), [([2, 2], True), ([1, 1], False)])
+def test_a_mosaic_of_filters_is_not_simulated(tmp_path, step, refused):
+    amplifier = {"name": "A", "extension": 0, "data_section": [0, 100, 0, 100]}
+    amplifier |= {"detector_section": [0, 100, 0, 100], "gain": 1.0, "read_noise": 5.0, "saturation": 60000}
+    detector = {"name": "r", "band": "r", "shape": [100, 100], "pixel_step": step, "pixel_start": [0, 0]}
+    detectors = {0: detector | {"centre": [0, 0], "amplifiers": [amplifier]}}
+    content = {"name": "colours", "pixel_scale": 1.0, "bands": ["r"], "raw": {"format": "single"}}
+    path = tmp_path / "colours.yaml"
+    path.write_text(yaml.safe_dump(content | {"detectors": detectors}), encoding="utf-8")
+    cameras = {"colours": SimpleNamespace(camera=read_camera(path))}
+    settings = {"simulate": {}}
+    problems = calibrated_problems(settings, cameras, [("s.yaml", settings)])
+    found = "is there, but camera colours has a mosaic of filters"
+    assert [(problem.key, problem.found) for problem in problems] == (
+        [("simulate", found)] if refused else []
+    )
