@@ -78,11 +78,34 @@ class WholeSky:
     """All of the sky, for catalogues whose unit of angles is not known yet."""
 
     @staticmethod
-    def contains(ra, _dec):
-        """Find the stars: each row is one, in whatever unit; bool, shape (n,)."""
-        return np.ones(len(ra), dtype=bool)
+    def contains(ra, dec):
+        """Find the stars: each row is one.
+
+        Parameters
+        ----------
+        ra, dec : ndarray, shape (n,)
+            Positions in any unit.
+
+        Returns
+        -------
+        ndarray, shape (n,), bool
+            True.
+        """
+        return np.ones(np.broadcast_shapes(ra.shape, dec.shape), dtype=bool)
 
     @staticmethod
-    def may_meet(_ra_range, _dec_range):
-        """Tell whether a box of positions may hold a star: each may."""
+    def may_meet(*ranges):
+        """Tell whether a box of positions may hold a star.
+
+        Parameters
+        ----------
+        *ranges : tuple of float, or None
+            Least and greatest right ascension and declination.
+
+        Returns
+        -------
+        bool
+            True.
+        """
+        del ranges
         return True
