@@ -68,14 +68,14 @@ def calibrated_problems(settings, cameras, files):
         add("calibs.defects_from_science", found, "false: their masks tell the defects")
     if calibrated and settings.get("simulate") is not None:
         add("simulate", f"is there, but camera {calibrated[0]} has no amplifiers", "a camera of raw frames")
-    mosaics = [name for name in raw if is_mosaic(cameras[name].camera)]
+    mosaics = [name for name in raw if _is_mosaic(cameras[name].camera)]
     if mosaics and settings.get("simulate") is not None:
         found = f"is there, but camera {mosaics[0]} has a mosaic of filters"
         add("simulate", found, "a camera whose detectors have all pixels of their raw planes")
     return problems
 
 
-def is_mosaic(camera):
+def _is_mosaic(camera):
     """Return whether detectors of a camera have only some pixels of their raw planes (bool)."""
     return any(detector.pixel_step != (1, 1) for detector in camera.detectors.values())
 
