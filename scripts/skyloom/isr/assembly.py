@@ -168,6 +168,10 @@ def _fault(counts, overscan, amplifier, settings):
     noise, limit = overscan.noise * amplifier.gain, settings["max_noise_ratio"] * amplifier.read_noise
     if noise > limit > 0:
         return f"has a read noise of {noise:.1f} electron, at most {limit:.1f} is allowed"
+    # Where the converter gave nothing, the pixels would get a variance of nearly nothing, and all the weight.
+    least = amplifier.read_noise / settings["max_noise_ratio"]
+    if settings["measure_read_noise"] and noise < least:
+        return f"has a read noise of {noise:.2g} electron, at least {least:.2g} is needed"
     return ""
 
 

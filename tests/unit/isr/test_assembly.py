@@ -111,6 +111,18 @@ def test_dead_and_noisy_amplifiers_are_masked_and_do_not_enter_the_means(readout
     assert "amplifier B masked BAD: has a read noise of 3" in caplog.text
 
 
+def test_an_amplifier_whose_overscan_has_no_noise_is_dead(readout, settings, caplog):
+    raw = readout.expose(np.full((128, 160), 100.0), np.random.default_rng(12))
+    raw.planes["C"][:, 84:] = 1e-39
+
+    frame = assemble_frame(raw, settings)
+
+    assert ((frame.mask & mask_planes.BAD) != 0).sum() == 64 * 80
+    assert "amplifier C masked BAD: has a read noise of 0 electron, at least 1.2 is needed" in caplog.text
+    settings["measure_read_noise"] = False
+    assert (assemble_frame(raw, settings).mask & mask_planes.BAD == 0).all()
+
+
 def test_an_amplifier_of_nan_is_dead(readout, settings):
     raw = readout.expose(np.full((128, 160), 100.0), np.random.default_rng(10))
     raw.planes["D"][:, 4:84] = np.nan
