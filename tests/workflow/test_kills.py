@@ -125,18 +125,19 @@ def kill_and_go_on(start, finished, folder, moment, whole_group):
         The survey as the run begins, and as an undisturbed one leaves it.
     folder : Path
         Where to run.
-    moment : tuple of (int, float)
-        Cores, and seconds after which the run is killed. A run that was faster than that is made again and
-        killed a tenth earlier.
+    moment : tuple of (int, float, float)
+        Cores, the part of the run's duration after which it is killed, and that duration [s]. A run that was
+        faster than that tells its duration and is made again.
     whole_group : bool
         Kill Snakemake with all that it started, not alone.
     """
-    cores, seconds = moment
+    cores, part, duration = moment
     copy_run(start, folder)
     run = Snakemake(folder)
+    begin = time.monotonic()
     process = run.start("drp", "--cores", str(cores))
     try:
-        process.wait(timeout=seconds)
+        process.wait(timeout=part * duration)
     except subprocess.TimeoutExpired:
         kill(process, whole_group)
         assert process.returncode == -signal.SIGKILL
@@ -144,7 +145,7 @@ def kill_and_go_on(start, finished, folder, moment, whole_group):
         assert_same_products(finished, folder)
     else:
         shutil.rmtree(folder)
-        kill_and_go_on(start, finished, folder, (cores, 0.9 * seconds), whole_group)
+        kill_and_go_on(start, finished, folder, (cores, part, time.monotonic() - begin), whole_group)
 
 
 @pytest.fixture(scope="module")
@@ -177,24 +178,24 @@ def nothing_made(tmp_path_factory):
 def test_a_killed_run_goes_on_to_the_same_bytes(simulated, finished, tmp_path, whole_group):
     # Of the run from the raw frames; make bars kills it from nothing.
     duration = float((finished / "tiny" / "duration").read_text(encoding="utf-8"))
-    seconds = np.random.default_rng(int(whole_group)).uniform(0.2, 0.9) * duration
-    kill_and_go_on(simulated, finished, tmp_path / "run", (2, seconds), whole_group)
+    part = np.random.default_rng(int(whole_group)).uniform(0.2, 0.9)
+    kill_and_go_on(simulated, finished, tmp_path / "run", (2, part, duration), whole_group)
 
 
 @pytest.mark.bars
 @pytest.mark.parametrize("cores", [1, 2])
 @pytest.mark.parametrize("number", range(10))
 def test_ten_kills_on_one_and_two_cores(nothing_made, finished, tmp_path, duration, cores, number):
-    seconds = np.random.default_rng([cores, number]).random() * duration(cores)
-    kill_and_go_on(nothing_made, finished, tmp_path / "run", (cores, seconds), number % 2 == 0)
+    moment = (cores, np.random.default_rng([cores, number]).random(), duration(cores))
+    kill_and_go_on(nothing_made, finished, tmp_path / "run", moment, number % 2 == 0)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", range(100))
 def test_a_hundred_kills(nothing_made, finished, tmp_path, duration, number):
     cores = 1 + number % 2
-    seconds = np.random.default_rng([3, number]).random() * duration(cores)
-    kill_and_go_on(nothing_made, finished, tmp_path / "run", (cores, seconds), number % 4 < 2)
+    moment = (cores, np.random.default_rng([3, number]).random(), duration(cores))
+    kill_and_go_on(nothing_made, finished, tmp_path / "run", moment, number % 4 < 2)
 
 
 @pytest.mark.slow
