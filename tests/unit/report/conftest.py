@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from report_parts import filled
 
 from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage
@@ -22,13 +23,6 @@ TRUTH = TableSchema(
         *(Column(name, "float64", "", name) for name in ("x", "y", "ra", "dec", "flux")),
     ),
 )
-
-
-def filled(schema, n_row, **values):
-    """Return a table with zeros, empty texts and False in the columns that are not given."""
-    blank = {"string": [""] * n_row, "bool": np.zeros(n_row, dtype=bool)}
-    columns = {c.name: blank.get(c.type, np.zeros(n_row)) for c in schema.columns}
-    return schema.table(columns | values)
 
 
 def make_truth(rng, n_star=40, n_transient=3):
