@@ -121,7 +121,10 @@ def compare_reports(first, second):
     changes = [_change(before[key], after[key]) for key in common]
     changed = [change for change in changes if change.sigma > SIGNIFICANT]
     changed.sort(key=lambda change: (change.subject != SURVEY, -change.sigma))
-    lacking = [[" ".join(key) for key in one if key not in other] for one, other in ((before, after), (after, before))]
+    lacking = [
+        [" ".join(key) for key in one if key not in other]
+        for one, other in ((before, after), (after, before))
+    ]
     return ReportComparison(len(common), tuple(changed), *(tuple(names) for names in lacking))
 
 

@@ -167,7 +167,8 @@ def write_page(parts):
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(TEMPLATE).render(
+    template = environment.from_string(TEMPLATE)
+    return template.render(
         survey=parts.survey,
         bands=numbers.bands,
         colours=COLOURS,
@@ -229,7 +230,8 @@ def headline(numbers, failures):
     for name, title in (("seeing", "seeing"), ("depth", "visit depth"), ("coadd_depth", "coadd depth")):
         found = [(band, format_number(numbers.of(name, band))) for band in numbers.bands]
         unit = definitions.DEFINITIONS[name].unit
-        cards.append((f"{title} [{unit}]", "  ".join(f"{band} {value}" for band, value in found), "small"))
+        words = "  ".join(f"{band}\u00a0{value}" for band, value in found)
+        cards.append((f"{title} [{unit}]", words, "small"))
     return {"cards": cards, "failures": _failures_by_reason(numbers, failures), "alarms": _alarm_rows(alarms)}
 
 
@@ -415,11 +417,11 @@ def subject_rows(numbers, kind, names):
 
     Returns
     -------
-    list of (str, list of str)
+    list of list of str
         The subject, and its numbers.
     """
     return [
-        (subject, [format_number(rows.get(name)) for name in names])
+        [subject, *(format_number(rows.get(name)) for name in names)]
         for subject, rows, _ in numbers.subjects(kind)
     ]
 

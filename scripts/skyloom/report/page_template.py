@@ -21,7 +21,7 @@ p { margin: 4px 0 10px; color: var(--soft); max-width: 78ch; overflow-wrap: anyw
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap;
   vertical-align: middle; }
-th { background: var(--shade); font-weight: 600; font-size: 13px; }
+th { background: var(--shade); font-weight: 600; font-size: 13px; white-space: normal; }
 th.sort { cursor: pointer; }
 td.text, th.text { text-align: left; }
 td.long { white-space: normal; min-width: 220px; max-width: 560px; text-align: left; color: var(--soft);
@@ -36,7 +36,7 @@ td.long { white-space: normal; min-width: 220px; max-width: 560px; text-align: l
 .card span { font-size: 12px; color: var(--soft); }
 .card.good { border-left-color: var(--good); } .card.warn { border-left-color: var(--warn); }
 .card.bad { border-left-color: var(--bad); }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 12px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 12px; }
 svg.chart { width: 100%; height: auto; background: #fff; font: 11px system-ui, sans-serif; fill: var(--soft); }
 svg.chart .title { font-weight: 600; fill: var(--ink); font-size: 12px; }
 svg.chart .tick { text-anchor: end; }
@@ -48,7 +48,7 @@ svg.whiskers path { stroke: #1d4e89; stroke-width: 1.6; fill: none; }
 img { max-width: 100%; height: auto; display: block; }
 .dark { background: #000; padding: 4px; border-radius: 4px; text-align: center; }
 .dark img { margin: 0 auto; max-height: 80vh; }
-.triplets { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 14px; }
+.triplets { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 280px), 1fr)); gap: 14px; }
 details > summary { cursor: pointer; padding: 6px 0; color: #1d4e89; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 ui-monospace, monospace; margin: 0; }
 @media (max-width: 500px) { section { padding: 10px; } th, td { padding: 4px 7px; } }
@@ -71,8 +71,7 @@ for (const head of document.querySelectorAll("table.sortable th.sort")) {
 }
 """
 
-MACROS = """
-{% macro survey_table(rows, columns, limit_head) %}
+MACROS = """{% macro survey_table(rows, columns, limit_head) %}
 <div class="scroll"><table>
 <thead><tr><th class="text">metric</th><th class="text">unit</th>
 {% for band in columns %}<th>{{ band }}</th>{% endfor %}
@@ -91,7 +90,6 @@ MACROS = """
 {% endfor %}
 </tbody></table></div>
 {% endmacro %}
-
 {% macro visit_table(rows) %}
 <div class="scroll"><table class="sortable">
 <thead><tr><th class="sort text">visit</th><th class="sort text">band</th><th class="sort text">status</th>
@@ -105,7 +103,6 @@ MACROS = """
 {% endfor %}
 </tbody></table></div>
 {% endmacro %}
-
 {% macro plain_table(heads, rows) %}
 <div class="scroll"><table>
 <thead><tr>

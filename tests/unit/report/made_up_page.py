@@ -12,7 +12,13 @@ from skyloom.report.visits import gather_losses, gather_visits
 from skyloom.workflow.survival import FAILURES
 
 BANDS = ["g", "r", "i"]
-PICTURES = ("colour_coadd", "difference_triplets", "random_triplets", "worst_triplets", "astrometric_residuals")
+PICTURES = (
+    "colour_coadd",
+    "difference_triplets",
+    "random_triplets",
+    "worst_triplets",
+    "astrometric_residuals",
+)
 CELLS = 4
 
 

@@ -15,9 +15,7 @@ def filled(schema, n_row, **values):
 def summary_of(**values):
     """Return a visit summary with these columns, the others 0."""
     n_row = len(values["visit"])
-    arrays = {
-        name: given if isinstance(given[0], str) else np.array(given) for name, given in values.items()
-    }
+    arrays = {name: given if isinstance(given[0], str) else np.array(given) for name, given in values.items()}
     return filled(VISIT_SUMMARY, n_row, **arrays)
 
 

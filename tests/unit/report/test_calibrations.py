@@ -22,7 +22,10 @@ def test_a_flat_has_its_band_and_defects_of_science_frames_neither_age_nor_frame
     image = np.ones((4, 4), np.float32)
     parts = image, image, np.zeros((4, 4), np.uint32)
     run.calibs = lambda: iter(
-        [("e1/flat/r/0", CalibImage("flat", *parts, {"n_frame": 5})), ("s/defects/none/0", CalibImage("defects", *parts))]
+        [
+            ("e1/flat/r/0", CalibImage("flat", *parts, {"n_frame": 5})),
+            ("s/defects/none/0", CalibImage("defects", *parts)),
+        ]
     )
     measured = gather_calibrations(run, {})
     assert {m.band for m in measured if m.subject == "calib e1/flat/r/0"} == {"r"}

@@ -6,7 +6,13 @@ from report_parts import filled, summary_of
 
 from skyloom.core.schemas import SOURCE
 from skyloom.core.tables import column
-from skyloom.report.ellipticity import ShapeCollector, cells_of, ellipticity, residual_correlations, sky_shapes
+from skyloom.report.ellipticity import (
+    ShapeCollector,
+    cells_of,
+    ellipticity,
+    residual_correlations,
+    sky_shapes,
+)
 
 SCALE = 0.2 / 3600
 
@@ -53,8 +59,9 @@ def test_each_quarter_of_a_detector_has_a_whisker():
     shapes = sky_shapes(sources(n=400), (10.0, 0.0))
     cells = np.array(cells_of(shapes))
     assert cells.shape == (4, 4)
-    # Quarters of a detector of 200 arcsec, whose middles are 50 arcsec from its own.
-    assert np.abs(cells[:, :2]) == pytest.approx(50 / 60, abs=0.15)
+    # Quarters of a detector of 200 arcsec, whose middles are 50 arcsec from its own; the median of 100 sources that are
+    # spread over 100 arcsec is uncertain by 5, of which four are allowed.
+    assert np.abs(cells[:, :2]) == pytest.approx(50 / 60, abs=20 / 60)
     assert cells[:, 2] == pytest.approx(0.25, abs=1e-4)
     assert cells_of(sky_shapes(sources(ixxPSF=np.full(40, np.nan)), (10.0, 0.0))) == []
 

@@ -47,7 +47,11 @@ def test_each_paper_in_the_text_is_in_the_list_and_in_the_bibtex():
     everything = [made_by(rule, **dict.fromkeys(PAPERS_OF_PACKAGES, "1")) for rule in METHODS]
     text = methods_text(everything)
     assert set(re.findall(r"\[(\w+\d{4})\]", text.partition("## Papers")[0])) <= set(PAPERS)
-    assert keys_of(citations_text(everything)) == sorted(PAPERS) == re.findall(r"^- \[(\w+)\]", text, re.MULTILINE)
+    assert (
+        keys_of(citations_text(everything))
+        == sorted(PAPERS)
+        == re.findall(r"^- \[(\w+)\]", text, re.MULTILINE)
+    )
     assert not re.search(r"[{}\\]", text)
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from skyloom.report.definitions import DEFINITIONS, REQUIREMENTS
-from skyloom.report.metrics import Measurement, counted, fraction_of, median_of, metrics_table, scatter_of, tab_separated
+from skyloom.report.metrics import (
+    Measurement,
+    counted,
+    fraction_of,
+    median_of,
+    metrics_table,
+    scatter_of,
+    tab_separated,
+)
 
 
 def test_a_median_leaves_out_nan_and_has_the_error_of_its_scatter():

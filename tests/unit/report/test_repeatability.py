@@ -28,7 +28,9 @@ def sightings(star, visit, ra, dec, magnitude, snr=500.0):
 
 def test_residuals_of_two_values_scatter_like_the_values():
     # Mean 1: -1 and 1, times the root of 2; a value alone has no residual.
-    assert scaled_residuals(np.array([5, 5, 9]), np.array([0.0, 2.0, 7.0])) == pytest.approx([-np.sqrt(2), np.sqrt(2)])
+    assert scaled_residuals(np.array([5, 5, 9]), np.array([0.0, 2.0, 7.0])) == pytest.approx(
+        [-np.sqrt(2), np.sqrt(2)]
+    )
 
 
 @pytest.mark.parametrize("n_visit", [2, 3, 10])
@@ -47,8 +49,13 @@ def test_pa1_and_pf1_of_known_magnitudes():
     assert pf1.value == pytest.approx(50.0)
     assert (pa1.n, pf1.n) == (4, 4)
     # In u the limit is 22.5 mmag.
-    assert photometric_repeatability(sightings([0, 0], [1, 2], [0] * 2, [0] * 2, [18, 18.03]), "u")[1].value == 0
-    assert photometric_repeatability(sightings([0, 0], [1, 2], [0] * 2, [0] * 2, [18, 18.03]), "r")[1].value == 100
+    assert (
+        photometric_repeatability(sightings([0, 0], [1, 2], [0] * 2, [0] * 2, [18, 18.03]), "u")[1].value == 0
+    )
+    assert (
+        photometric_repeatability(sightings([0, 0], [1, 2], [0] * 2, [0] * 2, [18, 18.03]), "r")[1].value
+        == 100
+    )
 
 
 def test_faint_stars_do_not_count():
