@@ -7,6 +7,8 @@ import numpy as np
 
 WIDTH, HEIGHT = 460, 150
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 22, 24
+# Room that a date takes.
+DATE_WIDTH = 90
 # Between two nights, as a part of the whole time axis.
 NIGHT_GAP = 0.03
 TICKS = 4
@@ -156,8 +158,9 @@ def _night_marks(nights):
     for place, mjd in nights:
         x = _across(place)
         parts.append(f'<path class="night" d="M{x - 6:.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
-        if x - last > 90:
-            parts.append(f'<text x="{x - 6:.1f}" y="{HEIGHT - 8}">MJD {mjd:.2f}</text>')
+        if x - last > DATE_WIDTH:
+            anchor = ' text-anchor="end"' if x + DATE_WIDTH > WIDTH else ""
+            parts.append(f'<text x="{x - 6:.1f}" y="{HEIGHT - 8}"{anchor}>MJD {mjd:.2f}</text>')
             last = x
     return parts
 

@@ -133,11 +133,7 @@ def methods_text(provenances):
     lines += ["", "## Software", ""]
     lines += [f"- {name} {', '.join(versions)}" for name, versions in software_versions(provenances).items()]
     lines += ["", "Snakemake [Molder2021] decided what ran.", "", "## Papers", ""]
-    for key in _papers(provenances):
-        kind_of = PAPERS[key]
-        lines.append(
-            f"- [{key}] {_plain(kind_of[1])} ({kind_of[3]}), {_plain(kind_of[2])}. {_place(kind_of[4])}"
-        )
+    lines += [_reference(key) for key in _papers(provenances)]
     return "\n".join(lines) + "\n"
 
 
@@ -195,11 +191,18 @@ def _papers(provenances):
     )
 
 
+def _reference(key):
+    """Line of the list of papers."""
+    _, author, title, year, fields = PAPERS[key]
+    authors = _plain(author).replace(" and others", " et al.").replace(" and ", ", ")
+    return f"- [{key}] {authors} ({year}), {_plain(title)}. {_place(fields)}"
+
+
 def _plain(text):
     """Text without BibTeX's braces and accents' marks."""
     for mark, letter in (("{\\'o}", "ó"), ("{\\'c}", "ć"), ("{\\v Z}", "Ž"), ('{\\"o}', "ö")):
         text = text.replace(mark, letter)
-    return text.replace("{", "").replace("}", "").replace(" and ", ", ")
+    return text.replace("{", "").replace("}", "")
 
 
 def _place(fields):

@@ -24,6 +24,8 @@ from skyloom.workflow.survey import load_survey, locate
 from skyloom.workflow.targets import Targets
 
 NEVER = "(?!)"
+# A wildcard in a pattern, with the constraint that Snakemake writes into it, whose quantifiers have braces too.
+WILDCARD = re.compile(r"\{\w+(?:,(?:[^{}]|\{[^{}]*\})*)?\}")
 # Objects between two passes of the garbage collector: the graph grows by millions that all stay.
 GC_THRESHOLD = 200_000
 
@@ -201,7 +203,7 @@ class Skyloom:
             if rule.benchmark and not rule.name.startswith("ap_"):
                 pattern = Path(str(rule.benchmark)).relative_to(self.survey.root)
                 name = "simulate_night" if rule.name.startswith("simulate_night_") else rule.name
-                found.setdefault(name, []).append(re.sub(r"\{[^}]*\}", "*", str(pattern)))
+                found.setdefault(name, []).append(WILDCARD.sub("*", str(pattern)))
         return found
 
     def all_frame_raws(self):

@@ -53,6 +53,8 @@ def test_each_paper_in_the_text_is_in_the_list_and_in_the_bibtex():
         == re.findall(r"^- \[(\w+)\]", text, re.MULTILINE)
     )
     assert not re.search(r"[{}\\]", text)
+    assert "Alard, C., Lupton, R. H. (1998), A Method" in text
+    assert "Harris, C. R. et al. (2020), Array" in text
 
 
 def test_the_papers_of_a_method_are_those_that_its_text_names():
