@@ -11,7 +11,8 @@ from made_up_page import made_up_parts
 from skyloom.io.benchmarks import JobCost
 from skyloom.report import definitions
 from skyloom.report.metrics import Measurement, metrics_table
-from skyloom.report.page import Numbers, format_number, visit_rows, write_page
+from skyloom.report.numbers import Numbers, format_number
+from skyloom.report.page import visit_rows, write_page
 
 MOST_SECONDS = 60
 MOST_BYTES = 30e6
