@@ -53,10 +53,10 @@ rule calibs:
 
 
 rule report:
-    """The data release with its metrics and pictures."""
+    """The data release with its metrics, pictures and the page that shows them."""
     input:
         rules.drp.input,
-        path("metrics"),
+        path("page"),
 
 
 include: "rules/00_simulate.smk"

@@ -1,4 +1,4 @@
-"""Products (+ truth of a simulated survey) -> metrics and pictures; status of all products -> failures by reason."""
+"""Status of all products -> failures by reason; products (+ truth of a simulated survey) -> metrics and pictures -> page."""
 
 
 rule check_survival:
@@ -44,6 +44,7 @@ use rule check_survival as ap_check_survival with:
 
 rule write_report:
     input:
+        calibs=targets.all_calibs(),
         visit_summaries=targets.visit_summaries(),
         calexps=targets.catalogues("calexp"),
         srcs=targets.catalogues("src"),
@@ -57,9 +58,35 @@ rule write_report:
         failures=path("drp_failures"),
     output:
         metrics=path("metrics"),
-        colour_coadd=path("report_picture").format(picture="colour_coadd"),
-        difference_triplets=path("report_picture").format(picture="difference_triplets"),
-        astrometric_residuals=path("report_picture").format(picture="astrometric_residuals"),
+        metrics_text=path("metrics_text"),
+        psf_shapes=path("psf_shapes"),
+        methods=report(path("methods"), caption="../resources/report/methods.rst", category="Run"),
+        citations=path("citations"),
+        colour_coadd=report(
+            path("report_picture").format(picture="colour_coadd"),
+            caption="../resources/report/colour_coadd.rst",
+            category="Coadds",
+        ),
+        difference_triplets=report(
+            path("report_picture").format(picture="difference_triplets"),
+            caption="../resources/report/difference_triplets.rst",
+            category="Differences",
+        ),
+        random_triplets=report(
+            path("report_picture").format(picture="random_triplets"),
+            caption="../resources/report/random_triplets.rst",
+            category="Differences",
+        ),
+        worst_triplets=report(
+            path("report_picture").format(picture="worst_triplets"),
+            caption="../resources/report/worst_triplets.rst",
+            category="Differences",
+        ),
+        astrometric_residuals=report(
+            path("report_picture").format(picture="astrometric_residuals"),
+            caption="../resources/report/astrometric_residuals.rst",
+            category="Visits",
+        ),
     log:
         log_of("metrics"),
     benchmark:
@@ -69,6 +96,7 @@ rule write_report:
         code=fingerprint("write_report"),
         bands=skyloom.survey.settings["bands"],
         template_visits=targets.template_visits(),
+        calib_ages=targets.calib_ages(),
     resources:
         mem_mb=memory_of("report"),
         runtime=runtime_of("report"),
@@ -76,3 +104,34 @@ rule write_report:
         "../envs/report.yaml"
     script:
         "../scripts/write_report.py"
+
+
+rule write_page:
+    input:
+        metrics=path("metrics"),
+        psf_shapes=path("psf_shapes"),
+        failures=path("drp_failures"),
+        methods=path("methods"),
+        colour_coadd=path("report_picture").format(picture="colour_coadd"),
+        difference_triplets=path("report_picture").format(picture="difference_triplets"),
+        random_triplets=path("report_picture").format(picture="random_triplets"),
+        worst_triplets=path("report_picture").format(picture="worst_triplets"),
+        astrometric_residuals=path("report_picture").format(picture="astrometric_residuals"),
+    output:
+        page=report(path("page"), caption="../resources/report/page.rst", category="Run"),
+        machine=path("machine"),
+    log:
+        log_of("page"),
+    benchmark:
+        benchmark_of("page")
+    params:
+        code=fingerprint("write_page"),
+        survey=skyloom.survey.settings["survey"],
+        benchmarks=skyloom.benchmarks_of(workflow.rules),
+    resources:
+        mem_mb=memory_of("page"),
+        runtime=runtime_of("page"),
+    conda:
+        "../envs/report.yaml"
+    script:
+        "../scripts/write_page.py"

@@ -1,4 +1,4 @@
-"""What all tests share: where the real frames are, and which tests must not be skipped."""
+"""What all tests share: where the real frames are, a browser, and which tests must not be skipped."""
 
 import os
 from pathlib import Path
@@ -21,6 +21,18 @@ def realdata():
     if not folder:
         pytest.skip("SKYLOOM_REALDATA is not set: it names the folder that holds hatp32-raw-frames/")
     return Path(folder)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Chromium on a profile of its own; the test is skipped where there is none."""
+    from headless import CHROMIUM, Browser
+
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium on PATH (Debian, Ubuntu: apt install chromium)")
+    made = Browser(tmp_path / "profile")
+    yield made
+    made.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -82,9 +82,10 @@ def show_products(console, output_root):
 
 
 def show_metrics(console, path):
-    """Print the metrics: a line each, with its bounds and whether it is within them."""
+    """Print the metrics of the whole survey: a line each, with its bounds and whether it is within them."""
     table = Table("metric", "band", "value", "unit", "bar", "ok", "against", box=None, pad_edge=False)
-    for row in pyarrow.parquet.read_table(path).to_pylist():
+    rows = pyarrow.parquet.read_table(path).to_pylist()
+    for row in [row for row in rows if row["subject"] == "survey"]:
         ok = "yes" if row["ok"] else "NO"
         bar = format_bar(row["low"], row["high"])
         value = f"{row['value']:.4g}"
@@ -103,10 +104,11 @@ def format_bar(low, high):
 
 
 def show_pictures(console, output_root):
-    """Print the paths of the pictures."""
+    """Print the paths of the pictures and of the page that shows them all."""
     console.print()
     for path in sorted(output_root.glob(re.sub(r"\{\w+\}", "*", PATTERNS["report_picture"]))):
         console.print(f"picture: {path}")
+    console.print(f"open in a browser: {output_root / PATTERNS['page']}")
 
 
 if __name__ == "__main__":

@@ -180,14 +180,15 @@ def test_products_are_counted_where_they_are(console, tmp_path):
 
 
 METRICS = {
-    "name": ["seeing", "star_completeness", "false_dia_sources", "coadd_noise_ratio"],
-    "band": ["r", "r", "all", "r"],
-    "value": [0.81234, 0.9, 8.5, 1.0],
-    "unit": ["arcsec", "", "", ""],
-    "low": [-np.inf, 0.95, -np.inf, 0.95],
-    "high": [np.inf, np.inf, 15.0, 1.05],
-    "ok": [True, False, True, True],
-    "basis": ["products", "truth", "truth", "products"],
+    "subject": ["survey", "survey", "survey", "survey", "visit 101"],
+    "name": ["seeing", "star_completeness", "false_dia_sources", "coadd_noise_ratio", "seeing"],
+    "band": ["r", "r", "all", "r", "r"],
+    "value": [0.81234, 0.9, 8.5, 1.0, 0.7],
+    "unit": ["arcsec", "", "", "", "arcsec"],
+    "low": [-np.inf, 0.95, -np.inf, 0.95, -np.inf],
+    "high": [np.inf, np.inf, 15.0, 1.05, np.inf],
+    "ok": [True, False, True, True, True],
+    "basis": ["products", "truth", "truth", "products", "products"],
 }
 
 
@@ -213,6 +214,7 @@ def test_the_pictures_are_listed(console, tmp_path):
     demo.show_pictures(console, tmp_path)
 
     assert f"picture: {tmp_path}/report/coadd.png" in printed(console)
+    assert f"open in a browser: {tmp_path}/report/index.html" in printed(console)
 
 
 @pytest.fixture

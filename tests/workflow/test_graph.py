@@ -42,7 +42,7 @@ def test_the_release_is_the_default_target(tiny):
 def test_the_demo_survey_has_at_most_130_jobs(tmp_path):
     jobs = Snakemake(tmp_path).jobs("report", config=str(HOME / "config" / "config.yaml"))
     assert jobs["measure_objects"] == 4
-    assert jobs["write_report"] == 1
+    assert jobs["write_report"] == jobs["write_page"] == 1
     assert sum(jobs.values()) <= 130
 
 

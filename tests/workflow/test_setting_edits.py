@@ -17,9 +17,9 @@ EVERYTHING = {"compile_kernels", *CALIBS, "calibrate_image"}
 FOLLOWERS = {
     "simulate_sky": NIGHTS | CALIBS | {"calibrate_image"},
     **{night: {"calibrate_image"} for night in NIGHTS},
-    "combine_bias": {"combine_dark", "combine_flat", "calibrate_image"},
-    "combine_dark": {"combine_flat", "calibrate_image"},
-    "combine_flat": {"calibrate_image"},
+    "combine_bias": {"combine_dark", "combine_flat", "calibrate_image", "write_report"},
+    "combine_dark": {"combine_flat", "calibrate_image", "write_report"},
+    "combine_flat": {"calibrate_image", "write_report"},
     "calibrate_image": {"summarize_visit", "warp_visit", "subtract_template", "write_report"},
     "summarize_visit": {"check_survival", "write_report"},
     "warp_visit": {"assemble_coadd"},
@@ -27,13 +27,14 @@ FOLLOWERS = {
     "measure_objects": {"check_survival", "write_report"},
     "subtract_template": {"associate_dia_sources", "check_survival", "write_report"},
     "associate_dia_sources": {"check_survival", "write_report"},
-    "check_survival": {"write_report"},
+    "check_survival": {"write_report", "write_page"},
+    "write_report": {"write_page"},
 }
 """Rules that take what a rule makes."""
 
 # The rules that read a setting, or a section but for those of its settings that are named themselves.
 READERS = {
-    "survey": set(),
+    "survey": {"write_page"},
     "output_root": EVERYTHING,
     "raw_root": CALIBS | {"calibrate_image"},
     "seed": {"calibrate_image"},
@@ -294,7 +295,7 @@ def test_settings_rerun_the_rules_that_read_them(edits_of_a_real_survey):
 @pytest.mark.slow
 def test_settings_of_the_simulator_rerun_the_rules_that_read_them(edits_of_a_simulated_survey):
     edits = {"nothing": [], **settings_by_row(READERS_OF_A_SIMULATED_SURVEY)}
-    expected = expected_rules(READERS_OF_A_SIMULATED_SURVEY, {"write_report"})
+    expected = expected_rules(READERS_OF_A_SIMULATED_SURVEY, {"write_report", "write_page"})
     assert edits_of_a_simulated_survey.rules(edits) == {"nothing": set(), **expected}
 
 

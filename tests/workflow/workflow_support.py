@@ -11,7 +11,7 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).resolve().parent / "tiny"
 COMPARE = "import sys; from skyloom.commands.main import main; sys.exit(main())"
-PROJECT = ("Snakefile", "rules", "profiles", "config", "scripts", "envs")
+PROJECT = ("Snakefile", "rules", "profiles", "config", "scripts", "envs", "resources")
 
 
 class Snakemake:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skyloom.core.errors import ConfigError
+from skyloom.workflow.paths import PATTERNS
 
 # Times and messages differ from run to run by their nature.
 NOT_PRODUCTS = ("logs", "benchmarks")
+NOT_PRODUCT_FILES = (PATTERNS["page"], PATTERNS["machine"])
 CHUNK_BYTES = 1 << 20
 
 
@@ -69,7 +71,7 @@ def compare_roots(first, second):
     Returns
     -------
     Comparison
-        What is equal and what is not; logs and benchmarks are left out.
+        What is equal and what is not; logs, benchmarks and the page and table that show them are left out.
 
     Raises
     ------
@@ -96,6 +98,7 @@ def _products(root):
         if (
             path.is_file()
             and relative.parts[0] not in NOT_PRODUCTS
+            and relative.as_posix() not in NOT_PRODUCT_FILES
             and not path.name.startswith(".snakemake")
         ):
             names.add(relative.as_posix())

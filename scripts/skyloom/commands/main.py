@@ -5,6 +5,7 @@ import sys
 
 from skyloom.commands import check_camera, check_config, visit_table
 from skyloom.commands.compare import compare_roots
+from skyloom.commands.report_compare import compare_reports
 from skyloom.commands.show import describe_product
 from skyloom.core.errors import SkyloomError
 
@@ -40,6 +41,12 @@ def _parser():
     compare.add_argument("first", help="output root of one run")
     compare.add_argument("second", help="output root of the other run")
     compare.set_defaults(run=_compare)
+    compare = commands.add_parser(
+        "report-compare", help="say which numbers of two runs' reports differ beyond their noise"
+    )
+    compare.add_argument("first", help="output root of one run")
+    compare.add_argument("second", help="output root of the other run")
+    compare.set_defaults(run=_compare_reports)
     show = commands.add_parser("show", help="tell what a product is, where it comes from, or why it failed")
     show.add_argument("product", help="a FITS or Parquet file that Skyloom wrote")
     show.set_defaults(run=_show)
@@ -68,6 +75,14 @@ def _compare(options):
     for line in comparison.lines():
         print(line)
     return 0 if comparison.is_equal else 1
+
+
+def _compare_reports(options):
+    """Print what changed between the reports of two output roots."""
+    comparison = compare_reports(options.first, options.second)
+    for line in comparison.lines():
+        print(line)
+    return 0 if comparison.is_alike else 1
 
 
 def _show(options):

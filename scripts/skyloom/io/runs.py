@@ -6,8 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skyloom.core.errors import UpstreamFailure
+from skyloom.io.calibs import read_calib
 from skyloom.io.exposures import read_difference, read_exposure
-from skyloom.io.tables import read_table
+from skyloom.io.fits_files import read_fits_status, read_provenance
+from skyloom.io.provenance import provenance_from_json
+from skyloom.io.tables import PROVENANCE_KEY, read_table, read_table_metadata
 
 
 class RunReader:
@@ -16,8 +19,8 @@ class RunReader:
     Parameters
     ----------
     **paths : list of str
-        Files of each kind of product: visit_summaries, srcs, calexps, coadds, objects, diffs, dia_sources,
-        truth_sources. Kinds that the run lacks may be left out.
+        Files of each kind of product: visit_summaries, calibs, srcs, calexps, coadds, objects, diffs, dia_sources,
+        dia_objects, truth_sources. Kinds that the run lacks may be left out.
     """
 
     def __init__(self, **paths):
@@ -107,6 +110,59 @@ class RunReader:
             coadd = _or_none(read_exposure, path)
             if coadd is not None:
                 yield coadd
+
+    def calibs(self):
+        """Yield the combined calibrations as ``epoch/kind/band/detector`` and CalibImage."""
+        for path in self._paths.get("calibs", []):
+            epoch, kind, band = Path(path).parts[-4:-1]
+            yield f"{epoch}/{kind}/{band}/{Path(path).stem}", read_calib(path, kind)
+
+    def objects(self, columns):
+        """Yield the object tables that are not tombstones (pyarrow.Table).
+
+        Parameters
+        ----------
+        columns : list of str
+            Columns that are wanted.
+        """
+        for path in self._paths.get("objects", []):
+            table = _or_none(lambda file: read_table(file, columns), path)
+            if table is not None:
+                yield table
+
+    def provenances(self):
+        """Read where products of each rule come from.
+
+        Returns
+        -------
+        list of Provenance
+            That of the first product of each rule that is no tombstone, by rule.
+        """
+        found = {}
+        for kind, paths in self._paths.items():
+            groups = _by_kind(paths) if kind == "calibs" else [paths]
+            for group in groups:
+                provenance = next(filter(None, map(_provenance_of, group)), None)
+                if provenance is not None:
+                    found.setdefault(provenance.rule, provenance)
+        return [found[rule] for rule in sorted(found)]
+
+
+def _by_kind(paths):
+    """Files of each kind of calibration, the third part of a path from its end (list of list of str)."""
+    kinds = {}
+    for path in paths:
+        kinds.setdefault(Path(path).parts[-3], []).append(path)
+    return list(kinds.values())
+
+
+def _provenance_of(path):
+    """Provenance of a product; None for a tombstone."""
+    if path.endswith(".parquet"):
+        metadata = read_table_metadata(path)[2]
+        is_whole = metadata[b"skyloom.status"] == b"OK"
+        return provenance_from_json(metadata[PROVENANCE_KEY].decode()) if is_whole else None
+    return read_provenance(path) if read_fits_status(path)[0] == "OK" else None
 
 
 def _detector_id(path):

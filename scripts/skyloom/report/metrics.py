@@ -1,108 +1,38 @@
-"""Metrics as rows: a name, a band, a value, its bounds, and what it says."""
+"""Metrics as rows: of what, a name, a band, a value with its error and bounds, and what it says."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.tables import Column, TableSchema
+from skyloom.report.definitions import DEFINITIONS
+
+SURVEY = "survey"
+# Standard errors of a median and of a scatter from the median deviation, over sigma / sqrt(n), of Gaussian noise.
+MEDIAN_ERROR, SCATTER_ERROR = 1.2533, 1.1664
 
 METRIC = TableSchema(
     "metric",
     (
         Column("name", "string", "", "Name of the metric."),
+        Column(
+            "subject", "string", "", "What was measured: survey, or one visit, coadd, calibration, reason."
+        ),
         Column("band", "string", "", "Band, or all."),
         Column("value", "float64", "", "Value in the metric's unit; NaN when nothing could be measured."),
-        Column("unit", "string", "", "Unit of value, low and high."),
+        Column("error", "float64", "", "Standard error of the value; 0 for counts, NaN when unknown."),
+        Column("unit", "string", "", "Unit of value, error, bounds and specifications."),
         Column("low", "float64", "", "Smallest acceptable value; -inf for none."),
         Column("high", "float64", "", "Largest acceptable value; inf for none."),
         Column("ok", "bool", "", "Whether the value lies within its bounds."),
         Column("n", "int64", "", "Number of measurements behind the value."),
+        Column("design", "float64", "", "Design specification of LPM-17, not to be exceeded; NaN for none."),
+        Column("minimum", "float64", "", "Minimum specification of LPM-17; NaN for none."),
         Column("basis", "string", "", "truth, or products when only the run's own products were compared."),
         Column("description", "string", "", "What it says."),
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """What a metric means, whatever its value.
-
-    Attributes
-    ----------
-    unit : str
-        Unit of the value and its bounds.
-    low, high : float
-        Acceptable range.
-    basis : str
-        ``truth`` or ``products``.
-    description : str
-        One sentence.
-    """
-
-    unit: str
-    low: float
-    high: float
-    basis: str
-    description: str
-
-
-ANY = (-np.inf, np.inf)
-
-DEFINITIONS = {
-    "n_detector": Definition("", *ANY, "products", "Detectors that were to be calibrated."),
-    "n_failed": Definition("", *ANY, "products", "Detectors that could not be calibrated."),
-    "seeing": Definition("arcsec", *ANY, "products", "Median FWHM of the PSF."),
-    "depth": Definition("mag", *ANY, "products", "Median 5-sigma AB depth of a point source in one visit."),
-    "coadd_depth": Definition(
-        "mag", *ANY, "products", "Median 5-sigma AB depth of a point source in the deep coadds."
-    ),
-    "coadd_noise_ratio": Definition(
-        "", 0.95, 1.05, "products", "Pixel noise of blank sky in the deep coadds over the propagated one."
-    ),
-    "diff_noise_ratio": Definition(
-        "", 0.9, 1.1, "products", "Pixel noise of blank sky in the differences over the propagated one."
-    ),
-    "star_completeness": Definition(
-        "", 0.95, np.inf, "truth", "Fraction of the stars of S/N above 10 that are in src."
-    ),
-    "source_purity": Definition(
-        "",
-        0.98,
-        np.inf,
-        "truth",
-        "Fraction of the sources of S/N above 10 whose light is that of true objects.",
-    ),
-    "astrometric_residual_ra": Definition(
-        "mas",
-        -np.inf,
-        10.0,
-        "truth",
-        "Median distance in right ascension of stars of S/N above 50 from truth.",
-    ),
-    "astrometric_residual_dec": Definition(
-        "mas", -np.inf, 10.0, "truth", "Median distance in declination of stars of S/N above 50 from truth."
-    ),
-    "photometric_scatter": Definition(
-        "mmag",
-        -np.inf,
-        20.0,
-        "truth",
-        "Robust scatter of the PSF fluxes of stars of S/N above 100 about truth.",
-    ),
-    "zero_point_error": Definition(
-        "",
-        -np.inf,
-        0.01,
-        "truth",
-        "Largest relative error of a detector's zero point (its stars of S/N above 50).",
-    ),
-    "transient_completeness": Definition(
-        "", 0.9, np.inf, "truth", "Fraction of the transients of S/N above 10 that are in dia_source."
-    ),
-    "false_dia_sources": Definition(
-        "", -np.inf, 15.0, "truth", "DIA sources without a true transient or mover per 2048 x 2048 pixels."
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +49,130 @@ class Measurement:
         In the metric's unit; NaN when nothing could be measured.
     n : int
         Number of measurements behind it.
+    error : float
+        Standard error; 0 for counts, NaN when unknown.
+    subject : str
+        What was measured.
     """
 
     name: str
     band: str
     value: float
     n: int
+    error: float = np.nan
+    subject: str = SURVEY
+
+
+def counted(name, band, number, subject=SURVEY):
+    """Measurement of a number of things, which has no error.
+
+    Parameters
+    ----------
+    name, band, subject : str
+        See `Measurement`.
+    number : int
+        How many.
+
+    Returns
+    -------
+    Measurement
+        With the number as its own n.
+    """
+    return Measurement(name, band, float(number), int(number), 0.0, subject)
+
+
+def median_of(name, band, values, subject=SURVEY):
+    """Measurement of a median.
+
+    Parameters
+    ----------
+    name, band, subject : str
+        See `Measurement`.
+    values : array_like, shape (n,)
+        Values; NaN are left out.
+
+    Returns
+    -------
+    Measurement
+        NaN without a value; its error is unknown below two.
+    """
+    values = _finite(values)
+    value = float(np.median(values)) if values.size else np.nan
+    error = MEDIAN_ERROR * mad_sigma(values) / np.sqrt(values.size) if values.size > 1 else np.nan
+    return Measurement(name, band, value, values.size, float(error), subject)
+
+
+def scatter_of(name, band, values, subject=SURVEY):
+    """Measurement of a robust scatter about zero.
+
+    Parameters
+    ----------
+    name, band, subject : str
+        See `Measurement`.
+    values : array_like, shape (n,)
+        Residuals in the metric's unit; NaN are left out.
+
+    Returns
+    -------
+    Measurement
+        1.4826 times the median absolute value; NaN below two values.
+    """
+    values = _finite(values)
+    if values.size < 2:
+        return Measurement(name, band, np.nan, values.size, np.nan, subject)
+    value = float(np.median(np.abs(values)) * 1.4826022185056018)
+    return Measurement(name, band, value, values.size, SCATTER_ERROR * value / np.sqrt(values.size), subject)
+
+
+def fraction_of(name, band, number, total, scale=1.0):
+    """Measurement of a part of many things.
+
+    Parameters
+    ----------
+    name, band : str
+        See `Measurement`.
+    number, total : int
+        How many of how many.
+    scale : float
+        What the whole is: 100 for per cent.
+
+    Returns
+    -------
+    Measurement
+        NaN of nothing; its error is the standard deviation of the fraction given the counts and a flat prior, so that
+        it is no 0 where all or nothing was counted.
+    """
+    if total == 0:
+        return Measurement(name, band, np.nan, 0)
+    mean = (number + 1) / (total + 2)
+    error = np.sqrt(mean * (1 - mean) / (total + 3))
+    return Measurement(name, band, scale * number / total, total, float(scale * error))
+
+
+def tab_separated(table):
+    """Table as text that spreadsheets and awk read.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Any.
+
+    Returns
+    -------
+    str
+        A line of names and one a row; numbers as Python writes them, which gives them back as they were.
+    """
+    rows = [
+        table.column_names,
+        *zip(*(table.column(name).to_pylist() for name in table.column_names), strict=True),
+    ]
+    return "".join("\t".join(str(value) for value in row) + "\n" for row in rows)
+
+
+def _finite(values):
+    """Values that are numbers (ndarray of float64)."""
+    values = np.asarray(values, dtype=np.float64)
+    return values[np.isfinite(values)]
 
 
 def metrics_table(measurements):
@@ -144,8 +192,10 @@ def metrics_table(measurements):
     for measurement in measurements:
         definition = DEFINITIONS[measurement.name]
         rows["ok"].append(bool(definition.low <= measurement.value <= definition.high))
-        for name in ("name", "band", "value", "n"):
+        for name in ("name", "subject", "band", "value", "error", "n"):
             rows[name].append(getattr(measurement, name))
         for name in ("unit", "low", "high", "basis", "description"):
             rows[name].append(getattr(definition, name))
+        for name in ("design", "minimum"):
+            rows[name].append(definition.specification(name, measurement.band))
     return METRIC.table(rows)

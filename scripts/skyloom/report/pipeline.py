@@ -1,52 +1,126 @@
-"""Products of a run -> metrics and pictures."""
+"""Products of a run -> metrics, shapes of the PSF and pictures."""
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 
 from skyloom.core.tables import column
 from skyloom.report import pictures
-from skyloom.report.gather import gather_coadds, gather_differences, gather_sources, gather_visits
+from skyloom.report.calibrations import gather_calibrations
+from skyloom.report.coadds import gather_coadds
+from skyloom.report.differences import gather_differences
+from skyloom.report.ellipticity import ShapeCollector
 from skyloom.report.metrics import metrics_table
+from skyloom.report.repeatability import (
+    SightingCollector,
+    astrometric_repeatability,
+    isolated_stars,
+    photometric_repeatability,
+)
+from skyloom.report.sources import gather_sources
+from skyloom.report.visits import bands_and_shapes, gather_losses, gather_visits
 
 log = logging.getLogger(__name__)
 
+STAR_COLUMNS = ["coord_ra", "coord_dec", "refExtendedness", "detect_isIsolated", "xy_flag"]
 
-def report(run, bands, settings, template_visits):
+
+@dataclass(frozen=True, slots=True)
+class SurveyFacts:
+    """What the survey's tables know and its products do not.
+
+    Attributes
+    ----------
+    bands : list of str
+        Bands, blue to red.
+    template_visits : dict of str to list of int
+        Visits that make the template, by band.
+    calib_ages : dict of str to float
+        Longest time between the frames of a calibration ``epoch/kind/band`` and a visit that takes it [d].
+    """
+
+    bands: list
+    template_visits: dict
+    calib_ages: dict
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run achieved.
+
+    Attributes
+    ----------
+    metrics : pyarrow.Table
+        Schema METRIC.
+    psf_shapes : pyarrow.Table
+        Schema PSF_SHAPE.
+    pictures : dict of str to bytes
+        PNG of each picture: colour_coadd, difference_triplets, random_triplets, worst_triplets,
+        astrometric_residuals.
+    """
+
+    metrics: object
+    psf_shapes: object
+    pictures: dict
+
+
+def report(run, losses, facts, settings):
     """Measure a run and draw its pictures.
 
     Parameters
     ----------
     run : skyloom.io.runs.RunReader
         Products, read one at a time.
-    bands : list of str
-        Bands of the survey, blue to red.
+    losses : tuple of (pyarrow.Table, dict)
+        Detectors that were lost, and the number that survived; see `skyloom.report.visits.gather_losses`.
+    facts : SurveyFacts
+        What the products do not tell.
     settings : dict
         Section `report`.
-    template_visits : dict of str to list of int
-        Visits that make the template, by band.
 
     Returns
     -------
-    metrics : pyarrow.Table
-        Schema METRIC.
-    drawn : dict of str to bytes
-        PNG of each picture: colour_coadd, difference_triplets, astrometric_residuals.
+    Report
+        Metrics, shapes and pictures.
     """
-    summary = run.visit_summary()
-    measurements = gather_visits(summary, bands)
+    summary, bands = run.visit_summary(), facts.bands
+    shapes, stars = _look_at_stars(run, summary, bands)
+    measurements = gather_losses(*losses) + gather_visits(summary, bands, shapes) + stars
     sources = gather_sources(run, summary, bands)
     coadds = gather_coadds(run, bands, settings["n_image"])
-    differences = gather_differences(run, summary, bands, settings, template_visits)
+    differences = gather_differences(run, summary, bands, settings, facts.template_visits)
     for part in (sources, coadds, differences):
         measurements += part.measurements
+    measurements += gather_calibrations(run, facts.calib_ages)
     log.info("%d metrics of %d detectors", len(measurements), summary.num_rows)
     drawn = {
         "colour_coadd": _draw_coadd(coadds.mosaics, bands),
-        "difference_triplets": _draw_triplets(differences.triplets),
+        "difference_triplets": _draw_triplets(differences.triplets["best"]),
+        "random_triplets": _draw_triplets(differences.triplets["random"]),
+        "worst_triplets": _draw_triplets(differences.triplets["worst"]),
         "astrometric_residuals": _draw_residuals(sources),
     }
-    return metrics_table(measurements), drawn
+    return Report(metrics_table(measurements), shapes, drawn)
+
+
+def _look_at_stars(run, summary, bands):
+    """Shapes of the PSF, and the metrics that LPM-17 limits."""
+    sightings = SightingCollector(isolated_stars(run.objects(STAR_COLUMNS)))
+    shapes = ShapeCollector(summary)
+    known = bands_and_shapes(summary)
+    for visit, detector in run.detectors("srcs"):
+        src = run.table("srcs", visit, detector)
+        if src is not None:
+            band = known[visit, detector][0]
+            sightings.add(src, visit, band)
+            shapes.add(src, visit, detector, band)
+    measurements = []
+    for band in bands:
+        seen = sightings.sightings(band)
+        measurements += photometric_repeatability(seen, band) + astrometric_repeatability(seen, band)
+        measurements += shapes.measurements(band)
+    return shapes.whiskers(), measurements
 
 
 def _draw_coadd(mosaics, bands):
@@ -60,9 +134,9 @@ def _draw_coadd(mosaics, bands):
 
 
 def _draw_triplets(triplets):
-    """Picture of the brightest DIA sources."""
+    """Picture of some DIA sources."""
     if not triplets:
-        return pictures.empty_picture("no DIA source was found")
+        return pictures.empty_picture("no such DIA source was found")
     return pictures.triplet_picture(triplets)
 
 

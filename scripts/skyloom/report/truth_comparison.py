@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.tables import column
 
 MATCH_RADIUS_PIXEL = 3.0
@@ -224,15 +223,18 @@ def _has_changed(true, template_flux, flux_error):
         return np.abs(true["flux"] - before) > CHANGED_SNR * flux_error
 
 
-def robust_scatter_mmag(flux_ratio):
-    """Scatter of flux ratios about their median [mmag] (float; NaN for fewer than two).
+def magnitude_residuals(flux_ratio):
+    """Flux ratios as magnitudes about their median.
 
     Parameters
     ----------
     flux_ratio : ndarray, shape (n,)
-        Measured over true flux.
+        Measured over true flux; those that are not positive are left out.
+
+    Returns
+    -------
+    ndarray, shape (m,), float64
+        [mmag].
     """
-    positive = flux_ratio[flux_ratio > 0]
-    if positive.size < 2:
-        return np.nan
-    return float(mad_sigma(-2500.0 * np.log10(positive)))
+    magnitudes = -2500.0 * np.log10(flux_ratio[flux_ratio > 0])
+    return magnitudes - np.median(magnitudes) if magnitudes.size else magnitudes

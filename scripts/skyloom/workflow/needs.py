@@ -58,6 +58,7 @@ NEEDS = {
     "objects": Need(400, patch_arrays=12, counted="coadds", input_patch_arrays=5, base_s=4, patch_s=3),
     "diff": Need(420, detector_arrays=40, base_s=4, detector_s=6),
     "association": Need(280, counted="dia_sources", input_mb=0.2, input_s=0.05),
+    "page": Need(300, base_s=10),
     "report": Need(600, patch_arrays=15, counted="calexps", input_mb=1, base_s=30, detector_s=0.5),
 }
 

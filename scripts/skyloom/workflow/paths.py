@@ -27,7 +27,13 @@ PATTERNS = {
     "drp_failures": "report/failures_drp.parquet",
     "ap_failures": "report/failures_ap_{visit}.parquet",
     "metrics": "report/metrics.parquet",
+    "metrics_text": "report/metrics.tsv",
+    "psf_shapes": "report/psf_shapes.parquet",
+    "methods": "report/methods.md",
+    "citations": "report/citations.bib",
     "report_picture": "report/{picture}.png",
+    "page": "report/index.html",
+    "machine": "report/machine.tsv",
     "log": "logs/{job}.log",
     "benchmark": "benchmarks/{job}.tsv",
 }

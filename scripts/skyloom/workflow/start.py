@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import re
 import sys
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from skyloom.workflow.survey import load_survey, locate
 from skyloom.workflow.targets import Targets
 
 NEVER = "(?!)"
+# A wildcard in a pattern, with the constraint that Snakemake writes into it, whose quantifiers have braces too.
+WILDCARD = re.compile(r"\{\w+(?:,(?:[^{}]|\{[^{}]*\})*)?\}")
 # Objects between two passes of the garbage collector: the graph grows by millions that all stay.
 GC_THRESHOLD = 200_000
 
@@ -180,6 +183,28 @@ class Skyloom:
     def truth_object(self):
         """Return the truth table of objects, none when the survey is not simulated (list of str)."""
         return [product_path(self.survey.root, "truth_object")] if self.is_simulated else []
+
+    def benchmarks_of(self, rules):
+        """Return the patterns of the benchmark files that the rules of a data release leave, by rule.
+
+        Parameters
+        ----------
+        rules : iterable of snakemake.rules.Rule
+            The workflow's rules so far.
+
+        Returns
+        -------
+        dict of str to list of str
+            Relative to the output root, with ``*`` for each wildcard; the rules of the nights are one. Without those of
+            the prompt flow, which are there or not with `template.root`.
+        """
+        found = {}
+        for rule in rules:
+            if rule.benchmark and not rule.name.startswith("ap_"):
+                pattern = Path(str(rule.benchmark)).relative_to(self.survey.root)
+                name = "simulate_night" if rule.name.startswith("simulate_night_") else rule.name
+                found.setdefault(name, []).append(WILDCARD.sub("*", str(pattern)))
+        return found
 
     def all_frame_raws(self):
         """Return the raw files of all simulated calibration frames, each detector in turn (list of str)."""

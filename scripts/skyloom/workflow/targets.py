@@ -312,6 +312,26 @@ class Targets(RawTargets):
         """Return all tables of DIA objects (list of str)."""
         return [self.path("dia_object", tract=tract) for tract in sorted(self.tract_sources)]
 
+    def calib_ages(self):
+        """Return how old the calibrations are when they are taken.
+
+        Returns
+        -------
+        dict of str to float
+            Longest time between the mean of the frames of ``epoch/kind/band`` and a visit that takes them [d]; none of
+            those made from science frames.
+        """
+        ages = {}
+        for visit, calibs in self.calibs.items():
+            for kind, (epoch, band) in calibs.items():
+                frames = self.epochs.frames(epoch, "dark" if kind == "defects" else kind, band)
+                if frames:
+                    mean = sum(self.survey.frames[frame]["mjd"] for frame in frames) / len(frames)
+                    age = abs(self.survey.visits[visit]["mjd"] - mean)
+                    name = f"{epoch}/{kind}/{band}"
+                    ages[name] = max(age, ages.get(name, 0.0))
+        return {name: round(age, 6) for name, age in sorted(ages.items())}
+
     def catalogues(self, name):
         """Return a product of every visit and detector (list of str).
 

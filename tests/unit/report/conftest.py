@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from report_parts import filled
 
 from skyloom.core import mask_planes
+from skyloom.core.calib_images import CalibImage
 from skyloom.core.images import DifferenceImage, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
 from skyloom.core.schemas import DIA_SOURCE, SOURCE, VISIT_SUMMARY
@@ -21,13 +23,6 @@ TRUTH = TableSchema(
         *(Column(name, "float64", "", name) for name in ("x", "y", "ra", "dec", "flux")),
     ),
 )
-
-
-def filled(schema, n_row, **values):
-    """Return a table with zeros, empty texts and False in the columns that are not given."""
-    blank = {"string": [""] * n_row, "bool": np.zeros(n_row, dtype=bool)}
-    columns = {c.name: blank.get(c.type, np.zeros(n_row)) for c in schema.columns}
-    return schema.table(columns | values)
 
 
 def make_truth(rng, n_star=40, n_transient=3):
@@ -135,6 +130,17 @@ class MadeUpRun:
     def calexp(self, visit, detector):
         """Return blank sky."""
         return Exposure(blank_pixels(self.rng, 0.2), ExposureInfo(visit=visit))
+
+    def objects(self, columns):
+        """Yield no object."""
+        return iter(())
+
+    def calibs(self):
+        """Yield a bias of 12 frames around 2 electrons with one bad pixel of 100."""
+        image = np.full((10, 10), 2.0, np.float32)
+        mask = np.zeros((10, 10), np.uint32)
+        image[0, 0], mask[0, 0] = 1e6, mask_planes.bits("BAD")
+        yield "e1/bias/none/0", CalibImage("bias", image, np.ones_like(image), mask, {"n_frame": 12})
 
     def coadds(self):
         """Yield coadds of two patches in three bands; the variance of g is wrong by 20 % in sigma."""

@@ -7,35 +7,41 @@ import pytest
 from matplotlib import image as matplotlib_image
 
 from skyloom.core.tables import column
-from skyloom.report.gather import gather_coadds
-from skyloom.report.metrics import DEFINITIONS, Measurement, metrics_table
+from skyloom.report.coadds import gather_coadds
+from skyloom.report.definitions import DEFINITIONS
+from skyloom.report.metrics import SURVEY, Measurement, metrics_table, scatter_of
 from skyloom.report.noise import noise_ratio
 from skyloom.report.pictures import cell_medians, colour_picture, cutout, empty_picture, residual_picture
-from skyloom.report.pipeline import failure_lines, report
-from skyloom.report.truth_comparison import compare_sources, faint_flux_error, nearest, robust_scatter_mmag
+from skyloom.report.pipeline import SurveyFacts, failure_lines, report
+from skyloom.report.truth_comparison import compare_sources, faint_flux_error, magnitude_residuals, nearest
+from skyloom.workflow.survival import FAILURES
 
 SETTINGS = {"n_image": 10, "n_triplet": 3}
 BANDS = ["g", "r", "i"]
-NO_TEMPLATES = {}
 PNG_HEAD = b"\x89PNG"
+LOSSES = FAILURES.empty(), {"survived": 2}
 
 
-def values_of(table):
-    """Return values by (name, band)."""
-    names = zip(column(table, "name"), column(table, "band"), strict=True)
-    return dict(zip(names, column(table, "value"), strict=True))
+def made(run, template_visits=None, bands=BANDS):
+    """Return the report of a made-up run."""
+    return report(run, LOSSES, SurveyFacts(bands, template_visits or {}, {"e1/bias/none": 3.5}), SETTINGS)
+
+
+def values_of(table, key="value"):
+    """Return values of the whole survey by (name, band)."""
+    rows = [row for row in table.to_pylist() if row["subject"] == SURVEY]
+    return {(row["name"], row["band"]): row[key] for row in rows}
 
 
 def false_dia_sources(run, template_visits):
     """Return the false DIA sources that the report counts."""
-    return values_of(report(run, BANDS, SETTINGS, template_visits)[0])["false_dia_sources", "all"]
+    return values_of(made(run, template_visits).metrics)["false_dia_sources", "all"]
 
 
 @pytest.fixture
 def metrics(run):
     """Return the values of the simulated run."""
-    table, _ = report(run, BANDS, SETTINGS, NO_TEMPLATES)
-    return values_of(table)
+    return values_of(made(run).metrics)
 
 
 def test_detectors_and_failures_are_counted(metrics):
@@ -63,7 +69,7 @@ def test_transients_and_false_detections_are_pooled(metrics):
 def test_a_source_on_a_star_that_differs_from_its_template_is_no_false_detection(run):
     for visit in (1, 2):
         run.find_a_brighter_star(visit, number=39)
-    before = false_dia_sources(run, NO_TEMPLATES)
+    before = false_dia_sources(run, {})
     after = false_dia_sources(run, {band: [3] for band in BANDS})
 
     assert before == pytest.approx(2048**2 / 200**2)
@@ -77,26 +83,26 @@ def test_a_wrong_variance_shows_in_the_noise_ratio(metrics):
 
 
 def test_every_metric_says_whether_it_is_within_its_bounds(run):
-    table, pictures = report(run, BANDS, SETTINGS, NO_TEMPLATES)
-    ok = dict(
-        zip(zip(column(table, "name"), column(table, "band"), strict=True), column(table, "ok"), strict=True)
-    )
+    done = made(run)
+    ok, pictures = values_of(done.metrics, "ok"), done.pictures
     assert ok["coadd_noise_ratio", "r"]
     assert not ok["coadd_noise_ratio", "g"]
     assert not ok["seeing", "g"]
-    assert set(pictures) == {"colour_coadd", "difference_triplets", "astrometric_residuals"}
+    assert set(pictures) == {
+        "colour_coadd", "difference_triplets", "random_triplets", "worst_triplets", "astrometric_residuals",
+    }  # fmt: skip
     assert all(data.startswith(PNG_HEAD) for data in pictures.values())
 
 
 def test_the_same_run_gives_the_same_pictures(run):
-    first, second = (report(type(run)(), BANDS, SETTINGS, NO_TEMPLATES)[1] for _ in range(2))
+    first, second = (made(type(run)()).pictures for _ in range(2))
     assert first == second
 
 
 def test_a_run_without_truth_has_only_what_its_products_tell(real_run):
-    table, pictures = report(real_run, BANDS, SETTINGS, NO_TEMPLATES)
-    assert {DEFINITIONS[name].basis for name in column(table, "name")} == {"products"}
-    assert pictures["astrometric_residuals"].startswith(PNG_HEAD)
+    done = made(real_run)
+    assert {DEFINITIONS[name].basis for name in column(done.metrics, "name")} == {"products"}
+    assert done.pictures["astrometric_residuals"].startswith(PNG_HEAD)
 
 
 def test_failures_are_named(run):
@@ -129,7 +135,7 @@ def test_nearest_leaves_out_what_is_too_far():
 
 
 def test_nothing_to_measure_is_nan_and_never_ok():
-    assert np.isnan(robust_scatter_mmag(np.array([1.0])))
+    assert np.isnan(scatter_of("photometric_scatter", "r", magnitude_residuals(np.array([1.0]))).value)
     assert np.isnan(faint_flux_error(np.empty(0), np.empty(0)))
     table = metrics_table([Measurement("seeing", "r", np.nan, 0)])
     assert not column(table, "ok")[0]
@@ -184,14 +190,13 @@ def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
     run.detectors = lambda kind: []
     for has_truth in (True, False):
         run.has_truth = has_truth
-        table, pictures = report(run, BANDS, SETTINGS, NO_TEMPLATES)
-        assert np.isnan(values_of(table)["coadd_depth", "r"])
-        assert all(data.startswith(PNG_HEAD) for data in pictures.values())
+        done = made(run)
+        assert np.isnan(values_of(done.metrics)["coadd_depth", "r"])
+        assert all(data.startswith(PNG_HEAD) for data in done.pictures.values())
     (tmp_path / "a.png").write_bytes(empty_picture("nothing"))
     assert matplotlib_image.imread(tmp_path / "a.png").shape[0] > 10
 
 
 def test_one_band_is_drawn_in_grey(run):
     run.bands = ("r",)
-    _, pictures = report(run, ["r"], SETTINGS, NO_TEMPLATES)
-    assert pictures["colour_coadd"].startswith(PNG_HEAD)
+    assert made(run, bands=["r"]).pictures["colour_coadd"].startswith(PNG_HEAD)

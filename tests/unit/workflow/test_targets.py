@@ -362,3 +362,36 @@ def test_no_value_of_the_wrong_kind_ends_in_a_traceback(given, value):
         except InvalidConfigurationError:
             n_refused += 1
     assert n_refused > 100
+
+
+def test_a_calibration_is_as_old_as_its_latest_visit_takes_it(given):
+    ages = load(given).targets.calib_ages()
+    # Visit 21 is at 61375.20; the biases' mean is 61353.91, the darks' 61353.94, the flats' 61353.97.
+    assert ages == {
+        "e1/bias/none": pytest.approx(21.29),
+        "e1/dark/none": pytest.approx(21.26),
+        "e1/defects/none": pytest.approx(21.26),
+        "e1/flat/r": pytest.approx(21.23),
+    }
+
+
+def test_calibrations_without_frames_have_no_age(given):
+    given["calibration_frames"] = None
+    assert load(given, calibs={"defects_from_science": True}).targets.calib_ages() == {}
+
+
+def test_benchmarks_are_found_by_rule_and_nights_are_one(given):
+    rules = [
+        SimpleNamespace(name=name, benchmark=benchmark)
+        for name, benchmark in (
+            ("simulate_night_n1", "results/benchmarks/simulate_night/n1.tsv"),
+            ("simulate_night_n2", "results/benchmarks/simulate_night/n2.tsv"),
+            ("warp_visit", r"results/benchmarks/warp/{band,[a-z]}/{visit,\d{1,10}}.tsv"),
+            ("ap_subtract_template", "results/benchmarks/ap/diff/{visit}.tsv"),
+            ("drp", None),
+        )
+    ]
+    assert load(given).benchmarks_of(rules) == {
+        "simulate_night": ["benchmarks/simulate_night/n1.tsv", "benchmarks/simulate_night/n2.tsv"],
+        "warp_visit": ["benchmarks/warp/*/*.tsv"],
+    }

@@ -1,0 +1,137 @@
+"""Deep coadds: their depth, coverage and noise, one by one and together, and mosaics for the picture."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skyloom.core import mask_planes
+from skyloom.core.psf import effective_area
+from skyloom.core.tables import column
+from skyloom.report.metrics import Measurement, median_of
+from skyloom.report.noise import noise_ratio
+
+AB_OF_NJY = 31.4
+DEPTH_SNR = 5.0
+# Names of the numbers of one coadd, of which the survey has the medians.
+NUMBERS = ("coadd_depth", "coadd_coverage", "coadd_n_visit", "coadd_noise_ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Mosaic:
+    """Deep coadds of one band on the pixels of one tract.
+
+    Attributes
+    ----------
+    image : ndarray, shape (ny, nx), float32
+        Pixels [nJy]; NaN without data.
+    noise : float
+        Typical pixel noise [nJy].
+    """
+
+    image: np.ndarray
+    noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class CoaddsPart:
+    """What the coadds gave: metrics, and a mosaic a band."""
+
+    measurements: list
+    mosaics: dict = field(default_factory=dict)
+
+
+def gather_coadds(run, bands, n_image):
+    """Metrics of the deep coadds and the mosaics of the first tract.
+
+    Parameters
+    ----------
+    run : RunReader
+        The run.
+    bands : list of str
+        Bands of the survey.
+    n_image : int
+        Most coadds of a band that are looked at.
+
+    Returns
+    -------
+    CoaddsPart
+        Metrics of each coadd and of the survey, and mosaics.
+    """
+    numbers, pieces = defaultdict(dict), defaultdict(list)
+    first_tract = None
+    for coadd in run.coadds():
+        info = coadd.info
+        if len(numbers[info.band]) >= n_image:
+            continue
+        numbers[info.band][f"coadd {info.band}/{info.tract}/{info.patch}"] = _numbers(coadd)
+        first_tract = info.tract if first_tract is None else first_tract
+        if info.tract == first_tract:
+            pieces[info.band].append(coadd)
+    measurements = []
+    for band in bands:
+        for name in NUMBERS:
+            measurements.append(median_of(name, band, [values[name] for values in numbers[band].values()]))
+        for subject, values in numbers[band].items():
+            measurements += [Measurement(name, band, values[name], 1, subject=subject) for name in NUMBERS]
+    mosaics = _mosaics({band: pieces[band] for band in bands if pieces[band]})
+    return CoaddsPart(measurements, mosaics)
+
+
+def _numbers(coadd):
+    """Values of `NUMBERS` of one coadd (dict)."""
+    covered = ~coadd.pixels.is_masked(mask_planes.NO_DATA)
+    used = column(coadd.inputs, "used") if coadd.inputs is not None else np.empty(0)
+    return {
+        "coadd_depth": _coadd_depth(coadd),
+        "coadd_coverage": float(covered.mean()),
+        "coadd_n_visit": float(used.sum()) if len(used) else np.nan,
+        "coadd_noise_ratio": noise_ratio(coadd.pixels)[0],
+    }
+
+
+def _coadd_depth(coadd):
+    """5-sigma AB depth of a point source in the middle of a coadd."""
+    ny, nx = coadd.pixels.shape
+    kernel = coadd.psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
+    variance = positive_median(coadd.pixels.variance)
+    noise = np.sqrt(variance * effective_area(kernel) * coadd.noise_correlation)
+    return AB_OF_NJY - 2.5 * np.log10(DEPTH_SNR * noise)
+
+
+def _mosaics(pieces):
+    """Mosaics (dict of band to Mosaic) of coadds of one tract, all on the same pixels."""
+    if not pieces:
+        return {}
+    corners = [(*_tract_origin(c), *c.pixels.shape) for coadds in pieces.values() for c in coadds]
+    x0, y0 = min(c[0] for c in corners), min(c[1] for c in corners)
+    nx, ny = max(c[0] + c[3] for c in corners) - x0, max(c[1] + c[2] for c in corners) - y0
+    mosaics = {}
+    for band, coadds in pieces.items():
+        image = np.full((ny, nx), np.nan, dtype=np.float32)
+        for coadd in coadds:
+            left, bottom = _tract_origin(coadd)
+            rows, columns = coadd.pixels.shape
+            window = image[bottom - y0 : bottom - y0 + rows, left - x0 : left - x0 + columns]
+            valid = ~coadd.pixels.is_masked(mask_planes.NO_DATA)
+            window[valid] = coadd.pixels.image[valid]
+        noise = float(np.median([np.sqrt(positive_median(c.pixels.variance)) for c in coadds]))
+        mosaics[band] = Mosaic(image, noise)
+    return mosaics
+
+
+def _tract_origin(coadd):
+    """First pixel of a coadd on the tract's tangent plane, whose middle is the tangent point."""
+    return round(-coadd.wcs.crpix[0]), round(-coadd.wcs.crpix[1])
+
+
+def positive_median(values):
+    """Median of the values above 0 (float; NaN for none), as of a variance plane.
+
+    Parameters
+    ----------
+    values : ndarray
+        Values.
+    """
+    positive = values[values > 0]
+    return float(np.median(positive)) if positive.size else np.nan
