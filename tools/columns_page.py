@@ -1,4 +1,4 @@
-"""Writes docs/columns.md: every column of every table, every mask plane, every header card of the images' identity."""
+"""Writes docs/columns.md: every column of every table, every mask plane."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ FILES = {
 HEAD = """# Columns, units and mask planes
 
 Every column of every table, with its unit, from the schemas in the code; `{band}` stands for each band of the survey.
-`skyloom show FILE` prints the same of one file: unit and description are in each Parquet field's metadata. Names are those
-of Rubin's published schemas where these have the quantity. This page is made by `make docs`.
+`skyloom show FILE` prints the same of one file: unit and description are in each Parquet field's metadata. Names are
+those of Rubin's published schemas where these have the quantity. This page is made by `make docs`.
 """
 
 
@@ -64,5 +64,3 @@ def column_table(schema):
     return ["| column | type | unit | meaning |", "| --- | --- | --- | --- |", *rows]
 
 
-if __name__ == "__main__":
-    PAGE.write_text(columns_page(), encoding="utf-8")

@@ -80,6 +80,3 @@ def cell(text):
     return " ".join(str(text).split()).replace("|", "\\|")
 
 
-if __name__ == "__main__":
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(configuration_page(load_schema(SCHEMA)), encoding="utf-8")

@@ -128,5 +128,3 @@ def page_of(error):
     return f" See [{stage}](stages/{stage}.md)." if (ROOT / f"docs/stages/{stage}.md").is_file() else ""
 
 
-if __name__ == "__main__":
-    PAGE.write_text(errors_page(), encoding="utf-8")

@@ -1,8 +1,8 @@
 """Stands in for the command conda where no channel can be reached: an environment becomes a venv of the same packages.
 
-Answers what Snakemake asks of conda, and no more. ``conda env create`` makes the venv from the yaml's packages under
-their names on PyPI, and what these need at the versions of the demo's lock. What conda's solver would say of the yaml, and
-whether its channel has these builds, stays untested.
+Answers what Snakemake asks of conda, and no more. ``conda env create`` makes the venv from the yaml's packages, which
+PyPI has under the same names, and what these need at the versions of the demo's lock. What conda's solver would say
+of the yaml, and whether its channel has these builds, stays untested.
 """
 
 import argparse
@@ -18,31 +18,29 @@ HOME = Path(__file__).resolve().parents[2]
 LOCK = HOME / "requirements" / "demo.txt"
 BASE_VARIABLE = "CONDA_STAND_IN"
 """Environment variable: folder that holds ``bin/conda`` and ``bin/activate``."""
-PYPI_NAMES = {}
-"""Names that PyPI has otherwise than conda-forge; so far none."""
 ACTIVATE = 'export CONDA_PREFIX="$1"\nexport PATH="$1/bin:$PATH"\n'
 
 
+def variables(folder):
+    """Environment variables that lead Snakemake to the stand-in of a folder (dict)."""
+    return {BASE_VARIABLE: str(folder), "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+
 def install(folder):
-    """Write ``bin/conda`` and ``bin/activate`` into a folder and return the variables that lead to them (dict)."""
+    """Write ``bin/conda`` and ``bin/activate`` into a folder."""
     programs = folder / "bin"
     programs.mkdir(parents=True)
     (programs / "activate").write_text(ACTIVATE, encoding="utf-8")
     conda = programs / "conda"
     conda.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "$@"\n', encoding="utf-8")
     conda.chmod(0o755)
-    return {BASE_VARIABLE: str(folder), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 
 
 def requirements_of(environment_file):
     """Packages of an environment's yaml, in PyPI's words (list of str)."""
     dependencies = yaml.safe_load(Path(environment_file).read_text(encoding="utf-8"))["dependencies"]
     pairs = [line.split(maxsplit=1) for line in dependencies]
-    return [
-        f"{PYPI_NAMES.get(name, name)}=={version.removeprefix('=')}"
-        for name, version in pairs
-        if name != "python"
-    ]
+    return [f"{name}=={version.removeprefix('=')}" for name, version in pairs if name != "python"]
 
 
 def make_venv(folder, requirements):
@@ -50,6 +48,11 @@ def make_venv(folder, requirements):
     subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     command = ["uv", "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
     subprocess.run([*command, "--constraints", str(LOCK), *requirements], check=True)
+
+
+def answer(content):
+    """Print JSON."""
+    sys.stdout.write(json.dumps(content) + "\n")
 
 
 def main():
@@ -71,9 +74,9 @@ def main():
     create.add_argument("--prefix", type=Path, required=True)
     options = parser.parse_args()
     if options.command == "info":
-        print(json.dumps({"conda_prefix": os.environ[BASE_VARIABLE], "platform": "linux-64"}))
+        answer({"conda_prefix": os.environ[BASE_VARIABLE], "platform": "linux-64"})
     elif options.command == "config":
-        print(json.dumps({"get": {"channel_priority": "strict"}}))
+        answer({"get": {"channel_priority": "strict"}})
     elif options.command == "env":
         make_venv(options.prefix, requirements_of(options.file))
 
