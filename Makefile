@@ -43,7 +43,7 @@ envs-test: environment-test ## each rule in an environment made from its envs/*.
 
 site: environment-site ## the documentation as a site in build/site, its notebooks run on the demo's products
 	@$(MAKE) demo
-	@$(SITE)/python tools/site.py
+	@$(SITE)/python tools/build_site.py
 
 lint: environment-test ## every check of style and structure
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lint.sh
@@ -68,7 +68,7 @@ soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the s
 	@for run in 1 2 3; do $(MAKE) test; done
 
 docs: demo ## what is generated in docs/: pages from the code, pictures from the demo's products
-	@$(DEMO)/python tools/documentation.py
+	@$(DEMO)/python tools/make_documentation.py
 
 lock: environment-test ## all locks anew, after a change of pyproject.toml or requirements/*.in
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lock.sh

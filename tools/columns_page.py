@@ -62,5 +62,3 @@ def column_table(schema):
         for column in schema.columns
     ]
     return ["| column | type | unit | meaning |", "| --- | --- | --- | --- |", *rows]
-
-

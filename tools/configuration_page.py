@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from skyloom.workflow.config import describe, load_schema
+from skyloom.workflow.config import describe
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "config" / "schema"
@@ -78,5 +78,3 @@ def allowed_of(part):
 def cell(text):
     """Text that may stand in a cell of a Markdown table."""
     return " ".join(str(text).split()).replace("|", "\\|")
-
-

@@ -121,7 +121,9 @@ def objects(results):
     with np.errstate(invalid="ignore"):
         magnitudes = {band: AB_NJY - 2.5 * np.log10(table[f"{band}_psfFlux"]) for band in "gri"}
     for band, color in zip("gri", ("tab:blue", "tab:green", "tab:red"), strict=True):
-        left.hist(magnitudes[band].dropna(), bins=np.arange(15, 26, 0.5), histtype="step", color=color, label=band)
+        left.hist(
+            magnitudes[band].dropna(), bins=np.arange(15, 26, 0.5), histtype="step", color=color, label=band
+        )
     left.set(xlabel="PSF magnitude [AB]", ylabel="objects", yscale="log", title=f"{len(table)} objects")
     left.legend(frameon=False)
     star = table["refExtendedness"] < 1
@@ -135,9 +137,7 @@ def objects(results):
 
 def dia_sources(results):
     """Signal to noise of the DIA sources of all visits, by sign."""
-    tables = [
-        read_table(path) for path in sorted(results.glob("dia_source/*/*.parquet")) if has_rows(path)
-    ]
+    tables = [read_table(path) for path in sorted(results.glob("dia_source/*/*.parquet")) if has_rows(path)]
     snr = np.concatenate([np.abs(column(table, "snr")) for table in tables])
     is_negative = np.concatenate([column(table, "isNegative") for table in tables]).astype(bool)
     figure, (panel,) = panels(1)
@@ -160,8 +160,12 @@ def light_curve(results):
         source = sources[sources["diaSourceId"] == row.diaSourceId].iloc[0]
         colour = {"g": "tab:blue", "r": "tab:green", "i": "tab:red"}[row.band]
         panel.errorbar(row.midpointMjdTai, source.psfFlux, source.psfFluxErr, fmt="o", color=colour)
-        panel.annotate(row.band, (row.midpointMjdTai, source.psfFlux), xytext=(4, 4), textcoords="offset points")
-    panel.set(xlabel="MJD [TAI]", ylabel="flux on the difference [nJy]", title=f"DIA object {numbers.index[0]}")
+        panel.annotate(
+            row.band, (row.midpointMjdTai, source.psfFlux), xytext=(4, 4), textcoords="offset points"
+        )
+    panel.set(
+        xlabel="MJD [TAI]", ylabel="flux on the difference [nJy]", title=f"DIA object {numbers.index[0]}"
+    )
     return figure
 
 

@@ -126,5 +126,3 @@ def page_of(error):
     """Link to the page of the stage that an error belongs to, where there is one."""
     stage = error.__module__.split(".")[1]
     return f" See [{stage}](stages/{stage}.md)." if (ROOT / f"docs/stages/{stage}.md").is_file() else ""
-
-

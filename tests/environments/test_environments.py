@@ -4,10 +4,10 @@ import json
 import subprocess
 
 import pytest
-from conftest import CondaSnakemake
-from test_conda_environments import IMPORT_NAMES, pinned, scripts_with_environment, third_party_imports
+from test_conda_environments import pinned, scripts_with_environment, third_party_imports
 from workflow_support import copy_project
 
+from conftest import CondaSnakemake
 from skyloom.io.tables import PROVENANCE_KEY, read_table_metadata
 
 pytestmark = [pytest.mark.environments, pytest.mark.slow]
@@ -18,7 +18,9 @@ IMPORT_ALL = "import importlib, sys; [importlib.import_module(name) for name in 
 
 def python_of(run, name):
     """Python of the environment that was made from one yaml."""
-    wanted = tuple(f"{package}=={version}" for package, version in pinned(name).items() if package != "python")
+    wanted = tuple(
+        f"{package}=={version}" for package, version in pinned(name).items() if package != "python"
+    )
     return run.environments()[wanted] / "bin" / "python"
 
 
@@ -52,7 +54,9 @@ def test_an_environment_alone_has_every_import_of_its_scripts(name, conda_run, m
     scripts = [script for script, environment in scripts_with_environment() if environment == name]
     imports = sorted(set().union(*map(third_party_imports, scripts)))
 
-    done = subprocess.run([python, "-I", "-c", IMPORT_ALL, *imports], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-I", "-c", IMPORT_ALL, *imports], capture_output=True, text=True, check=False
+    )
 
     assert imports
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ def commands_of(name):
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/prompt.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/prompt.md", "docs/first-ten-minutes.md")
 COMMANDS = [words for name in PAGES for words in commands_of(name)]
 
 

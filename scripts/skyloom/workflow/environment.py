@@ -8,7 +8,6 @@ from skyloom.workflow.job import COMMIT_VARIABLE, HEAD_VARIABLE
 from skyloom.workflow.kernel_cache import VARIABLE as KERNEL_CACHE_VARIABLE
 from skyloom.workflow.kernel_cache import kernel_cache_folder
 
-
 KERNEL_ENVIRONMENT = Path("envs") / "science.yaml"
 """Conda environment of the rules that have kernels, below the Snakefile's folder."""
 

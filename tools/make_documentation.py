@@ -1,6 +1,6 @@
 """Writes all of docs/ that is made: pages from schema and code, pictures from the demo's products.
 
-Usage: python tools/documentation.py (in the clone, after `make demo`).
+Usage: python tools/make_documentation.py (in the clone, after `make demo`).
 """
 
 from pathlib import Path

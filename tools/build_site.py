@@ -1,8 +1,8 @@
 """Builds the documentation's site in build/site from docs/, CONTRIBUTING.md and CHANGELOG.md; a warning is an error.
 
-Usage: python tools/site.py (in the clone, after `make demo`). The pages are copied to build/pages first, so that the
-pictures can be drawn anew from the demo's products and nothing in the clone changes. The notebooks of docs/tutorials run
-on the same products.
+Usage: python tools/build_site.py (in the clone, after `make demo`). The pages are copied to build/pages first, so that
+the pictures can be drawn anew from the demo's products and nothing in the clone changes. The notebooks of
+docs/tutorials run on the same products.
 """
 
 import os
@@ -30,9 +30,7 @@ def main():
     for name in ROOT_PAGES:
         shutil.copy2(ROOT / name, PAGES / name)
     draw_figures(Path("results"), FIGURES, PAGES / "docs" / "figures")
-    code = sphinx_build(
-        ["-W", "--keep-going", "-E", "-b", "html", str(PAGES / "docs"), str(SITE)]
-    )
+    code = sphinx_build(["-W", "--keep-going", "-E", "-b", "html", str(PAGES / "docs"), str(SITE)])
     if code == 0:
         sys.stdout.write(f"open {(SITE / 'index.html').relative_to(ROOT)}\n")
     return code
