@@ -22,6 +22,10 @@ NOTEBOOK_SECONDS = 60
 autodoc_typehints = "none"
 autosummary_generate = True
 napoleon_google_docstring = False
+# A type such as "ndarray, shape (ny, nx)" is a phrase: its words are no references.
+napoleon_use_param = False
+napoleon_use_rtype = False
+suppress_warnings = ["ref.python"]
 
 html_theme = "furo"
 html_show_copyright = False

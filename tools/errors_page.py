@@ -116,10 +116,17 @@ def raisers():
     for module in all_modules():
         tree = ast.parse(inspect.getsource(module))
         for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
-            for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
-                if isinstance(call.func, ast.Name) and call.func.id.endswith("Error"):
-                    found.setdefault(call.func.id, set()).add(f"{module.__name__}.{function.name}")
+            for name in errors_in(function):
+                found.setdefault(name, set()).add(f"{module.__name__}.{function.name}")
     return found
+
+
+def errors_in(function):
+    """Names of the errors that a function makes, or raises without arguments (set of str)."""
+    nodes = list(ast.walk(function))
+    made = [node.func for node in nodes if isinstance(node, ast.Call)]
+    made += [node.exc for node in nodes if isinstance(node, ast.Raise)]
+    return {node.id for node in made if isinstance(node, ast.Name) and node.id.endswith("Error")}
 
 
 def page_of(error):
