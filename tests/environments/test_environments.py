@@ -4,10 +4,10 @@ import json
 import subprocess
 
 import pytest
+from environment_support import CondaSnakemake
 from test_conda_environments import pinned, scripts_with_environment, third_party_imports
 from workflow_support import copy_project
 
-from conftest import CondaSnakemake
 from skyloom.io.tables import PROVENANCE_KEY, read_table_metadata
 
 pytestmark = [pytest.mark.environments, pytest.mark.slow]
