@@ -10,6 +10,7 @@ sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "workflow"))
 
 import conda_stand_in  # noqa: E402 (needs the path)
+from environment_support import CondaSnakemake  # noqa: E402 (needs the path)
 from workflow_support import TINY, copy_run, made_once  # noqa: E402
 
 # What the Snakefile imports before any job; a job must find all else in its own environment.
