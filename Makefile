@@ -12,8 +12,9 @@ TESTS ?=
 
 DEMO := .venv/bin
 TEST := .venv-test/bin
+SITE := .venv-site/bin
 
-.PHONY: help demo test cluster-test lint format bars soak docs lock environment environment-test clean
+.PHONY: help demo test cluster-test envs-test site lint format bars soak docs lock environment environment-test environment-site clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,9 @@ environment: ## .venv, from requirements/demo.txt
 environment-test: ## .venv-test, from requirements/test.txt
 	@tools/environment.sh .venv-test requirements/test.txt
 
+environment-site: ## .venv-site, from requirements/site.txt
+	@tools/environment.sh .venv-site requirements/site.txt
+
 demo: ## simulate the demo survey, process it, show what came out
 	@tools/environment.sh .venv requirements/demo.txt tools/demo_resources.py --cores $(CORES)
 	@$(DEMO)/python tools/demo.py --cores $(CORES)
@@ -33,6 +37,13 @@ test: environment-test ## the whole test suite with coverage
 
 cluster-test: environment-test ## a survey on a Slurm of this machine that loses a job, a node and its head
 	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=cluster pytest -m cluster tests/cluster
+
+envs-test: environment-test ## each rule in an environment made from its envs/*.yaml alone (about 4 minutes)
+	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m environments tests/environments
+
+site: environment-site ## the documentation as a site in build/site, its notebooks run on the demo's products
+	@$(MAKE) demo
+	@$(SITE)/python tools/build_site.py
 
 lint: environment-test ## every check of style and structure
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lint.sh
@@ -56,10 +67,10 @@ soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the s
 	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m soak -rA
 	@for run in 1 2 3; do $(MAKE) test; done
 
-docs: environment ## docs/configuration.md, from config/schema
-	@$(DEMO)/python tools/configuration_page.py
+docs: demo ## what is generated in docs/: pages from the code, pictures from the demo's products
+	@$(DEMO)/python tools/make_documentation.py
 
-lock: environment-test ## both locks anew, after a change of pyproject.toml or requirements/*.in
+lock: environment-test ## all locks anew, after a change of pyproject.toml or requirements/*.in
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lock.sh
 
 clean: ## the demo's results (the environments stay)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from skyloom.workflow.config import describe, load_schema
+from skyloom.workflow.config import describe
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "config" / "schema"
@@ -78,8 +78,3 @@ def allowed_of(part):
 def cell(text):
     """Text that may stand in a cell of a Markdown table."""
     return " ".join(str(text).split()).replace("|", "\\|")
-
-
-if __name__ == "__main__":
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(configuration_page(load_schema(SCHEMA)), encoding="utf-8")

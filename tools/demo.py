@@ -14,6 +14,7 @@ from rich.table import Table
 
 from demo_resources import CONFIGURATION, check_resources
 from run_progress import format_seconds
+from skyloom.core.errors import told
 from skyloom.io.yaml_files import YamlFileError, load_yaml
 from skyloom.workflow.failures import survival_report
 from skyloom.workflow.paths import PATTERNS
@@ -40,7 +41,7 @@ def main():
     try:
         configuration = load_yaml(CONFIGURATION)
     except YamlFileError as error:
-        console.print(str(error))
+        console.print(told(error))
         return 1
     output_root = Path(configuration.get("output_root", "results"))
     if not check_resources(console.print, output_root, arguments.cores):

@@ -13,6 +13,7 @@ from skyloom.workflow.fingerprint import Fingerprints
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 IMPORT_NAMES = {"pyerfa": "erfa", "pyyaml": "yaml"}
+ENVIRONMENTS = ("science", "simulate", "report")
 # Given by whoever runs the script: Snakemake puts itself on the script's path.
 GIVEN = {"skyloom", "snakemake"}
 RULE = re.compile(r"^ *rule \w+:\n(.*?)(?=^ *(?:use )?rule |\Z)", re.DOTALL | re.MULTILINE)
@@ -53,7 +54,7 @@ def third_party_imports(script):
     return names - set(sys.stdlib_module_names) - GIVEN
 
 
-@pytest.mark.parametrize("name", ["science", "simulate", "report"])
+@pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_versions_are_those_of_the_lock(name):
     lock = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements/demo.txt").read_text(), re.MULTILINE))
     found = pinned(name)
@@ -73,3 +74,19 @@ def test_every_script_has_a_rule_with_an_environment():
     assert {script for script, _ in scripts_with_environment()} == {
         path.stem for path in SCRIPTS.glob("*.py")
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [(name, package) for name in ENVIRONMENTS for package in pinned(name) if package != "python"],
+)
+def test_a_package_taken_out_of_a_yaml_is_missed_by_a_script(name, package):
+    """So no yaml holds a package that nothing needs, and the comparison above sees each that is gone."""
+    available = {IMPORT_NAMES.get(other, other) for other in pinned(name) if other != package}
+    missed = {
+        script
+        for script, environment in scripts_with_environment()
+        if environment == name and third_party_imports(script) - available
+    }
+
+    assert missed

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "requirements/demo.txt"
 TEST = ROOT / "requirements/test.txt"
+SITE = ROOT / "requirements/site.txt"
 NOT_LOCKED = {"headers"}
 """Extras that neither the demo nor the tests install."""
 ENTRY = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(.*?)(?=^[A-Za-z]|\Z)", re.DOTALL | re.MULTILINE)
@@ -23,7 +24,7 @@ def entries(lock):
     }
 
 
-@pytest.mark.parametrize("lock", [DEMO, TEST], ids=lambda path: path.name)
+@pytest.mark.parametrize("lock", [DEMO, TEST, SITE], ids=lambda path: path.name)
 def test_every_entry_has_hashes(lock):
     found = entries(lock)
 
@@ -31,17 +32,18 @@ def test_every_entry_has_hashes(lock):
     assert [name for name, (_, rest) in found.items() if "--hash=sha256:" not in rest] == []
 
 
-@pytest.mark.parametrize("lock", [DEMO, TEST], ids=lambda path: path.name)
+@pytest.mark.parametrize("lock", [DEMO, TEST, SITE], ids=lambda path: path.name)
 def test_no_index_and_no_folder_of_a_machine_is_named(lock):
     text = lock.read_text()
 
     assert re.findall(r"--\S*index\S*|--find-links|\w+://\S+|file:\S+| @ ", text) == []
 
 
-def test_tests_run_on_the_versions_that_users_get():
-    test = entries(TEST)
+@pytest.mark.parametrize("lock", [TEST, SITE], ids=lambda path: path.name)
+def test_tests_and_notebooks_run_on_the_versions_that_users_get(lock):
+    others = entries(lock)
 
-    assert {name: version for name, (version, _) in entries(DEMO).items() if test[name][0] != version} == {}
+    assert {name: version for name, (version, _) in entries(DEMO).items() if others[name][0] != version} == {}
 
 
 def test_the_locks_hold_what_the_project_asks_for():
@@ -51,7 +53,11 @@ def test_the_locks_hold_what_the_project_asks_for():
     }
     extras = [text for wanted in locked.values() for text in wanted]
 
-    for lock, wanted in [(DEMO, project["dependencies"]), (TEST, [*project["dependencies"], *extras])]:
+    for lock, wanted in [
+        (DEMO, project["dependencies"]),
+        (SITE, project["dependencies"]),
+        (TEST, [*project["dependencies"], *extras]),
+    ]:
         found = entries(lock)
         for requirement in map(Requirement, wanted):
             version = found[canonicalize_name(requirement.name)][0]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from skyloom.core.errors import told
+
 HOME = Path(__file__).resolve().parents[3]
 
 
@@ -34,7 +36,7 @@ def run(options):
     try:
         survey = _survey_of(options.files)
     except InvalidConfigurationError as error:
-        print(error)
+        print(told(error))
         return 1
     print(
         f"nothing is wrong with {', '.join(options.files)}: survey {survey.settings['survey']}, "

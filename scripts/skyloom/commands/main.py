@@ -7,7 +7,7 @@ from skyloom.commands import check_camera, check_config, visit_table
 from skyloom.commands.compare import compare_roots
 from skyloom.commands.report_compare import compare_reports
 from skyloom.commands.show import describe_product
-from skyloom.core.errors import SkyloomError
+from skyloom.core.errors import SkyloomError, told
 
 
 def main(arguments=None):
@@ -27,7 +27,7 @@ def main(arguments=None):
     try:
         return options.run(options)
     except (SkyloomError, OSError) as error:
-        print(f"skyloom: {error}", file=sys.stderr)
+        print(f"skyloom: {told(error)}", file=sys.stderr)
         return 2
 
 

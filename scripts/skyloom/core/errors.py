@@ -1,11 +1,24 @@
 """The two families of named errors: this exposure is bad, or the configuration is."""
 
+ERRORS_PAGE = "docs/errors.md"
+"""Page of the clone, and of the documentation's site, that has a section for each named error."""
+
 
 class SkyloomError(Exception):
     """Base of every error that Skyloom raises on purpose.
 
-    The message of a subclass says what was found, what is needed and what to look at.
+    The message of a subclass says what was found, what is needed and what to look at. A traceback ends with the
+    link to the error's section of the documentation.
     """
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.add_note(f"See {self.link}")
+
+    @property
+    def link(self):
+        """Where the documentation explains this error: page and anchor (str)."""
+        return error_link(self.reason)
 
     @property
     def reason(self):
@@ -46,15 +59,37 @@ class UpstreamFailure(DataError):  # noqa: N818 (the name says what happened, an
 
     def __init__(self, path, reason, message, status="FAILED"):
         origin = message if "[first seen in " in message else f"{message} [first seen in {path}]"
+        self.original_reason = reason
         super().__init__(origin)
         self.path, self.status = path, status
-        self.original_reason = reason
         self.original_message = message
 
     @property
     def reason(self):
         """Reason of the first failure upstream."""
         return self.original_reason
+
+
+def error_link(reason):
+    """Return the page and anchor that explain a reason (str).
+
+    Parameters
+    ----------
+    reason : str
+        `SkyloomError.reason`: an error's name without its ending.
+    """
+    return f"{ERRORS_PAGE}#{reason.lower()}"
+
+
+def told(error):
+    """Return an error's message as people are told it: with its link at the end (str).
+
+    Parameters
+    ----------
+    error : Exception
+        Any; one without a link of its own is told as it is.
+    """
+    return f"{error}\nSee {error.link}" if isinstance(error, SkyloomError) else str(error)
 
 
 def worst_of(failures):

@@ -2,26 +2,29 @@
 
 import numpy as np
 
-PLANES = (
-    "BAD",  # defect of the detector (hot, dead or unstable pixel)
-    "SAT",  # saturated, or grown from a saturated pixel
-    "INTRP",  # value interpolated from its neighbours
-    "CR",  # hit by a cosmic ray
-    "EDGE",  # too near the image's edge for a complete measurement kernel
-    "DETECTED",  # part of a positive detection
-    "DETECTED_NEGATIVE",  # part of a negative detection
-    "SUSPECT",  # near full well, where linearity is doubtful
-    "NO_DATA",  # no input covers this pixel
-    "STREAK",  # on a satellite or aeroplane trail
-    "HALO",  # in the halo, spike or bleed of a bright star
-    "CLIPPED",  # an input was clipped as an artifact in this coadd pixel
-    "REJECTED",  # an input was left out here because its pixel was masked
-    "SENSOR_EDGE",  # an input ends within reach of this coadd pixel
-    "INEXACT_PSF",  # inputs differ from those of the cell's PSF
-    "SAT_TEMPLATE",  # saturated in the template of a difference
-    "HIGH_VARIANCE",  # template much noisier here than elsewhere
-    "INJECTED",  # a synthetic source was added here
-)
+PLANE_MEANINGS = {
+    "BAD": "defect of the detector (hot, dead or unstable pixel)",
+    "SAT": "saturated, or grown from a saturated pixel",
+    "INTRP": "value interpolated from its neighbours",
+    "CR": "hit by a cosmic ray",
+    "EDGE": "too near the image's edge for a complete measurement kernel",
+    "DETECTED": "part of a positive detection",
+    "DETECTED_NEGATIVE": "part of a negative detection",
+    "SUSPECT": "near full well, where linearity is doubtful",
+    "NO_DATA": "no input covers this pixel",
+    "STREAK": "on a satellite or aeroplane trail",
+    "HALO": "in the halo, spike or bleed of a bright star",
+    "CLIPPED": "an input was clipped as an artifact in this coadd pixel",
+    "REJECTED": "an input was left out here because its pixel was masked",
+    "SENSOR_EDGE": "an input ends within reach of this coadd pixel",
+    "INEXACT_PSF": "inputs differ from those of the cell's PSF",
+    "SAT_TEMPLATE": "saturated in the template of a difference",
+    "HIGH_VARIANCE": "template much noisier here than elsewhere",
+    "INJECTED": "a synthetic source was added here",
+}
+"""What a pixel of each plane is; the order is that of the bits."""
+
+PLANES = tuple(PLANE_MEANINGS)
 
 _BIT = {name: np.uint32(1 << index) for index, name in enumerate(PLANES)}
 

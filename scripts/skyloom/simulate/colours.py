@@ -15,7 +15,7 @@ COLOUR_SCATTER = 0.05
 AB_ZERO_POINT_NJY = 31.4
 
 
-class UnknownBandError(ConfigError):
+class NoBandColoursError(ConfigError):
     """A band for which the simulated sky has no colours."""
 
     def __init__(self, band):
@@ -67,7 +67,7 @@ def fill_fluxes(objects, magnitude_r, colour, bands, rng):
 
     Raises
     ------
-    UnknownBandError
+    NoBandColoursError
         If a band is none of `COLOUR_SLOPES`.
     """
     objects["colour_gr"][:] = colour
@@ -93,12 +93,12 @@ def set_fluxes(objects, magnitudes, bands):
 
     Raises
     ------
-    UnknownBandError
+    NoBandColoursError
         If a band has no magnitudes.
     """
     for band in bands:
         if band not in magnitudes:
-            raise UnknownBandError(band)
+            raise NoBandColoursError(band)
         objects[flux_name(band)][:] = 10 ** (0.4 * (AB_ZERO_POINT_NJY - magnitudes[band]))
 
 

@@ -36,7 +36,7 @@ def cell_galaxies(cell, simulation):
 
     Raises
     ------
-    UnknownBandError, CrowdedCellError
+    NoBandColoursError, CrowdedCellError
         As `stars.cell_stars`.
 
     Notes

@@ -109,7 +109,7 @@ def night_moving_objects(night, visits, simulation):
 
     Raises
     ------
-    UnknownBandError
+    NoBandColoursError
         If there are no colours for a band.
     """
     settings, bands = simulation.settings["moving_objects"], simulation.bands

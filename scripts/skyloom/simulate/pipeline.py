@@ -50,7 +50,7 @@ def simulate_sky(visits, simulation):
 
     Raises
     ------
-    UnknownBandError, CrowdedCellError
+    NoBandColoursError, CrowdedCellError
         If bands or densities are beyond what the sky knows.
     """
     objects = survey_objects(visits, field_radius(simulation), simulation)

@@ -30,7 +30,7 @@ def static_objects(cells, window, simulation):
 
     Raises
     ------
-    UnknownBandError, CrowdedCellError
+    NoBandColoursError, CrowdedCellError
         As `stars.cell_stars`.
     """
     parts = []
@@ -79,7 +79,7 @@ def survey_objects(visits, radius, simulation):
 
     Raises
     ------
-    UnknownBandError, CrowdedCellError
+    NoBandColoursError, CrowdedCellError
         As `stars.cell_stars`.
     """
     science = science_visits(visits)

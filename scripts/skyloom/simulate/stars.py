@@ -41,7 +41,7 @@ def cell_stars(cell, simulation):
 
     Raises
     ------
-    UnknownBandError
+    NoBandColoursError
         If there are no colours for a band.
     CrowdedCellError
         If the density is beyond what identifiers can count.

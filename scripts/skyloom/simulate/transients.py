@@ -36,7 +36,7 @@ def cell_transients(cell, galaxies, window, simulation):
 
     Raises
     ------
-    UnknownBandError, CrowdedCellError
+    NoBandColoursError, CrowdedCellError
         As `stars.cell_stars`.
     """
     settings, bands = simulation.settings["transients"], simulation.bands

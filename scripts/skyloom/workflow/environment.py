@@ -8,8 +8,11 @@ from skyloom.workflow.job import COMMIT_VARIABLE, HEAD_VARIABLE
 from skyloom.workflow.kernel_cache import VARIABLE as KERNEL_CACHE_VARIABLE
 from skyloom.workflow.kernel_cache import kernel_cache_folder
 
+KERNEL_ENVIRONMENT = Path("envs") / "science.yaml"
+"""Conda environment of the rules that have kernels, below the Snakefile's folder."""
 
-def set_environment(home, kernel_fingerprint):
+
+def set_environment(home, kernel_fingerprint, *, in_conda=False):
     """Set the environment variables of this Snakemake's jobs.
 
     Parameters
@@ -18,6 +21,8 @@ def set_environment(home, kernel_fingerprint):
         Folder of the Snakefile.
     kernel_fingerprint : str
         From `Fingerprints.kernels`.
+    in_conda : bool
+        Whether the jobs run in their conda environments (``--sdm conda``).
 
     Notes
     -----
@@ -26,7 +31,8 @@ def set_environment(home, kernel_fingerprint):
     number once and no kernel is parallel, so it is one for all.
     """
     os.environ[HEAD_VARIABLE] = str(os.getpid())
-    os.environ[KERNEL_CACHE_VARIABLE] = str(kernel_cache_folder(kernel_fingerprint))
+    conda_environment = Path(home) / KERNEL_ENVIRONMENT if in_conda else None
+    os.environ[KERNEL_CACHE_VARIABLE] = str(kernel_cache_folder(kernel_fingerprint, conda_environment))
     os.environ[COMMIT_VARIABLE] = git_commit(home)
     os.environ["NUMBA_NUM_THREADS"] = "1"
     os.environ["MPLBACKEND"] = "Agg"

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+from skyloom.core.errors import error_link
 from skyloom.workflow.job import FAILURE_FOLDER
 
 SHOWN_INPUTS = 3
@@ -60,13 +61,15 @@ def failure_report(records, configfiles=(), config_arguments=(), snakemake_log="
         f"  wildcards: {wildcards}",
         f"  inputs:    {' '.join(inputs)}{more}",
         f"  exception: {_short(first['exception'])}",
+        *([f"  see:       {first['see']}"] if first["see"] else []),
         f"  at:        {first['where']}",
         f"  log:       {first['log']}",
         f"  rerun it:  {rerun_command(first['output'][0], configfiles, config_arguments)}",
     ]
     others = records[1:]
     lines += [
-        f"  also {r['rule']} {r['output'][0]}: {_short(r['exception'], 120)}" for r in others[:SHOWN_OTHERS]
+        f"  also {r['rule']} {r['output'][0]}: {_short(r['exception'], 120)} {r['see']}".rstrip()
+        for r in others[:SHOWN_OTHERS]
     ]
     if len(others) > SHOWN_OTHERS:
         lines.append(f"  and {len(others) - SHOWN_OTHERS} more, see {FAILURE_FOLDER}")
@@ -140,5 +143,6 @@ def survival_report(path):
     for (step, reason), members in sorted(groups.items()):
         example = members[0]
         where = f"visit {example['visit']}, detector {example['detector']}: {_short(example['message'], 100)}"
+        where += f" (see {error_link(reason)})"
         lines.append(f"  {step:<20} {reason:<28} {len(members):>6}  {where}")
     return "\n".join(lines)

@@ -315,7 +315,7 @@ def _write_tombstones(job, snakemake, error, schemas):
         else:
             write_fits_tombstone(path, error, job.provenance)
         word = "empty" if error.status == "EMPTY" else "tombstone"
-        line = f"skyloom: {word} {path}: {error.reason}: {error}"
+        line = f"skyloom: {word} {path}: {error.reason}: {error} (see {error.link})"
         log.warning(line)
         sys.stderr.write(line + "\n")
 
@@ -341,7 +341,8 @@ class _failure_record:  # noqa: N801 (used like a function)
             "input": [str(path) for path in snakemake.input],
             "output": [str(path) for path in snakemake.output],
             "log": str(snakemake.log[0]) if len(snakemake.log) else "",
-            "exception": "".join(traceback.format_exception_only(error)).strip(),
+            "exception": f"{type(error).__name__}: {error}",
+            "see": getattr(error, "link", ""),
             "where": _where(frames[-1], snakemake.scriptdir),
         }
         path = _record_path(snakemake)

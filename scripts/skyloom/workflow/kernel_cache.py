@@ -19,23 +19,36 @@ FILLING = "filling-"
 SCRIPTS = Path(__file__).resolve().parents[2]
 
 
-def kernel_cache_folder(fingerprint):
+def kernel_cache_folder(fingerprint, conda_environment=None):
     """Return the folder of compiled kernels.
 
     Parameters
     ----------
     fingerprint : str
         Hash of all modules with kernels, from `Fingerprints.kernels`.
+    conda_environment : str or Path, optional
+        The yaml of the environment in which the jobs run, when it is not Snakemake's own.
 
     Returns
     -------
     Path
         ``skyloom/{fingerprint}-{numba}-{cpu}`` below the user's cache folder; another one for another
-        version of Numba, Python or kind of processor.
+        version of Numba, Python or kind of processor, or for another conda environment.
     """
     user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    compiler = _installed_compiler() if conda_environment is None else _conda_compiler(conda_environment)
+    return user_cache / "skyloom" / f"{fingerprint}-{compiler}-{processor()}"
+
+
+def _installed_compiler():
+    """Numba's and Python's version in this process."""
     python = "".join(platform.python_version_tuple()[:2])
-    return user_cache / "skyloom" / f"{fingerprint}-{metadata.version('numba')}-py{python}-{processor()}"
+    return f"{metadata.version('numba')}-py{python}"
+
+
+def _conda_compiler(environment):
+    """Hash of a conda environment's yaml: Snakemake's own need not have Numba, let alone the same one."""
+    return f"conda-{hashlib.sha256(Path(environment).read_bytes()).hexdigest()[:10]}"
 
 
 def processor():
@@ -92,13 +105,15 @@ def fill_kernel_cache():
     return fingerprints.kernels()
 
 
-def refill_kernel_cache(marker):
+def refill_kernel_cache(marker, *, in_conda=False):
     """Compile the kernels again when a finished rule's marker is there but its folder is not.
 
     Parameters
     ----------
     marker : str or Path
         What rule `compile_kernels` wrote; without it the rule itself will run.
+    in_conda : bool
+        Whether the jobs run in conda environments, which are not known before the graph is.
 
     Returns
     -------
@@ -111,6 +126,12 @@ def refill_kernel_cache(marker):
     of what else must run, and without ``ancient`` everything would run again after any change of a kernel.
     """
     if Path(os.environ[VARIABLE]).is_dir() or not Path(marker).is_file():
+        return False
+    if in_conda:
+        sys.stderr.write(
+            "skyloom: the kernels have changed, and each job compiles them for itself (about 15 s) until "
+            f"`snakemake --sdm conda --forcerun compile_kernels -- {marker}` has run\n"
+        )
         return False
     sys.stderr.write("skyloom: the kernels have changed, compiling them (about 15 s)\n")
     program = "from skyloom.workflow.kernel_cache import fill_kernel_cache; fill_kernel_cache()"

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from skyloom.core.errors import ConfigError
+from skyloom.core.errors import ConfigError, told
 from skyloom.io.yaml_files import parse_yaml
 from skyloom.workflow.calib_epochs import science_epoch
 from skyloom.workflow.config import COMMAND_LINE, InvalidConfigurationError, text_problems
@@ -252,7 +252,7 @@ def default_configuration(home):
     path = locate("config/config.yaml", home)
     content, faults = parse_yaml(path)
     if faults and not content:
-        sys.stderr.write(f"{InvalidConfigurationError(text_problems(path, faults))}\n")
+        sys.stderr.write(f"{told(InvalidConfigurationError(text_problems(path, faults)))}\n")
         sys.exit(1)
     return path
 
@@ -293,14 +293,15 @@ def start(workflow, config):
             survey, home, [str(path) for path in workflow.overwrite_configfiles or []], arguments
         )
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{told(error)}\n")
         sys.exit(1)
     skyloom.on_cluster = lambda: workflow.non_local_exec
     config.update(survey.settings)
-    set_environment(home, skyloom.kernel_fingerprint)
+    in_conda = "CONDA" in {method.name for method in workflow.deployment_settings.deployment_method}
+    set_environment(home, skyloom.kernel_fingerprint, in_conda=in_conda)
     if runs_jobs:
         keep_one_timer()
-        refill_kernel_cache(product_path(survey.root, "kernels"))
+        refill_kernel_cache(product_path(survey.root, "kernels"), in_conda=in_conda)
     return skyloom
 
 

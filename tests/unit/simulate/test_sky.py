@@ -17,7 +17,7 @@ from skyloom.simulate.catalog import (
     to_table,
 )
 from skyloom.simulate.cells import cells_near
-from skyloom.simulate.colours import UnknownBandError
+from skyloom.simulate.colours import NoBandColoursError
 from skyloom.simulate.pipeline import field_radius, simulate_sky
 from skyloom.simulate.sky import static_objects, survey_objects
 
@@ -128,7 +128,7 @@ def test_transients_without_galaxies_have_no_host(simulation, visits):
 
 
 def test_a_band_without_colours_is_named(simulation, visits):
-    with pytest.raises(UnknownBandError, match="no colours for band 'H'"):
+    with pytest.raises(NoBandColoursError, match="no colours for band 'H'"):
         simulate_sky(visits, replace(simulation, bands=("r", "H")))
 
 

@@ -23,6 +23,7 @@ RECORD = {
     "output": ["results/warp/r/1/0_0/11.fits"],
     "log": "results/logs/warp/r/1/0_0/11.log",
     "exception": "KeyError: 'fwhm'",
+    "see": "",
     "where": "scripts/warp_visit.py:9 in main",
 }
 
@@ -41,6 +42,18 @@ def test_the_report_has_all_that_is_needed_to_go_on():
     assert (
         "snakemake --cores 1 --configfile 'a b.yaml' --config visit=3 -- results/warp/r/1/0_0/11.fits" in text
     )
+
+
+def test_a_named_error_is_told_with_its_link_however_long_its_message():
+    named = {
+        **RECORD,
+        "exception": "CorruptProductError: " + 500 * "x",
+        "see": "docs/errors.md#corruptproduct",
+    }
+    lines = failure_report([named, named]).splitlines()
+
+    assert "  see:       docs/errors.md#corruptproduct" in lines
+    assert lines[-1].endswith("... docs/errors.md#corruptproduct")
 
 
 @pytest.mark.parametrize("n", [1, 3, 50])

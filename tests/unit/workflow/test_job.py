@@ -79,7 +79,8 @@ def test_a_data_error_becomes_the_tombstone_of_every_output(snakemake, capsys):
     assert read_fits_status("results/calexp/11/0.fits") == ("FAILED", "NoStars", "found 2 stars, needs 10")
     assert read_table_status("results/src/11/0.parquet") == ("FAILED", "NoStars", "found 2 stars, needs 10")
     lines = capsys.readouterr().err.splitlines()
-    assert "skyloom: tombstone results/calexp/11/0.fits: NoStars: found 2 stars, needs 10" in lines
+    told = "NoStars: found 2 stars, needs 10 (see docs/errors.md#nostars)"
+    assert f"skyloom: tombstone results/calexp/11/0.fits: {told}" in lines
     assert not FAILURE_FOLDER.exists()
 
 

@@ -31,6 +31,19 @@ def test_the_name_holds_what_decides_the_machine_code(monkeypatch, tmp_path):
     assert folder == kernel_cache_folder("abc") != kernel_cache_folder("abd")
 
 
+def test_jobs_in_a_conda_environment_have_a_folder_of_its_yaml(monkeypatch, tmp_path):
+    """Snakemake's own environment need not have Numba there."""
+    monkeypatch.setattr(kernel_cache.metadata, "version", lambda name: pytest.fail(f"looked for {name}"))
+    environment = tmp_path / "science.yaml"
+    names = []
+    for version in ("0.68.1", "0.68.1", "0.69.0"):
+        environment.write_text(f"dependencies: [numba ={version}]\n", encoding="utf-8")
+        names.append(kernel_cache_folder("abc", environment).name)
+
+    assert names[0] == names[1] != names[2]
+    assert names[0].startswith("abc-conda-")
+
+
 def test_filling_leaves_the_whole_folder_and_nothing_beside_it(folder):
     assert fill_kernel_cache() == "abc"
     assert [path.name for path in folder.parent.iterdir()] == ["abc"]
@@ -68,6 +81,17 @@ def test_kernels_are_refilled_only_when_the_rule_has_run_and_the_folder_is_gone(
     folder.mkdir(parents=True)
     assert not refill_kernel_cache(marker)
     assert len(commands) == 1
+
+
+def test_changed_kernels_of_a_conda_environment_are_told_with_the_command_that_compiles_them(
+    folder, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(kernel_cache.subprocess, "run", lambda *_, **__: pytest.fail("compiled by Snakemake"))
+    marker = tmp_path / "kernels.done"
+    write_marker(marker, "old")
+
+    assert not refill_kernel_cache(marker, in_conda=True)
+    assert f"--forcerun compile_kernels -- {marker}" in capsys.readouterr().err
 
 
 def test_the_scripts_folder_is_that_of_the_library():
