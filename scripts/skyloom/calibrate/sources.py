@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
 from skyloom.algorithms.photometry import (
-    APERTURE_FLUXES,
     FitSettings,
-    aperture_photometry,
     psf_photometry,
 )
 from skyloom.core import mask_planes
