@@ -4,7 +4,7 @@ import numpy as np
 
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
-from skyloom.core.jit import kernel, summing_kernel
+from skyloom.core.jit import kernel
 
 APERTURE_RADII = (3.0, 6.0, 9.0, 12.0, 17.0, 25.0, 35.0, 50.0, 70.0)
 APERTURE_FLUXES = tuple(f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII)
@@ -62,66 +62,52 @@ def _sum_apertures(pixels, x, y, radii, sums):
         rings[:] = 0.0
         rims[:] = 0.0
         _sum_rings(pixels, (x[i], y[i]), radii[:n_radius], rings, rims)
-        flux = variance = n_missing = 0.0
         for j in range(n_radius):
-            flux += rings[0, j]
-            variance += rings[1, j]
-            n_missing += rings[2, j]
-            if n_missing + rims[2, j] == 0:
-                sums[0, i, j] = flux + rims[0, j]
-                sums[1, i, j] = variance + rims[1, j]
+            if rings[2, j] + rims[2, j] == 0:
+                sums[0, i, j] = rings[0, j] + rims[0, j]
+                sums[1, i, j] = rings[1, j] + rims[1, j]
 
 
 @kernel
 def _sum_rings(pixels, centre, radii, rings, rims):
-    """Sums of image, variance and pixels without data: of whole pixels by ring, of parts of pixels by rim."""
-    image, mask, variance = pixels
-    ny, nx = image.shape
+    """Sums of image, variance and pixels without data: of whole pixels by circle, of parts of pixels by rim."""
+    ny, nx = pixels[0].shape
     x, y = centre
     reach = radii[-1]
+    left, right = max(0, int(np.ceil(x - reach - 0.5))), min(nx, int(np.floor(x + reach + 0.5)) + 1)
+    running = np.zeros((3, right - left + 1))
     for row in range(max(0, int(np.ceil(y - reach - 0.5))), min(ny, int(np.floor(y + reach + 0.5)) + 1)):
         dy = abs(row - y)
-        # Columns that lie whole within the circle before: [first, last).
-        first = last = int(np.rint(x))
-        is_begun = False
+        _accumulate(pixels, (row, left), running)
         for j in range(radii.size):
             square = radii[j] ** 2
             near = max(dy - 0.5, 0.0) ** 2
             if near >= square:
                 continue
             touched = np.sqrt(square - near) + 0.5
-            start, stop = max(0, int(np.ceil(x - touched))), min(nx, int(np.floor(x + touched)) + 1)
+            start, stop = max(left, int(np.ceil(x - touched))), min(right, int(np.floor(x + touched)) + 1)
             far = (dy + 0.5) ** 2
             whole = np.sqrt(square - far) - 0.5 if far < square else -1.0
             inner, outer = int(np.ceil(x - whole)), int(np.floor(x + whole)) + 1
             if whole < 0 or outer <= inner:
-                _add_rim(pixels, (row, start, stop), centre, radii[j], rims[:, j])
-                continue
+                inner = outer = stop
+            for k in range(3):
+                rings[k, j] += running[k, outer - left] - running[k, inner - left]
             _add_rim(pixels, (row, start, inner), centre, radii[j], rims[:, j])
             _add_rim(pixels, (row, outer, stop), centre, radii[j], rims[:, j])
-            if not is_begun:
-                first = last = inner
-                is_begun = True
-            for left, right in ((inner, first), (last, outer)):
-                flux, spread, n_missing = _span_sums(
-                    image[row, left:right], mask[row, left:right], variance[row, left:right]
-                )
-                rings[0, j] += flux
-                rings[1, j] += spread
-                rings[2, j] += n_missing
-            first, last = inner, outer
 
 
-@summing_kernel
-def _span_sums(image, mask, variance):
-    """Sums of pixels that lie whole within an aperture, and how many of them have no data."""
-    flux = spread = 0.0
-    n_missing = 0
-    for i in range(image.size):
-        flux += np.float64(image[i])
-        spread += np.float64(variance[i])
-        n_missing += (mask[i] & mask_planes.NO_DATA) != 0
-    return flux, spread, n_missing
+@kernel
+def _accumulate(pixels, corner, running):
+    """Running sums of image, variance and pixels without data along a row, from its pixel `corner` on."""
+    image, mask, variance = pixels
+    row, left = corner
+    flux = spread = n_missing = 0.0
+    for i in range(running.shape[1] - 1):
+        flux += image[row, left + i]
+        spread += variance[row, left + i]
+        n_missing += (mask[row, left + i] & mask_planes.NO_DATA) != 0
+        running[0, i + 1], running[1, i + 1], running[2, i + 1] = flux, spread, n_missing
 
 
 @kernel

@@ -173,12 +173,14 @@ def find_peaks(significance, threshold, settings):
 
 def _parabola_offset(significance, y, x):
     """Offsets (dx, dy) of the maxima of parabolas through peaks and neighbours, at most half a pixel."""
-    padded = np.pad(significance, 1, mode="edge").astype(np.float64)
-    centre = padded[y + 1, x + 1]
+    ny, nx = significance.shape
+    centre = significance[y, x].astype(np.float64)
     offsets = []
     for step_y, step_x in ((0, 1), (1, 0)):
-        after = padded[y + 1 + step_y, x + 1 + step_x]
-        before = padded[y + 1 - step_y, x + 1 - step_x]
+        after = significance[np.minimum(y + step_y, ny - 1), np.minimum(x + step_x, nx - 1)].astype(
+            np.float64
+        )
+        before = significance[np.maximum(y - step_y, 0), np.maximum(x - step_x, 0)].astype(np.float64)
         curvature = 2 * centre - after - before
         offsets.append(
             np.clip(0.5 * (after - before) / np.where(curvature > 0, curvature, np.inf), -0.5, 0.5)

@@ -88,7 +88,7 @@ class PsfPhotometry:
         return PsfPhotometry(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def psf_photometry(masked_image, psf, x, y, settings=None):
+def psf_photometry(masked_image, psf, x, y, settings=None, flux=None):  # noqa: PLR0913 (what is fitted, and from where)
     """PSF fluxes of point sources, close neighbours fitted together.
 
     Parameters
@@ -101,6 +101,8 @@ def psf_photometry(masked_image, psf, x, y, settings=None):
         Positions [pixel].
     settings : FitSettings, optional
         Whether positions are free, how pixels are weighted.
+    flux : ndarray, shape (n,), optional
+        Fluxes to start from, where finite and positive; they save the first sweeps.
 
     Returns
     -------
@@ -123,6 +125,8 @@ def psf_photometry(masked_image, psf, x, y, settings=None):
     stamps = _splines(psf, x, y)
     results = np.full((len(fields(PsfPhotometry)), x.size), np.nan)
     results[2], results[3] = x, y
+    if flux is not None:
+        results[0] = np.where(flux > 0, flux, np.nan)
     model = np.zeros(masked_image.image.shape, dtype=np.float32)
     options = (
         float(settings.photon_variance),

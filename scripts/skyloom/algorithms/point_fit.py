@@ -31,7 +31,8 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     options : tuple
         ``photon_variance``, ``fit_position``, ``noise_correlation``, ``n_sweep`` of `FitSettings`.
     outputs : tuple of ndarray
-        The model, zeros at first; the results, shape (10, n), whose rows X and Y hold the start.
+        The model, zeros at first; the results, shape (10, n), whose rows X and Y hold the start, and FLUX the
+        known fluxes, else NaN.
     """
     photon_variance, fit_position, noise_correlation, n_sweep = options
     order, halves = sources
@@ -39,11 +40,21 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     ny, nx = model.shape
     n_source, size = stamps.shape[0], stamps.shape[1]
     start = results[X : Y + 1].copy()
-    flux, base_variance = np.zeros(n_source), np.zeros(n_source)
+    is_known = np.isfinite(results[FLUX]) & np.isfinite(start[0]) & np.isfinite(start[1])
+    flux, base_variance = np.where(is_known, results[FLUX], 0.0), np.zeros(n_source)
+    results[FLUX] = np.nan
     is_settled = np.zeros(n_source, dtype=np.bool_)
     work = working_space(size)
     profile = np.zeros((3, size, size), dtype=np.float32)
     sums = np.zeros(12)
+    for index in np.flatnonzero(is_known):
+        _paint(
+            stamps[index],
+            (start[0, index], start[1, index], flux[index]),
+            halves[index],
+            (work, profile),
+            model,
+        )
     for sweep in range(n_sweep):
         for index in order:
             x, y = results[X, index], results[Y, index]
@@ -61,7 +72,8 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
             own = flux[index]
             light = (own, base_variance[index], photon_variance)
             _normal_equations(pixels, (model, profile), corner, light, sums)
-            free = fit_position and sweep > 0 and own > 0
+            is_begun = sweep > 0 or is_known[index]
+            free = fit_position and is_begun and own > 0
             step_f, step_x, step_y = _solve(sums, free, noise_correlation, results[:, index])
             new_x, new_y = _bounded(x, step_x, start[0, index]), _bounded(y, step_y, start[1, index])
             flux[index] = own + step_f
@@ -69,11 +81,8 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
                 _add_scaled(model, profile[0], corner, step_f)
             else:
                 _add_scaled(model, profile[0], corner, -own)
-                corner = (int(np.rint(new_y)) - half, int(np.rint(new_x)) - half, 2 * half + 1)
-                shift = (new_x - np.rint(new_x), new_y - np.rint(new_y))
-                move_stamp(stamps[index], half, shift, work, profile[:1])
-                _add_scaled(model, profile[0], corner, flux[index])
-            is_settled[index] = sweep > 0 and _is_small((step_f, step_x, step_y), results[:, index])
+                _paint(stamps[index], (new_x, new_y, flux[index]), half, (work, profile), model)
+            is_settled[index] = is_begun and _is_small((step_f, step_x, step_y), results[:, index])
             results[FLUX, index], results[X, index], results[Y, index] = flux[index], new_x, new_y
 
 
@@ -93,10 +102,18 @@ def paint_point_sources(stamps, x, y, flux, model):
     size = stamps.shape[1]
     work = working_space(size)
     profile = np.zeros((1, size, size), dtype=np.float32)
-    half = size // 2
     for i in range(x.size):
-        move_stamp(stamps[i], half, (x[i] - np.rint(x[i]), y[i] - np.rint(y[i])), work, profile)
-        _add_scaled(model, profile[0], (int(np.rint(y[i])) - half, int(np.rint(x[i])) - half, size), flux[i])
+        _paint(stamps[i], (x[i], y[i], flux[i]), size // 2, (work, profile), model)
+
+
+@kernel
+def _paint(stamp, source, half, buffers, model):
+    """Add a source (x, y, flux) to the model image, within a half-width of its middle pixel."""
+    x, y, flux = source
+    work, profile = buffers
+    column, row = int(np.rint(x)), int(np.rint(y))
+    move_stamp(stamp, half, (x - column, y - row), work, profile[:1])
+    _add_scaled(model, profile[0], (row - half, column - half, 2 * half + 1), flux)
 
 
 @kernel

@@ -100,7 +100,7 @@ def measure_sources(masked_image, psf, detections, settings):
     with np.errstate(invalid="ignore"):
         signal_to_noise = fit.flux / fit.flux_err
     classes = classify_by_size(
-        *(shape, star_moments(kernels, x, y), signal_to_noise),
+        *(shape, star_moments(psf.splines_at(x, y), x, y), signal_to_noise),
         *(settings["extended_size_excess"], settings["extended_sigma"]),
     )
     columns |= {

@@ -55,7 +55,7 @@ def measure_band(coadd, x, y, settings):
     with np.errstate(invalid="ignore", divide="ignore"):
         snr = fit["flux"] / fit["flux_err"]
         area = 1 / np.sum(kernels**2, axis=(1, 2))
-    star_shape = _scatter(star_moments(kernels[known], x[known], y[known]), known)
+    star_shape = _scatter(star_moments(coadd.psf.splines_at(x[known], y[known]), x[known], y[known]), known)
     classes = classify_by_size(
         shape, star_shape, snr, settings["extended_size_excess"], settings["extended_sigma"]
     )
