@@ -46,7 +46,7 @@ class PsfWithoutSizeError(DataError):
         self.n_source = n_source
 
 
-def measure_sources(masked_image, psf, detections, settings):
+def measure_sources(masked_image, psf, detections, start, settings):
     """Measurements of all detections of one image.
 
     Parameters
@@ -57,6 +57,8 @@ def measure_sources(masked_image, psf, detections, settings):
         The image's PSF.
     detections : Detections
         What was found, brightest first.
+    start : tuple of ndarray, shape (n,)
+        x, y [pixel] and flux [electron] to start the fits from; NaN for an unknown flux.
     settings : dict
         Section ``calibrate.measurement``.
 
@@ -71,7 +73,7 @@ def measure_sources(masked_image, psf, detections, settings):
     PsfWithoutSizeError
         If the PSF looks like no star anywhere.
     """
-    fit = psf_photometry(masked_image, psf, detections.x, detections.y, FitSettings(photon_variance=1.0))
+    fit = psf_photometry(masked_image, psf, *start[:2], FitSettings(photon_variance=1.0), start[2])
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     kernels = psf.kernels_at(x, y)
