@@ -7,7 +7,7 @@ import numpy as np
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background
-from skyloom.core.jit import kernel
+from skyloom.core.jit import kernel, summing_kernel
 
 log = logging.getLogger(__name__)
 
@@ -115,14 +115,7 @@ def _clipped_level(values, use_mode):
     sigma = max(0.5 * (sample[int(0.84 * sample.size)] - sample[int(0.16 * sample.size)]), 1e-30)
     n_kept = -1
     for _ in range(N_CLIP):
-        total = square = 0.0
-        n = 0
-        for i in range(values.size):
-            deviation = values[i] - centre
-            if abs(deviation) <= CLIP_SIGMA * sigma:
-                total += deviation
-                square += deviation * deviation
-                n += 1
+        n, total, square = _sums_within(values, np.float32(centre), np.float32(CLIP_SIGMA * sigma))
         if n == n_kept or n == 0:
             break
         n_kept = n
@@ -138,6 +131,21 @@ def _clipped_level(values, use_mode):
             values[n] = values[i]
             n += 1
     return MODE_MEDIAN * np.median(values[:n]) - MODE_MEAN * centre
+
+
+@summing_kernel
+def _sums_within(values, centre, reach):
+    """Number, sum and sum of squares of the deviations from the centre that are no larger than the reach."""
+    total = square = 0.0
+    n = 0
+    for i in range(values.size):
+        deviation = values[i] - centre
+        inside = abs(deviation) <= reach
+        kept = deviation if inside else np.float32(0)
+        n += 1 if inside else 0
+        total += np.float64(kept)
+        square += np.float64(kept) * np.float64(kept)
+    return n, total, square
 
 
 def _filled(mesh):

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.algorithms.footprints import flood_footprints, grow_mask
+from skyloom.algorithms.matched_filter import significance_image
 from skyloom.core import mask_planes
 
 log = logging.getLogger(__name__)
 
 POLARITIES = ("positive", "negative", "both")
-# Part of the PSF squared that must fall on good pixels for a significance.
-MIN_COVERAGE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,53 +103,6 @@ class Detections:
         )
 
 
-def significance_image(masked_image, kernel, settings=None):
-    """Signal to noise of a point source centred on each pixel.
-
-    Parameters
-    ----------
-    masked_image : MaskedImage
-        Background-subtracted pixels.
-    kernel : ndarray, shape (k, k), float
-        PSF centred on pixel ``k // 2``; its norm does not matter.
-    settings : DetectionSettings, optional
-        Excluded mask bits and correlation of the noise.
-
-    Returns
-    -------
-    ndarray, shape (ny, nx), float32
-        Significance [sigma]; 0 where most of the PSF falls on excluded pixels. A narrow defect is bridged.
-
-    Notes
-    -----
-    ``sum(P d) / sqrt(sum(P^2 V))`` over the pixels that are not excluded: the matched filter without weights
-    by pixel. Weights 1/V would favour pixels that scattered low, since V is made from the same photons: with
-    a sky of 300 electrons and a PSF of 60 pixels that loses half a sigma.
-    """
-    from scipy import fft
-
-    settings = settings or DetectionSettings()
-    good = (masked_image.mask & np.uint32(settings.excluded)) == 0
-    good |= (masked_image.mask & mask_planes.INTRP) != 0
-    good &= np.isfinite(masked_image.image) & np.isfinite(masked_image.variance)
-    shape = good.shape
-    padded = [fft.next_fast_len(n + kernel.shape[0] - 1, real=True) for n in shape]
-    first = kernel.shape[0] // 2
-
-    def correlate(pixels, stamp):
-        """Sum of the good pixels times a stamp (k, k) centred on each pixel, shape (ny, nx), float32."""
-        transform = fft.rfft2(np.where(good, pixels, 0).astype(np.float32), s=padded)
-        transform *= fft.rfft2(stamp[::-1, ::-1].astype(np.float32), s=padded)
-        return fft.irfft2(transform, s=padded)[first : first + shape[0], first : first + shape[1]]
-
-    signal = correlate(masked_image.image, kernel)
-    noise = correlate(masked_image.variance, kernel**2) * settings.noise_correlation
-    typical = float(np.median(masked_image.variance[good])) if good.any() else 1.0
-    expected = np.where(good, masked_image.variance, typical) * np.sum(kernel**2) * settings.noise_correlation
-    is_covered = noise > MIN_COVERAGE * expected
-    return np.where(is_covered, signal / np.sqrt(np.where(is_covered, noise, 1)), 0).astype(np.float32)
-
-
 def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None):
     """Sources whose matched-filter significance exceeds a threshold.
 
@@ -159,8 +111,7 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     masked_image : MaskedImage
         Background-subtracted pixels with their variance.
     psf : PixelPsf, CellPsf or ndarray of shape (k, k)
-        PSF; a varying one is taken at the image's centre, which loses less than 1 % of a source's
-        significance for sizes that vary by 10 %.
+        PSF; a varying one is followed from tile to tile.
     threshold : float
         Least significance of a peak [sigma].
     polarity : {"positive", "negative", "both"}
@@ -181,9 +132,7 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     if polarity not in POLARITIES:
         raise ValueError(f"polarity {polarity!r}: one of {', '.join(POLARITIES)} is needed")
     settings = settings or DetectionSettings()
-    ny, nx = masked_image.image.shape
-    kernel = psf if isinstance(psf, np.ndarray) else psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
-    significance = significance_image(masked_image, kernel, settings)
+    significance = significance_image(masked_image, psf, settings.excluded, settings.noise_correlation)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[polarity]
     parts = [find_peaks(np.float32(sign) * significance, threshold, settings) for sign in signs]
     detections = parts[0] if len(parts) == 1 and signs[0] > 0 else _joined(parts, signs)
@@ -224,12 +173,14 @@ def find_peaks(significance, threshold, settings):
 
 def _parabola_offset(significance, y, x):
     """Offsets (dx, dy) of the maxima of parabolas through peaks and neighbours, at most half a pixel."""
-    padded = np.pad(significance, 1, mode="edge").astype(np.float64)
-    centre = padded[y + 1, x + 1]
+    ny, nx = significance.shape
+    centre = significance[y, x].astype(np.float64)
     offsets = []
     for step_y, step_x in ((0, 1), (1, 0)):
-        after = padded[y + 1 + step_y, x + 1 + step_x]
-        before = padded[y + 1 - step_y, x + 1 - step_x]
+        after = significance[np.minimum(y + step_y, ny - 1), np.minimum(x + step_x, nx - 1)].astype(
+            np.float64
+        )
+        before = significance[np.maximum(y - step_y, 0), np.maximum(x - step_x, 0)].astype(np.float64)
         curvature = 2 * centre - after - before
         offsets.append(
             np.clip(0.5 * (after - before) / np.where(curvature > 0, curvature, np.inf), -0.5, 0.5)

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skyloom.algorithms.point_fit import move_stamp, working_space
 from skyloom.core.jit import kernel
-from skyloom.core.psf import shift_kernels
 
 N_ITERATION = 60
 TOLERANCE = 1e-4
@@ -89,24 +89,18 @@ def kernel_moments(kernels, sigma=1.5):
     AdaptiveMoments
         x and y are offsets from the middle pixel.
     """
-    size = kernels.shape[-1]
-    strip = np.ascontiguousarray(kernels, dtype=np.float32).reshape(-1, size)
     results = np.full((6, len(kernels)), np.nan)
-    centre = np.full(1, float(size // 2))
-    for i in range(len(kernels)):
-        stamp = strip[i * size : (i + 1) * size]
-        _match_gaussians(stamp, centre, centre, (float(sigma), float(size)), results[:, i : i + 1])
-    moments = AdaptiveMoments(*results)
-    return moments._replace(x=moments.x - size // 2, y=moments.y - size // 2)
+    _match_stamps(np.ascontiguousarray(kernels, dtype=np.float32), float(sigma), results)
+    return AdaptiveMoments(*results)
 
 
-def star_moments(kernels, x, y, sigma=1.5):
+def star_moments(splines, x, y, sigma=1.5):
     """Adaptive moments that stars of these PSFs show at these places within their pixels.
 
     Parameters
     ----------
-    kernels : ndarray, shape (m, k, k), float
-        PSF images, centred on their middle pixel.
+    splines : ndarray, shape (m, k, k), float32
+        Spline coefficients of PSF images that are centred on their middle pixel (`splines_at` of a PSF).
     x, y : ndarray, shape (m,), float64
         Positions of the stars [pixel]; only the fraction counts.
     sigma : float
@@ -122,40 +116,75 @@ def star_moments(kernels, x, y, sigma=1.5):
     Sums over pixels are integrals only where the pixels sample the star: at a FWHM of 1.7 pixels the trace of a
     star between four pixels is a third larger than that of one in the middle of a pixel.
     """
-    return kernel_moments(shift_kernels(kernels, x - np.rint(x), y - np.rint(y)), sigma)
+    results = np.full((6, len(splines)), np.nan)
+    shifts = np.column_stack([x - np.rint(x), y - np.rint(y)])
+    _match_moved_stamps(splines, shifts, float(sigma), results)
+    return AdaptiveMoments(*results)
+
+
+@kernel
+def _match_stamps(stamps, sigma, results):
+    """Match a Gaussian to each image; centres count from the middle pixel."""
+    half = float(stamps.shape[1] // 2)
+    for i in range(stamps.shape[0]):
+        _match_gaussian(stamps[i], (half, half), (sigma, float(stamps.shape[1])), results[:, i])
+        results[0, i] -= half
+        results[1, i] -= half
+
+
+@kernel
+def _match_moved_stamps(splines, shifts, sigma, results):
+    """Match a Gaussian to each image (spline coefficients) moved by its shift (x, y)."""
+    size = splines.shape[1]
+    half = float(size // 2)
+    work = working_space(size)
+    profile = np.zeros((1, size, size), dtype=np.float32)
+    for i in range(splines.shape[0]):
+        if not (np.isfinite(shifts[i, 0]) and np.isfinite(shifts[i, 1])):
+            continue
+        move_stamp(splines[i], size // 2, (shifts[i, 0], shifts[i, 1]), work, profile)
+        _match_gaussian(profile[0], (half, half), (sigma, float(size)), results[:, i])
+        results[0, i] -= half
+        results[1, i] -= half
 
 
 @kernel
 def _match_gaussians(image, x, y, sizes, results):
-    """Iterate each object's Gaussian; columns of `results` are those of `AdaptiveMoments`.
+    """Match a Gaussian to each object; columns of `results` are those of `AdaptiveMoments`."""
+    for i in range(x.size):
+        _match_gaussian(image, (x[i], y[i]), sizes, results[:, i])
+
+
+@kernel
+def _match_gaussian(image, start, sizes, result):
+    """Iterate an object's Gaussian into `result`, which stays as it is where that does not settle.
 
     `sizes`: first guess and largest sigma.
     """
-    for i in range(x.size):
-        centre_x, centre_y = x[i], y[i]
-        m_xx = m_yy = sizes[0] ** 2
-        m_xy = 0.0
-        for _ in range(N_ITERATION):
-            determinant = m_xx * m_yy - m_xy**2
-            if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * sizes[1] ** 2):
-                break
-            weight = _not_narrower(m_xx, m_yy, m_xy)
-            s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), weight)
-            if not s > 0:
-                break
-            n_xx, n_yy, n_xy = _moments_below(weight, (s_xx / s, s_yy / s, s_xy / s), weight[0] > m_xx)
-            change = (abs(n_xx - m_xx) + abs(n_yy - m_yy) + abs(n_xy - m_xy)) / (m_xx + m_yy)
-            change += 2 * (abs(s_x) + abs(s_y)) / s / np.sqrt(m_xx + m_yy)
-            centre_x += 2 * s_x / s
-            centre_y += 2 * s_y / s
-            m_xx, m_yy, m_xy = n_xx, n_yy, n_xy
-            if abs(centre_x - x[i]) > MAX_CENTROID_SHIFT or abs(centre_y - y[i]) > MAX_CENTROID_SHIFT:
-                break
-            if change < TOLERANCE:
-                results[0, i], results[1, i] = centre_x, centre_y
-                results[2, i], results[3, i], results[4, i] = m_xx, m_yy, m_xy
-                results[5, i] = s
-                break
+    centre_x, centre_y = start
+    m_xx = m_yy = sizes[0] ** 2
+    m_xy = 0.0
+    for _ in range(N_ITERATION):
+        determinant = m_xx * m_yy - m_xy**2
+        if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * sizes[1] ** 2):
+            break
+        weight = _not_narrower(m_xx, m_yy, m_xy)
+        s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), weight)
+        if not s > 0:
+            break
+        n_xx, n_yy, n_xy = _moments_below(weight, (s_xx / s, s_yy / s, s_xy / s), weight[0] > m_xx)
+        change = (abs(n_xx - m_xx) + abs(n_yy - m_yy) + abs(n_xy - m_xy)) / (m_xx + m_yy)
+        change += 2 * (abs(s_x) + abs(s_y)) / s / np.sqrt(m_xx + m_yy)
+        centre_x += 2 * s_x / s
+        centre_y += 2 * s_y / s
+        m_xx, m_yy, m_xy = n_xx, n_yy, n_xy
+        if abs(centre_x - start[0]) > MAX_CENTROID_SHIFT or abs(centre_y - start[1]) > MAX_CENTROID_SHIFT:
+            break
+        if change < TOLERANCE:
+            result[0], result[1] = centre_x, centre_y
+            result[2], result[3], result[4] = m_xx, m_yy, m_xy
+            result[5] = s
+            break
 
 
 @kernel
@@ -193,28 +222,39 @@ def _weighted_sums(image, centre, moments):
     m_xx, m_yy, m_xy = moments
     determinant = m_xx * m_yy - m_xy**2
     a, b, c = m_yy / determinant, -m_xy / determinant, m_xx / determinant
-    reach_x, reach_y = WINDOW_SIGMA * np.sqrt(m_xx), WINDOW_SIGMA * np.sqrt(m_yy)
-    columns = (max(int(np.ceil(centre[0] - reach_x)), 0), min(int(np.floor(centre[0] + reach_x)), nx - 1))
-    rows = (max(int(np.ceil(centre[1] - reach_y)), 0), min(int(np.floor(centre[1] + reach_y)), ny - 1))
+    reach_y = WINDOW_SIGMA * np.sqrt(m_yy)
+    first, last = max(int(np.ceil(centre[1] - reach_y)), 0), min(int(np.floor(centre[1] + reach_y)), ny - 1)
     s = s_x = s_y = s_xx = s_yy = s_xy = 0.0
-    for row in range(rows[0], rows[1] + 1):
+    # Along a row a Gaussian's ratio from pixel to pixel changes by a constant factor: no exponential for each pixel.
+    factor = np.exp(-a)
+    for row in range(first, last + 1):
         dy = row - centre[1]
-        for column in range(columns[0], columns[1] + 1):
+        middle = centre[0] - b * dy / a
+        reach_x = np.sqrt(max((WINDOW_SIGMA**2 - (c - b * b / a) * dy * dy) / a, 0.0))
+        left, right = max(int(np.ceil(middle - reach_x)), 0), min(int(np.floor(middle + reach_x)), nx - 1)
+        dx = left - centre[0]
+        weight = np.exp(-0.5 * (a * dx * dx + 2 * b * dx * dy + c * dy * dy))
+        ratio = np.exp(-0.5 * (a * (2 * dx + 1) + 2 * b * dy))
+        t = t_x = t_xx = 0.0
+        for column in range(left, right + 1):
+            weighted = weight * image[row, column]
             dx = column - centre[0]
-            exponent = a * dx * dx + 2 * b * dx * dy + c * dy * dy
-            if exponent > WINDOW_SIGMA**2:
-                continue
-            weighted = np.exp(-0.5 * exponent) * image[row, column]
-            s += weighted
-            s_x += weighted * dx
-            s_y += weighted * dy
-            s_xx += weighted * dx * dx
-            s_yy += weighted * dy * dy
-            s_xy += weighted * dx * dy
+            t += weighted
+            t_x += weighted * dx
+            t_xx += weighted * dx * dx
+            weight *= ratio
+            ratio *= factor
+        s += t
+        s_x += t_x
+        s_y += t * dy
+        s_xx += t_xx
+        s_yy += t * dy * dy
+        s_xy += t_x * dy
     return s, s_x, s_y, s_xx, s_yy, s_xy
 
 
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     adaptive_moments(np.zeros((8, 8), dtype=np.float32), np.array([4.0]), np.array([4.0]), 1.5)
-    kernel_moments(np.zeros((2, 8, 8)))
+    kernel_moments(np.zeros((2, 9, 9)))
+    star_moments(np.zeros((2, 9, 9), dtype=np.float32), np.zeros(2), np.zeros(2))

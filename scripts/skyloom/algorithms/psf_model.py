@@ -20,6 +20,10 @@ N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 2, 5, 3
 PIXEL_CLIP_SIGMA = 5.0
 MAX_CLIPPED_FRACTION = 0.2
 CORE_RADIUS_SIGMA = 2.5
+# Sweeps over stars whose fluxes and positions the last round knows.
+N_NEXT_SWEEP = 2
+WEIGHTLESS = UNUSABLE | mask_planes.bits("EDGE", "SUSPECT", "STREAK", "HALO")
+"""Pixels with one of these bits say nothing of the PSF."""
 
 
 class TooFewPsfStarsError(DataError):
@@ -184,14 +188,14 @@ def _iterate(masked_image, stars, psf, rounds, settings):
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
     used = ~reserved
-    pixels = replace(masked_image, mask=_weightless(masked_image.mask))
-    fit_settings = FitSettings(photon_variance=settings.photon_variance)
+    fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
+    flux = None
     for is_constant in rounds:
         if used.sum() < settings.min_stars:
             raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
-        fit = psf_photometry(pixels, psf, x, y, fit_settings)
+        fit = psf_photometry(masked_image, psf, x, y, fit_settings, flux)
         used &= np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
-        residuals, weights = _residual_stamps(pixels, psf, fit, settings)
+        residuals, weights = _residual_stamps(masked_image, psf, fit, settings)
         if not is_constant:
             weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
         scatter = _core_scatter(residuals, weights, psf, fit)
@@ -203,14 +207,9 @@ def _iterate(masked_image, stars, psf, rounds, settings):
         )
         _check(psf)
         x, y = np.where(np.isfinite(fit.x), fit.x, x), np.where(np.isfinite(fit.y), fit.y, y)
+        flux, fit_settings = fit.flux, replace(fit_settings, n_sweep=N_NEXT_SWEEP)
     log.info("PSF of order %d from %d of %d stars", psf.order, used.sum(), len(x))
     return PsfFit(psf=psf, x=fit.x, y=fit.y, flux=fit.flux, used=used, residual=scatter)
-
-
-def _weightless(mask):
-    """Mask with NO_DATA set where `mask` forbids to use a pixel for the PSF."""
-    planes = UNUSABLE | mask_planes.bits("EDGE", "SUSPECT", "STREAK", "HALO")
-    return np.where(mask & planes, mask | mask_planes.NO_DATA, mask).astype(np.uint32)
 
 
 def _order_for(n_star, max_order):
@@ -226,22 +225,19 @@ def _residual_stamps(pixels, psf, fit, settings):
     ny, nx = pixels.image.shape
     half = psf.size // 2
     model = point_source_image(pixels.image.shape, psf, fit.x, fit.y, fit.flux)
-    usable = ((pixels.mask & UNUSABLE) == 0) & np.isfinite(pixels.image)
-    difference = np.where(usable, pixels.image - model, 0)
     x, y, flux = np.nan_to_num(fit.x), np.nan_to_num(fit.y), np.where(fit.flux > 0, fit.flux, np.inf)
     column0, row0 = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
     rows = row0[:, None] + np.arange(-half, half + 1)
     columns = column0[:, None] + np.arange(-half, half + 1)
     inside = ((rows >= 0) & (rows < ny))[:, :, None] & ((columns >= 0) & (columns < nx))[:, None, :]
     index = (np.clip(rows, 0, ny - 1)[:, :, None], np.clip(columns, 0, nx - 1)[:, None, :])
-    good = inside & usable[index]
-    residuals = np.where(good, difference[index], 0) / flux[:, None, None]
+    image = pixels.image[index]
+    good = inside & ((pixels.mask[index] & WEIGHTLESS) == 0) & np.isfinite(image)
+    residuals = np.where(good, image - model[index], 0) / flux[:, None, None]
     residuals = shift_stamps(residuals, column0 - x, row0 - y)
     kernels = np.maximum(psf.kernels_at(x, y), 0)
     background = settings.photon_variance * np.maximum(model[index], 0)
-    base = _base_variances(
-        np.where(good, pixels.variance[index] - settings.photon_variance * pixels.image[index], np.nan)
-    )
+    base = _base_variances(np.where(good, pixels.variance[index] - settings.photon_variance * image, np.nan))
     variance = (base[:, None, None] + background) / flux[:, None, None] ** 2 + (
         settings.model_floor * kernels
     ) ** 2

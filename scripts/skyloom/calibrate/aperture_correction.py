@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from skyloom.algorithms.photometry import APERTURE_RADII
+from skyloom.algorithms.apertures import APERTURE_RADII
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
 

@@ -46,6 +46,8 @@ def add_companions(pixels, psf, detections, sigma, search):
     -------
     Detections
         All, brightest first; a companion belongs to the footprint it lies in.
+    PointSources
+        The given detections fitted as points.
 
     Notes
     -----
@@ -63,7 +65,7 @@ def add_companions(pixels, psf, detections, sigma, search):
         found.significance > threshold + MODEL_ERROR * _significance_of(points.model, pixels, psf, found)
     )
     log.info("found %d companions of brighter stars", len(found))
-    return _merged(detections, found)
+    return _merged(detections, found), points
 
 
 def _significance_of(model, pixels, psf, found):
@@ -141,9 +143,9 @@ def _merged(detections, new):
     alone, number = np.unique(new.footprint[inside < 0], return_inverse=True)
     footprint = inside.astype(np.int32)
     footprint[inside < 0] = n_footprint + number
-    labels = detections.labels.copy()
-    for i, old in enumerate(alone):
-        labels[(new.labels == old + 1) & (labels == 0)] = n_footprint + i + 1
+    renumbered = np.zeros(int(new.labels.max(initial=0)) + 1, dtype=np.int32)
+    renumbered[alone + 1] = n_footprint + 1 + np.arange(len(alone), dtype=np.int32)
+    labels = np.where(detections.labels > 0, detections.labels, renumbered[new.labels])
     joined = np.concatenate([detections.footprint, footprint])
     significance = np.concatenate([detections.significance, new.significance])
     order = np.argsort(-significance, kind="stable")

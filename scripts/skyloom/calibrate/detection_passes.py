@@ -9,7 +9,7 @@ from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays
 from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.calibrate.companions import add_companions
-from skyloom.calibrate.point_sources import fit_point_sources
+from skyloom.calibrate.point_sources import fit_point_sources, start_of_fit
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, MaskedImage
@@ -154,6 +154,8 @@ def final_pass(second, psf, settings):
     -------
     DetectionPass
         DETECTED is set on footprints grown by the PSF.
+    tuple of ndarray, shape (n,)
+        What is known of the detections' fits: x, y [pixel] and flux [electron], NaN where it is not known.
 
     Raises
     ------
@@ -164,11 +166,13 @@ def final_pass(second, psf, settings):
     pixels = second.pixels
     _, sigma = _central_kernel(psf, pixels.image.shape)
     detections = _detect(pixels, psf, detection["threshold"], detection)
-    detections = add_companions(pixels, psf, detections, sigma, (detection["threshold"], _limits(detection)))
+    limits = (detection["threshold"], _limits(detection))
+    first, (detections, points) = detections, add_companions(pixels, psf, detections, sigma, limits)
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     mask = np.where(detected, pixels.mask | mask_planes.DETECTED, pixels.mask).astype(np.uint32)
-    return DetectionPass(replace(pixels, mask=mask), second.background, detections)
+    start = start_of_fit(detections, first, points.fit)
+    return DetectionPass(replace(pixels, mask=mask), second.background, detections), start
 
 
 def _central_kernel(psf, shape):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import APERTURE_FLUXES
+from skyloom.algorithms.apertures import APERTURE_FLUXES
 from skyloom.core.images import MaskedImage
 
 

@@ -73,8 +73,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     second, points = second_pass(raw, first.background, stars.fit.psf, settings)
     if exposure.psf is None:
         stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
-    final = final_pass(second, stars.fit.psf, settings)
-    columns = measure_sources(final.pixels, stars.fit.psf, final.detections, settings["measurement"])
+    final, start = final_pass(second, stars.fit.psf, settings)
+    columns = measure_sources(final.pixels, stars.fit.psf, final.detections, start, settings["measurement"])
     inside = is_centred_on(columns, raw.image.shape)
     detections, columns = final.detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])

@@ -8,6 +8,8 @@ from skyloom.algorithms.moments import adaptive_moments
 from skyloom.algorithms.photometry import FitSettings, PsfPhotometry, point_source_image, psf_photometry
 from skyloom.calibrate.sources import pixel_flags
 
+# A peak that was fitted before stands where it stood [pixel].
+SAME_PEAK = 1e-6
 # Sources this much larger than the PSF are no points and are not subtracted.
 MAX_SIZE_RATIO = 1.1
 
@@ -64,3 +66,30 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep):
     fit = psf_photometry(pixels, psf, detections.x, detections.y, settings)
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
     return PointSources(fit, flux, point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux))
+
+
+def start_of_fit(detections, fitted, fit):
+    """Positions and fluxes of detections of which some were fitted before.
+
+    Parameters
+    ----------
+    detections, fitted : Detections
+        Those that will be fitted, and those that were.
+    fit : PsfPhotometry
+        Of `fitted`.
+
+    Returns
+    -------
+    x, y, flux : ndarray, shape (n,), float64
+        From the fit; for the others the peak and NaN.
+    """
+    from scipy.spatial import cKDTree
+
+    x, y, flux = detections.x.copy(), detections.y.copy(), np.full(len(detections), np.nan)
+    if len(detections) and len(fitted):
+        tree = cKDTree(np.column_stack([fitted.x, fitted.y]))
+        distance, index = tree.query(np.column_stack([x, y]), distance_upper_bound=SAME_PEAK)
+        known = np.isfinite(distance)
+        known[known] = np.isfinite(fit.flux[index[known]])
+        x[known], y[known], flux[known] = (values[index[known]] for values in (fit.x, fit.y, fit.flux))
+    return x, y, flux

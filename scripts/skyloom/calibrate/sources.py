@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
 from skyloom.algorithms.photometry import (
-    APERTURE_FLUXES,
     FitSettings,
-    aperture_photometry,
     psf_photometry,
 )
 from skyloom.core import mask_planes
@@ -47,7 +46,7 @@ class PsfWithoutSizeError(DataError):
         self.n_source = n_source
 
 
-def measure_sources(masked_image, psf, detections, settings):
+def measure_sources(masked_image, psf, detections, start, settings):
     """Measurements of all detections of one image.
 
     Parameters
@@ -58,6 +57,8 @@ def measure_sources(masked_image, psf, detections, settings):
         The image's PSF.
     detections : Detections
         What was found, brightest first.
+    start : tuple of ndarray, shape (n,)
+        x, y [pixel] and flux [electron] to start the fits from; NaN for an unknown flux.
     settings : dict
         Section ``calibrate.measurement``.
 
@@ -72,7 +73,7 @@ def measure_sources(masked_image, psf, detections, settings):
     PsfWithoutSizeError
         If the PSF looks like no star anywhere.
     """
-    fit = psf_photometry(masked_image, psf, detections.x, detections.y, FitSettings(photon_variance=1.0))
+    fit = psf_photometry(masked_image, psf, *start[:2], FitSettings(photon_variance=1.0), start[2])
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     kernels = psf.kernels_at(x, y)
@@ -101,7 +102,7 @@ def measure_sources(masked_image, psf, detections, settings):
     with np.errstate(invalid="ignore"):
         signal_to_noise = fit.flux / fit.flux_err
     classes = classify_by_size(
-        *(shape, star_moments(kernels, x, y), signal_to_noise),
+        *(shape, star_moments(psf.splines_at(x, y), x, y), signal_to_noise),
         *(settings["extended_size_excess"], settings["extended_sigma"]),
     )
     columns |= {

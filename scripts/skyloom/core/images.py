@@ -124,7 +124,12 @@ class Background:
         """
         rows = _mesh_weights(self.mesh.shape[0], self.bin_size, self.shape[0])
         columns = _mesh_weights(self.mesh.shape[1], self.bin_size, self.shape[1])
-        return (rows @ self.mesh.astype(np.float64) @ columns.T).astype(np.float32)
+        # What varies is small beside the level: single precision is enough for it.
+        level = np.float32(self.mesh.mean(dtype=np.float64))
+        along = (rows @ (self.mesh - level).astype(np.float64)).astype(np.float32)
+        image = along @ columns.T.astype(np.float32)
+        image += level
+        return image
 
 
 def _mesh_weights(n_bin, bin_size, n_pixel):

@@ -1,6 +1,7 @@
-"""The one way to compile a kernel: cached on disk, no fast-math, no parallel reduction.
+"""The one way to compile a kernel: cached on disk, no parallel reduction.
 
-Results must be the same bytes on one or eight cores, hence no ``parallel`` and no ``fastmath``. The folder
+Results must be the same bytes on one or eight cores, hence no ``parallel``; and no ``fastmath`` but the leave of
+`summing_kernel` to add in another order, which depends on the processor alone. The folder
 of the cache is set here, before any kernel is declared, because Numba chooses it at that moment. Jobs read the
 folder that rule `compile_kernels` filled and never write there: Numba hands out file names before it writes
 them, so that two jobs that write at once may leave one kernel's code under another's name.
@@ -118,7 +119,28 @@ def kernel(function):
     numba dispatcher
         Compiled at the first call for each set of types.
     """
-    dispatcher = numba.njit(cache=True)(function)
+    return _compiled(function, fastmath=False)
+
+
+def summing_kernel(function):
+    """Compile a function whose time goes into sums: several terms at once, their order up to the processor.
+
+    Parameters
+    ----------
+    function : callable
+        As for `kernel`.
+
+    Returns
+    -------
+    numba dispatcher
+        NaN and infinities are what they are in other kernels; only the rounding of sums and products differs.
+    """
+    return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
+
+
+def _compiled(function, fastmath):
+    """Dispatcher of a function, cached."""
+    dispatcher = numba.njit(cache=True, fastmath=fastmath)(function)
     if not IS_WRITABLE and not numba_config.DISABLE_JIT:
         dispatcher._cache = _ReadOnlyCache(function)
     return dispatcher

@@ -285,10 +285,29 @@ class PixelPsf(Psf):
         ndarray, shape (m, k, k), float64
             Each of sum 1, centred on pixel k // 2.
         """
+        return np.tensordot(self._terms(x, y).T, self.coefficients.astype(np.float64), axes=1)
+
+    def splines_at(self, x, y):
+        """Spline coefficients of the PSF images at positions; see `spline_coefficients`.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (m, k, k), float32
+            Of `kernels_at`.
+        """
+        splines = spline_coefficients(self.coefficients).astype(np.float32)
+        return np.tensordot(self._terms(x, y).T.astype(np.float32), splines, axes=1)
+
+    def _terms(self, x, y):
+        """Weight of each coefficient at positions, such that the images have sum 1, shape (n, m)."""
         u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         terms = polynomial_terms(u, v, self.order)
-        kernels = np.tensordot(terms.T, self.coefficients.astype(np.float64), axes=1)
-        return kernels / kernels.sum(axis=(1, 2), keepdims=True)
+        return terms / (self.coefficients.sum(axis=(1, 2), dtype=np.float64) @ terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,11 +346,35 @@ class CellPsf(Psf):
         ndarray, shape (m, k, k), float64
             Each of sum 1; NaN in cells without data.
         """
+        kernels = self.images[self._cells(x, y)].astype(np.float64)
+        return kernels / kernels.sum(axis=(1, 2), keepdims=True)
+
+    def splines_at(self, x, y):
+        """Spline coefficients of the PSF images at positions; see `spline_coefficients`.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (m, k, k), float32
+            Of `kernels_at`.
+        """
+        flat, index = np.unique(
+            np.ravel_multi_index(self._cells(x, y), self.images.shape[:2]), return_inverse=True
+        )
+        kernels = self.images.reshape(-1, self.size, self.size)[flat].astype(np.float64)
+        splines = spline_coefficients(kernels / kernels.sum(axis=(1, 2), keepdims=True))
+        return splines.astype(np.float32)[index]
+
+    def _cells(self, x, y):
+        """Row and column of the cell of each position."""
         cy, cx = self.images.shape[:2]
         column = np.floor((np.atleast_1d(x) + 0.5 - self.origin[0]) / self.cell_size).astype(int)
         row = np.floor((np.atleast_1d(y) + 0.5 - self.origin[1]) / self.cell_size).astype(int)
-        kernels = self.images[np.clip(row, 0, cy - 1), np.clip(column, 0, cx - 1)].astype(np.float64)
-        return kernels / kernels.sum(axis=(1, 2), keepdims=True)
+        return np.clip(row, 0, cy - 1), np.clip(column, 0, cx - 1)
 
     def shifted(self, dx, dy):
         """Return the same PSF for an array that starts at pixel (dx, dy) of this one.

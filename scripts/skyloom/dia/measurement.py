@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skyloom.algorithms.apertures import aperture_photometry
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments
-from skyloom.algorithms.photometry import FitSettings, aperture_photometry, psf_photometry
+from skyloom.algorithms.photometry import FitSettings, psf_photometry
 from skyloom.core import mask_planes
 from skyloom.core.psf import shift_kernels
 from skyloom.dia.detection import WORTHLESS_PLANES

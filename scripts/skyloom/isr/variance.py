@@ -3,6 +3,7 @@
 import numpy as np
 
 from skyloom.algorithms.robust import block_median_background
+from skyloom.core.jit import kernel
 
 SKY_BIN = 64
 SIGNAL_SIGMA = 1.5
@@ -38,10 +39,38 @@ def expected_light(light, is_masked, response, read_variance):
     sigma, or 4.5 sigma of that mean, above the sky; or the pixel itself 5 sigma) keep their own value; what
     is fainter than that leaves the variance of sky-limited pixels low by at most 1.5 / sigma relative.
     """
-    from scipy.ndimage import uniform_filter
+    sky = block_median_background(light, is_masked, SKY_BIN).image()
+    response = np.broadcast_to(np.asarray(response, dtype=np.float32), light.shape)
+    expected = np.empty(light.shape, dtype=np.float32)
+    _choose_light((light, sky), (response, read_variance), expected)
+    return expected
 
-    sky = np.maximum(block_median_background(light, is_masked, SKY_BIN).image(), 0)
-    sigma = np.sqrt(sky / response + read_variance / response**2)
-    is_object = uniform_filter(light, 3, mode="nearest") - sky > SIGNAL_SIGMA * sigma
-    is_object |= light - sky > PIXEL_SIGMA * sigma
-    return np.where(is_object, np.maximum(light, 0), sky).astype(np.float32)
+
+@kernel
+def _choose_light(images, noise, expected):
+    """Sky, or the light of pixels in objects, into `expected`; see `expected_light`."""
+    light, sky = images
+    response, read_variance = noise
+    ny, nx = light.shape
+    columns, ninth = np.empty(nx + 2, dtype=np.float32), np.float32(1 / 9)
+    for y in range(ny):
+        up, down = max(y - 1, 0), min(y + 1, ny - 1)
+        for x in range(nx):
+            columns[x + 1] = light[up, x] + light[y, x] + light[down, x]
+        columns[0], columns[nx + 1] = columns[1], columns[nx]
+        for x in range(nx):
+            level = max(sky[y, x], np.float32(0))
+            r = response[y, x]
+            variance = (level + read_variance[y, x] / r) / r
+            sigma = np.sqrt(variance)
+            mean = (columns[x] + columns[x + 1] + columns[x + 2]) * ninth
+            is_object = mean - level > np.float32(SIGNAL_SIGMA) * sigma
+            is_object = is_object or light[y, x] - level > np.float32(PIXEL_SIGMA) * sigma
+            expected[y, x] = max(light[y, x], np.float32(0)) if is_object else level
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    ones = np.ones((4, 4), dtype=np.float32)
+    expected_light(ones, np.zeros((4, 4), dtype=bool), 1.0, ones)
+    expected_light(ones, np.zeros((4, 4), dtype=bool), ones, ones)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import AdaptiveMoments, adaptive_moments, kernel_moments, star_moments
-from skyloom.algorithms.photometry import APERTURE_FLUXES, aperture_photometry
 from skyloom.core import mask_planes
 from skyloom.objects.positions import psf_fit
 
@@ -55,7 +55,7 @@ def measure_band(coadd, x, y, settings):
     with np.errstate(invalid="ignore", divide="ignore"):
         snr = fit["flux"] / fit["flux_err"]
         area = 1 / np.sum(kernels**2, axis=(1, 2))
-    star_shape = _scatter(star_moments(kernels[known], x[known], y[known]), known)
+    star_shape = _scatter(star_moments(coadd.psf.splines_at(x[known], y[known]), x[known], y[known]), known)
     classes = classify_by_size(
         shape, star_shape, snr, settings["extended_size_excess"], settings["extended_sigma"]
     )

@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from skyloom.algorithms.detection import Detections, DetectionSettings, detect, significance_image
+from skyloom.algorithms.detection import Detections, detect
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
@@ -30,33 +30,6 @@ def with_gaussians(pixels, x, y, flux, sigma=SIGMA):
         profile = np.exp(-((columns - star[0]) ** 2 + (rows - star[1]) ** 2) / 2 / sigma**2)
         part += star[2] * profile / (2 * np.pi * sigma**2)
     return MaskedImage(image.astype(np.float32), pixels.mask, pixels.variance)
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_significance_of_noise_has_unit_variance_up_to_the_edges(seed):
-    pixels = noise_image(np.random.default_rng(seed), (200, 200))
-
-    significance = significance_image(pixels, gaussian_kernel(SIGMA, 13))
-
-    n_independent = 200 * 200 / (4 * np.pi * SIGMA**2 * 2)
-    assert significance.var() == pytest.approx(1, abs=4 * np.sqrt(2 / n_independent))
-    assert significance[:3].var() == pytest.approx(1, abs=4 * np.sqrt(2 / (n_independent * 3 / 200)))
-
-
-def test_significance_of_a_star_is_its_flux_over_the_error_of_the_matched_filter():
-    empty = MaskedImage(
-        np.zeros((41, 41), dtype=np.float32),
-        np.zeros((41, 41), dtype=np.uint32),
-        np.full((41, 41), 4.0, dtype=np.float32),
-    )
-    kernel = gaussian_kernel(SIGMA, 21)
-    pixels = MaskedImage((1000 * np.pad(kernel, 10)).astype(np.float32), empty.mask, empty.variance)
-
-    significance = significance_image(pixels, kernel)
-
-    assert significance[20, 20] == pytest.approx(1000 / (2 / np.sqrt(np.sum(kernel**2))), rel=1e-4)
-    correlated = significance_image(pixels, kernel, DetectionSettings(noise_correlation=4.0))
-    assert correlated[20, 20] == pytest.approx(significance[20, 20] / 2, rel=1e-4)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -117,18 +90,6 @@ def test_a_dead_column_through_a_star_leaves_one_peak():
 
     assert len(found) == 1
     assert found.x[0] == pytest.approx(40.3, abs=1.0)
-
-
-def test_pixels_without_data_or_number_have_no_significance():
-    pixels = noise_image(np.random.default_rng(6), (60, 60))
-    pixels.image[:, :20] = np.nan
-    pixels.image[:, 20:30] = 1e5
-    pixels.mask[:, 20:30] = mask_planes.NO_DATA
-
-    significance = significance_image(pixels, gaussian_kernel(SIGMA, 13))
-
-    assert np.all(significance[:, :25] == 0)
-    assert np.abs(significance).max() < 6
 
 
 def test_an_image_without_good_pixels_has_no_sources():

@@ -5,7 +5,6 @@ import pytest
 
 from skyloom.algorithms.photometry import (
     FitSettings,
-    aperture_photometry,
     point_source_image,
     psf_photometry,
 )
@@ -142,49 +141,6 @@ def test_a_point_source_image_is_the_psf_moved_and_scaled():
     rows, columns = np.mgrid[:32, :32]
     right = image[:, 16:]
     assert np.sum(right * columns[:, 16:]) / right.sum() == pytest.approx(20.4, abs=0.02)
-
-
-@pytest.mark.kernels
-def test_apertures_of_a_flat_image_hold_their_areas():
-    pixels = MaskedImage(
-        np.full((32, 32), 2.0, np.float32), np.zeros((32, 32), np.uint32), np.full((32, 32), 0.25, np.float32)
-    )
-
-    flux, flux_err = aperture_photometry(pixels, [15.3, 3.0, np.nan], [15.8, 16.0, 3.0], (1.0, 3.0, 9.0))
-
-    area = np.pi * np.array([1.0, 9.0, 81.0])
-    assert flux[0] == pytest.approx(2 * area, rel=1e-6)
-    assert flux_err[0] == pytest.approx(0.5 * np.sqrt(area), rel=2e-3)
-    assert flux[1, :2] == pytest.approx(2 * area[:2], rel=2e-3)
-    assert np.isnan(flux[1, 2])
-    assert np.isnan(flux[2]).all()
-
-
-def test_apertures_agree_with_sep():
-    sep = pytest.importorskip("sep")
-    rng = np.random.default_rng(1)
-    image = rng.normal(10, 3, (200, 200)).astype(np.float32)
-    pixels = MaskedImage(image, np.zeros(image.shape, np.uint32), np.ones_like(image))
-    x, y = rng.uniform(60, 140, (2, 20))
-
-    flux, _ = aperture_photometry(pixels, x, y, (3.0, 12.0, 50.0))
-
-    for i, radius in enumerate((3.0, 12.0, 50.0)):
-        expected, _, _ = sep.sum_circle(image, x, y, radius, subpix=0)
-        assert flux[:, i] == pytest.approx(expected, rel=1e-5)
-
-
-def test_an_aperture_over_a_pixel_without_data_has_no_flux():
-    pixels = MaskedImage(
-        np.ones((40, 40), np.float32), np.zeros((40, 40), np.uint32), np.ones((40, 40), np.float32)
-    )
-    pixels.mask[20, 26] = mask_planes.NO_DATA
-
-    flux, flux_err = aperture_photometry(pixels, [20.0], [20.0], (3.0, 9.0))
-
-    assert flux[0, 0] == pytest.approx(9 * np.pi, rel=2e-3)
-    assert np.isnan(flux[0, 1])
-    assert flux_err[0, 1] > 0
 
 
 def test_a_galaxy_that_fills_the_stamp_under_a_gain_that_is_off_has_a_flux_and_an_error():

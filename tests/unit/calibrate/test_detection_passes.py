@@ -42,7 +42,7 @@ def test_a_companion_in_the_light_of_a_bright_star_is_found_after_subtraction(se
     settings = DetectionSettings()
 
     first = detect(pixels, psf, 5.0, settings=settings)
-    all_found = add_companions(pixels, psf, first, SIGMA, (5.0, settings))
+    all_found, _ = add_companions(pixels, psf, first, SIGMA, (5.0, settings))
 
     assert len(first) == 2
     assert len(all_found) == 3
@@ -60,7 +60,7 @@ def test_where_no_star_is_bright_enough_for_a_psf_companions_are_found_all_the_s
     settings = DetectionSettings()
     first = detect(pixels, psf, 5.0, settings=settings)
 
-    all_found = add_companions(pixels, psf, first, SIGMA, (5.0, settings))
+    all_found, _ = add_companions(pixels, psf, first, SIGMA, (5.0, settings))
 
     assert first.significance.max() < PSF_STAR_SIGNAL_TO_NOISE
     assert len(first) == 5
@@ -75,7 +75,7 @@ def test_stars_and_galaxies_alone_get_no_companions(seed, stars):
     settings = DetectionSettings()
     first = detect(pixels, psf, 5.0, settings=settings)
 
-    assert len(add_companions(pixels, psf, first, SIGMA, (5.0, settings))) == len(first) == 3
+    assert len(add_companions(pixels, psf, first, SIGMA, (5.0, settings))[0]) == len(first) == 3
 
 
 def test_a_source_that_only_the_residual_shows_gets_a_footprint_of_its_own(stars):
@@ -86,7 +86,7 @@ def test_a_source_that_only_the_residual_shows_gets_a_footprint_of_its_own(stars
     bright_alone = first.select(np.array([True, False]))
     bright_alone.labels[bright_alone.labels == 2] = 0
 
-    found = add_companions(pixels, psf, bright_alone, SIGMA, (5.0, settings))
+    found, _ = add_companions(pixels, psf, bright_alone, SIGMA, (5.0, settings))
 
     assert len(found) == 2
     assert found.footprint.tolist() == [0, 1]
@@ -128,7 +128,9 @@ def test_both_passes_find_the_stars_and_the_sky(stars, settings):
 
     first = first_pass(raw, settings)
     second, points = second_pass(raw, first.background, psf_of(stars, raw.shape), settings)
-    final = final_pass(second, psf_of(stars, raw.shape), settings)
+    final, start = final_pass(second, psf_of(stars, raw.shape), settings)
+    assert np.isfinite(start[2]).mean() > 0.9
+    assert np.hypot(start[0] - final.detections.x, start[1] - final.detections.y).max() < 2
 
     assert len(final.detections) >= len(first.detections) >= 20
     assert points.is_subtracted.sum() >= 20

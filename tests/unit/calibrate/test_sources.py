@@ -39,6 +39,11 @@ def detections_at(x, y, footprint):
     return Detections(np.asarray(x, float), np.asarray(y, float), significance, footprint, n_peak, labels)
 
 
+def measured_from_peaks(pixels, psf, detections, settings):
+    start = (detections.x, detections.y, np.full(len(detections), np.nan))
+    return measure_sources(pixels, psf, detections, start, settings)
+
+
 @pytest.fixture(scope="module")
 def measured(stars, settings):
     rng = np.random.default_rng(1)
@@ -49,7 +54,7 @@ def measured(stars, settings):
     profile = stars.moffat(0, 0, FWHM, HALF)
     psf = PixelPsf((profile / profile.sum())[None].astype(np.float32), 0, (0, 199, 0, 199))
     detections = detections_at(x, y, [0, 1, 2, 2])
-    return measure_sources(pixels, psf, detections, settings["measurement"]), detections, flux
+    return measured_from_peaks(pixels, psf, detections, settings["measurement"]), detections, flux
 
 
 def test_a_psf_that_looks_like_no_star_is_named(stars, settings):
@@ -58,7 +63,7 @@ def test_a_psf_that_looks_like_no_star_is_named(stars, settings):
     ring[0, 11:14, 11:14] = -0.05
     psf = PixelPsf(ring, 0, (0, 199, 0, 199))
     with pytest.raises(PsfWithoutSizeError, match="no size at any of 2 sources"):
-        measure_sources(
+        measured_from_peaks(
             pixels, psf, detections_at([50.0, 120.0], [60.0, 80.0], [0, 1]), settings["measurement"]
         )
 
@@ -92,7 +97,7 @@ def test_a_bright_star_hardly_wider_than_a_pixel_is_a_star_wherever_it_lies_in_i
     pixels = stars.without_sky(stars.observed(light, rng))
     psf = PixelPsf(profile[None].astype(np.float32), 0, (0, 199, 0, 199))
 
-    measured = measure_sources(pixels, psf, detections_at(x, y, [0, 1, 2, 3]), settings["measurement"])
+    measured = measured_from_peaks(pixels, psf, detections_at(x, y, [0, 1, 2, 3]), settings["measurement"])
 
     assert measured["extendedness"].tolist() == [0, 0, 0, 0]
     assert is_good_star(measured).all()

@@ -1,0 +1,168 @@
+"""Sums in circular apertures, with the part of each pixel on the rim that lies inside."""
+
+import numpy as np
+
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+from skyloom.core.jit import kernel
+
+APERTURE_RADII = (3.0, 6.0, 9.0, 12.0, 17.0, 25.0, 35.0, 50.0, 70.0)
+APERTURE_FLUXES = tuple(f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII)
+"""Names of the fluxes in these apertures, those of their columns."""
+# From this radius on, the rim is a straight line within a pixel, moved to where the arc encloses the same area.
+STRAIGHT_RADIUS = 10.0
+
+
+def aperture_photometry(masked_image, x, y, radii=APERTURE_RADII):
+    """Sums in circular apertures with the coverage of the pixels on the rim.
+
+    Parameters
+    ----------
+    masked_image : MaskedImage
+        Background-subtracted pixels.
+    x, y : array_like, shape (n,)
+        Centres [pixel].
+    radii : sequence of float
+        Radii [pixel], rising.
+
+    Returns
+    -------
+    flux, flux_err : ndarray, shape (n, n_radius), float64
+        Sums and their errors from the variance plane; NaN where the aperture reaches over the image's edge or
+        a pixel without data. Interpolated pixels count with their value: look at the flags.
+
+    Notes
+    -----
+    Coverages are exact below `STRAIGHT_RADIUS`; above it an aperture's area is off by 5e-5 of itself at a radius of
+    12 pixels and 3e-7 at 70 (standard deviation over positions), and not on average.
+    """
+    x = np.array(x, dtype=np.float64, ndmin=1)
+    y = np.array(y, dtype=np.float64, ndmin=1)
+    radii = np.asarray(radii, dtype=np.float64)
+    sums = np.empty((2, x.size, radii.size))
+    pixels = (masked_image.image, masked_image.mask, masked_image.variance)
+    _sum_apertures(pixels, x, y, radii, sums)
+    return sums[0], np.sqrt(sums[1])
+
+
+@kernel
+def _sum_apertures(pixels, x, y, radii, sums):
+    """Sums of image and variance within each radius of each source; NaN where it is not all on data."""
+    ny, nx = pixels[0].shape
+    rings = np.empty((3, radii.size))
+    rims = np.empty((3, radii.size))
+    for i in range(x.size):
+        sums[:, i, :] = np.nan
+        if not (np.isfinite(x[i]) and np.isfinite(y[i])):
+            continue
+        inside = min(min(x[i], nx - 1 - x[i]), min(y[i], ny - 1 - y[i])) + 0.5
+        n_radius = np.searchsorted(radii, inside, side="right")
+        if n_radius == 0:
+            continue
+        rings[:] = 0.0
+        rims[:] = 0.0
+        _sum_rings(pixels, (x[i], y[i]), radii[:n_radius], rings, rims)
+        for j in range(n_radius):
+            if rings[2, j] + rims[2, j] == 0:
+                sums[0, i, j] = rings[0, j] + rims[0, j]
+                sums[1, i, j] = rings[1, j] + rims[1, j]
+
+
+@kernel
+def _sum_rings(pixels, centre, radii, rings, rims):
+    """Sums of image, variance and pixels without data: of whole pixels by circle, of parts of pixels by rim."""
+    ny, nx = pixels[0].shape
+    x, y = centre
+    reach = radii[-1]
+    left, right = max(0, int(np.ceil(x - reach - 0.5))), min(nx, int(np.floor(x + reach + 0.5)) + 1)
+    running = np.zeros((3, right - left + 1))
+    for row in range(max(0, int(np.ceil(y - reach - 0.5))), min(ny, int(np.floor(y + reach + 0.5)) + 1)):
+        dy = abs(row - y)
+        _accumulate(pixels, (row, left), running)
+        for j in range(radii.size):
+            square = radii[j] ** 2
+            near = max(dy - 0.5, 0.0) ** 2
+            if near >= square:
+                continue
+            touched = np.sqrt(square - near) + 0.5
+            start, stop = max(left, int(np.ceil(x - touched))), min(right, int(np.floor(x + touched)) + 1)
+            far = (dy + 0.5) ** 2
+            whole = np.sqrt(square - far) - 0.5 if far < square else -1.0
+            inner, outer = int(np.ceil(x - whole)), int(np.floor(x + whole)) + 1
+            if whole < 0 or outer <= inner:
+                inner = outer = stop
+            for k in range(3):
+                rings[k, j] += running[k, outer - left] - running[k, inner - left]
+            _add_rim(pixels, (row, start, inner), centre, radii[j], rims[:, j])
+            _add_rim(pixels, (row, outer, stop), centre, radii[j], rims[:, j])
+
+
+@kernel
+def _accumulate(pixels, corner, running):
+    """Running sums of image, variance and pixels without data along a row, from its pixel `corner` on."""
+    image, mask, variance = pixels
+    row, left = corner
+    flux = spread = n_missing = 0.0
+    for i in range(running.shape[1] - 1):
+        flux += image[row, left + i]
+        spread += variance[row, left + i]
+        n_missing += (mask[row, left + i] & mask_planes.NO_DATA) != 0
+        running[0, i + 1], running[1, i + 1], running[2, i + 1] = flux, spread, n_missing
+
+
+@kernel
+def _add_rim(pixels, span, centre, radius, rim):
+    """Add the covered parts of a span of pixels (row, first, last) on the rim of an aperture."""
+    image, mask, variance = pixels
+    row, start, stop = span
+    dy = row - centre[1]
+    for column in range(start, stop):
+        dx = column - centre[0]
+        part = _covered(dx, dy, radius) if radius < STRAIGHT_RADIUS else _covered_by_line(dx, dy, radius)
+        if part > 0:
+            rim[0] += part * image[row, column]
+            rim[1] += part * variance[row, column]
+            rim[2] += (mask[row, column] & mask_planes.NO_DATA) != 0
+
+
+@kernel
+def _covered_by_line(dx, dy, radius):
+    """Area of the pixel centred at (dx, dy) inside a circle about the origin whose rim is straight there."""
+    distance = np.sqrt(dx * dx + dy * dy)
+    a, b = abs(dx) / distance, abs(dy) / distance
+    if a < b:
+        a, b = b, a
+    # The arc lies s^2 / (2 radius) inside its tangent, s along it: 1 / (24 radius) in the mean over a pixel.
+    height = radius - distance - 1 / (24 * radius)
+    outer = 0.5 * (a + b) - abs(height)
+    if outer <= 0:
+        return 1.0 if height > 0 else 0.0
+    part = 0.5 - abs(height) / a if abs(height) <= 0.5 * (a - b) else outer * outer / (2 * a * b)
+    return 1 - part if height > 0 else part
+
+
+@kernel
+def _covered(dx, dy, radius):
+    """Area of the pixel centred at (dx, dy) inside a circle about the origin, exactly."""
+    right = _signed_quadrant(dx + 0.5, dy + 0.5, radius) - _signed_quadrant(dx + 0.5, dy - 0.5, radius)
+    left = _signed_quadrant(dx - 0.5, dy + 0.5, radius) - _signed_quadrant(dx - 0.5, dy - 0.5, radius)
+    return right - left
+
+
+@kernel
+def _signed_quadrant(x, y, radius):
+    """Area of the circle within the rectangle from the origin to (x, y), negative where one of them is."""
+    width, height = min(abs(x), radius), min(abs(y), radius)
+    corner = np.sqrt(radius * radius - height * height)
+    area = min(width, corner) * height
+    if width > corner:
+        chords = width * np.sqrt(radius * radius - width * width) - corner * height
+        area += 0.5 * (chords + radius * radius * (np.arcsin(width / radius) - np.arcsin(corner / radius)))
+    return area if (x >= 0) == (y >= 0) else -area
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    zeros = np.zeros((16, 16), dtype=np.float32)
+    pixels = MaskedImage(zeros, np.zeros((16, 16), dtype=np.uint32), zeros + np.float32(1))
+    aperture_photometry(pixels, [8.0], [8.0])
