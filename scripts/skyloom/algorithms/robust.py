@@ -164,17 +164,27 @@ def block_median_background(image, is_masked, bin_size):
     """
     ny, nx = image.shape
     mesh = np.full((-(-ny // bin_size), -(-nx // bin_size)), np.nan, dtype=np.float32)
-    for row in range(mesh.shape[0]):
-        rows = slice(row * bin_size, (row + 1) * bin_size, 2)
-        for column in range(mesh.shape[1]):
-            columns = slice(column * bin_size, (column + 1) * bin_size, 2)
-            values = image[rows, columns]
-            values = values[~is_masked[rows, columns] & np.isfinite(values)]
-            if values.size:
-                mesh[row, column] = np.median(values)
+    _measure_medians(np.asarray(image, dtype=np.float32), is_masked, bin_size, mesh)
     is_empty = np.isnan(mesh)
     mesh[is_empty] = 0.0 if is_empty.all() else np.median(mesh[~is_empty])
     return Background(mesh=mesh, bin_size=bin_size, shape=image.shape)
+
+
+@kernel
+def _measure_medians(image, is_masked, bin_size, mesh):
+    """Median of every second pixel each way of each bin into `mesh`, which stays as it is where none is usable."""
+    ny, nx = image.shape
+    values = np.empty((bin_size // 2 + 1) ** 2, dtype=np.float32)
+    for row in range(mesh.shape[0]):
+        for column in range(mesh.shape[1]):
+            n = 0
+            for y in range(row * bin_size, min((row + 1) * bin_size, ny), 2):
+                for x in range(column * bin_size, min((column + 1) * bin_size, nx), 2):
+                    if not is_masked[y, x] and np.isfinite(image[y, x]):
+                        values[n] = image[y, x]
+                        n += 1
+            if n > 0:
+                mesh[row, column] = np.median(values[:n])
 
 
 def _finite(values):
@@ -257,3 +267,4 @@ def _combine_strip(strip, known, limits, mean, variance, n_used):  # noqa: PLR09
 def compile_kernels():
     """Compile the kernels of this module for the types used in production."""
     clipped_combine(np.zeros((2, 2, 2), dtype=np.float32))
+    block_median_background(np.zeros((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=bool), 2)

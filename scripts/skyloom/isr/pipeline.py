@@ -5,16 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.core import mask_planes
 from skyloom.core.errors import ConfigError
-from skyloom.core.images import Exposure, MaskedImage
+from skyloom.core.images import Exposure
 from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.correction import CALIB_STEPS, correct, mask_with_calibs
 from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
-from skyloom.isr.variance import expected_light
 
 log = logging.getLogger(__name__)
-
-CALIB_STEPS = ("bias", "dark", "flat", "defects")
 
 
 class CalibShapeError(ConfigError):
@@ -71,9 +68,9 @@ def remove_instrument_signature(raw, calibs, info, settings):
     frame = assemble_frame(raw, settings)
     calibs = _wanted_calibs(calibs, settings)
     _check_calibs(calibs, frame.image.shape)
-    mask = frame.mask | _grown_saturation(frame.mask, settings["saturation_grow"]) | _calib_mask(calibs)
+    mask = mask_with_calibs(frame.mask, calibs, settings["saturation_grow"])
     check_good_fraction(mask, settings["min_good_fraction"])
-    pixels = _correct(replace(frame, mask=mask), calibs, info.exposure_time)
+    pixels = correct(replace(frame, mask=mask), calibs, info.exposure_time)
     pixels = fill_empty(pixels)
     if settings["interpolate_defects"]:
         pixels = interpolate_small_defects(pixels, settings)
@@ -128,54 +125,6 @@ def usable_light(frame, calibs, exposure_time):
     """
     light = subtract_bias_and_dark(frame, calibs, exposure_time)
     return np.where((frame.mask & UNUSABLE) != 0, np.float32(np.nan), light)
-
-
-def _correct(frame, calibs, exposure_time):
-    """Bias, dark and flat, with the variance that goes with them."""
-    light = subtract_bias_and_dark(frame, calibs, exposure_time)
-    response, response_variance = np.float32(1), np.float32(0)
-    if calibs.flat is not None:
-        response = np.where(calibs.flat.image > 0, calibs.flat.image, np.float32(np.nan))
-        response_variance = calibs.flat.variance
-    image = light / response
-    is_empty = ~np.isfinite(image)
-    is_unusable = is_empty | ((frame.mask & UNUSABLE) != 0)
-    with np.errstate(invalid="ignore"):
-        signal = expected_light(np.where(is_empty, 0, image), is_unusable, response, frame.read_variance)
-    variance = signal * response + frame.read_variance + _calib_variance(calibs, exposure_time)
-    variance = (variance + signal**2 * response_variance) / response**2
-    return MaskedImage(image.astype(np.float32), frame.mask, variance.astype(np.float32))
-
-
-def _calib_variance(calibs, exposure_time):
-    """Variance that bias and dark add, the Poisson noise of the dark charge included [electron^2]."""
-    variance = np.float32(0)
-    if calibs.bias is not None:
-        variance = variance + calibs.bias.variance
-    if calibs.dark is not None:
-        charge = np.maximum(np.float32(exposure_time) * calibs.dark.image, 0)
-        variance = variance + charge + np.float32(exposure_time**2) * calibs.dark.variance
-    return variance
-
-
-def _grown_saturation(mask, radius):
-    """SAT bits within `radius` pixels of a saturated one (also along diagonals)."""
-    from scipy.ndimage import binary_dilation
-
-    is_saturated = (mask & mask_planes.SAT) != 0
-    if radius > 0 and is_saturated.any():
-        size = 2 * radius + 1
-        is_saturated = binary_dilation(is_saturated, np.ones((size, size), dtype=bool))
-    return np.where(is_saturated, mask_planes.SAT, np.uint32(0))
-
-
-def _calib_mask(calibs):
-    """BAD bits of the calibrations."""
-    bits = np.uint32(0)
-    for calib in (getattr(calibs, step) for step in CALIB_STEPS):
-        if calib is not None:
-            bits = bits | (calib.mask & mask_planes.BAD)
-    return bits
 
 
 def _wanted_calibs(calibs, settings):

@@ -19,7 +19,7 @@ def expected_light(light, is_masked, response, read_variance):
     Parameters
     ----------
     light : ndarray, shape (ny, nx), float32
-        Flat-fielded image, sky included [electron]; finite.
+        Flat-fielded image, sky included [electron]; NaN counts as sky.
     is_masked : ndarray, shape (ny, nx), bool
         Pixels that say nothing of the sky.
     response : ndarray or float
@@ -60,7 +60,7 @@ def _choose_light(images, noise, expected):
         columns[0], columns[nx + 1] = columns[1], columns[nx]
         for x in range(nx):
             level = max(sky[y, x], np.float32(0))
-            r = response[y, x]
+            r = response[y, x] if response[y, x] > 0 else np.float32(1)
             variance = (level + read_variance[y, x] / r) / r
             sigma = np.sqrt(variance)
             mean = (columns[x] + columns[x + 1] + columns[x + 2]) * ninth

@@ -1,0 +1,160 @@
+"""Bias, dark and flat undone pixel by pixel, with the variance and the bad pixels that go with them."""
+
+import numpy as np
+
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+from skyloom.core.jit import kernel
+from skyloom.isr.repair import UNUSABLE
+from skyloom.isr.variance import expected_light
+
+CALIB_STEPS = ("bias", "dark", "flat", "defects")
+# Stands for the planes of a calibration that is not used.
+NO_PLANE = np.zeros((1, 1), dtype=np.float32)
+
+
+def correct(frame, calibs, exposure_time):
+    """Bias, dark and flat undone.
+
+    Parameters
+    ----------
+    frame : AssembledFrame
+        From `assemble_frame`, its mask complete.
+    calibs : Calibs
+        Those that are used.
+    exposure_time : float
+        [s].
+
+    Returns
+    -------
+    MaskedImage
+        [electron]; NaN where there are no data. The variance is that of the charge collected (light, dark
+        current), of the read-out and of the calibrations.
+    """
+    shape = frame.image.shape
+    planes = _planes(calibs)
+    used = np.array([getattr(calibs, step) is not None for step in ("bias", "dark", "flat")])
+    time = np.float32(exposure_time)
+    image, is_unusable = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
+    _subtract_and_divide((frame.image, frame.mask), planes, (used, time), (image, is_unusable))
+    response = calibs.flat.image if calibs.flat is not None else np.float32(1)
+    variance = expected_light(image, is_unusable, response, frame.read_variance)
+    _variance_in_place(variance, frame.read_variance, planes, (used, time))
+    return MaskedImage(image, frame.mask, variance)
+
+
+def mask_with_calibs(mask, calibs, saturation_grow):
+    """Mask with the bad pixels of the calibrations and grown saturation.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (ny, nx), uint32
+        Mask planes.
+    calibs : Calibs
+        Those that are used.
+    saturation_grow : int
+        How far SAT reaches beyond a saturated pixel, along diagonals too [pixel].
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), uint32
+        A copy.
+    """
+    complete = mask.copy()
+    if saturation_grow > 0:
+        _grow_saturation(mask, saturation_grow, complete)
+    for calib in (getattr(calibs, step) for step in CALIB_STEPS):
+        if calib is not None:
+            _add_bad(calib.mask, complete)
+    return complete
+
+
+def _planes(calibs):
+    """Image and variance of bias, dark and flat; `NO_PLANE` for those that are not used."""
+    planes = []
+    for calib in (calibs.bias, calibs.dark, calibs.flat):
+        for name in ("image", "variance"):
+            plane = (
+                NO_PLANE if calib is None else np.ascontiguousarray(getattr(calib, name), dtype=np.float32)
+            )
+            planes.append(plane)
+    return tuple(planes)
+
+
+@kernel
+def _subtract_and_divide(frame, planes, use, outputs):
+    """Light of each pixel, and which pixels tell nothing of the sky."""
+    charge, mask = frame
+    bias, _, dark, _, flat, _ = planes
+    used, time = use
+    has_bias, has_dark, has_flat = used[0], used[1], used[2]
+    image, is_unusable = outputs
+    for y in range(charge.shape[0]):
+        for x in range(charge.shape[1]):
+            value = charge[y, x]
+            if has_bias:
+                value -= bias[y, x]
+            if has_dark:
+                value -= time * dark[y, x]
+            if has_flat:
+                value = value / flat[y, x] if flat[y, x] > 0 else np.float32(np.nan)
+            if not np.isfinite(value):
+                value = np.float32(np.nan)
+            image[y, x] = value
+            is_unusable[y, x] = np.isnan(value) or (mask[y, x] & UNUSABLE) != 0
+
+
+@kernel
+def _variance_in_place(variance, read_variance, planes, use):
+    """Turn the light expected of each pixel into its variance."""
+    _, bias_variance, dark, dark_variance, flat, flat_variance = planes
+    used, time = use
+    has_bias, has_dark, has_flat = used[0], used[1], used[2]
+    for y in range(variance.shape[0]):
+        for x in range(variance.shape[1]):
+            signal = variance[y, x]
+            response = flat[y, x] if has_flat else np.float32(1)
+            if not response > 0:
+                variance[y, x] = np.nan
+                continue
+            value = signal * response + read_variance[y, x]
+            if has_bias:
+                value += bias_variance[y, x]
+            if has_dark:
+                value += max(time * dark[y, x], np.float32(0)) + time * time * dark_variance[y, x]
+            if has_flat:
+                value = (value + signal * signal * flat_variance[y, x]) / (response * response)
+            variance[y, x] = value
+
+
+@kernel
+def _grow_saturation(mask, radius, grown):
+    """Set SAT in the square around each saturated pixel."""
+    ny, nx = mask.shape
+    for y in range(ny):
+        for x in range(nx):
+            if mask[y, x] & mask_planes.SAT:
+                for v in range(max(y - radius, 0), min(y + radius + 1, ny)):
+                    for u in range(max(x - radius, 0), min(x + radius + 1, nx)):
+                        grown[v, u] |= mask_planes.SAT
+
+
+@kernel
+def _add_bad(bits, mask):
+    """Add the BAD bits of a calibration to a mask."""
+    for y in range(mask.shape[0]):
+        for x in range(mask.shape[1]):
+            mask[y, x] |= bits[y, x] & mask_planes.BAD
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    from skyloom.core.calib_images import CalibImage, Calibs
+    from skyloom.isr.assembly import AssembledFrame
+
+    ones, mask = np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.uint32)
+    calib = CalibImage("bias", ones, ones, mask)
+    calibs = Calibs(bias=calib, dark=calib, flat=calib)
+    frame = AssembledFrame(ones, mask_with_calibs(mask, calibs, 1), ones, 1.0, 1.0)
+    correct(frame, calibs, 1.0)
+    correct(frame, Calibs(), 1.0)
