@@ -171,7 +171,7 @@ def _find_seeds(planes, ratios, filters, limits, is_ray):
 
 
 @kernel
-def _is_sharp_beside_ray(planes, y, x, ratios, limits, is_ray):
+def _is_sharp_beside_ray(planes, y, x, ratios, limits, is_ray):  # noqa: C901, PLR0913 (a kernel)
     """Whether the pixel is higher than a star allows beside some pair; members of a pair that are rays do not count.
 
     A pixel between two of a ray is part of it. Where the pair holds light, the contrast must be significant.

@@ -10,6 +10,7 @@ from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.point_sources import fit_point_sources
+from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, MaskedImage
@@ -18,6 +19,8 @@ from skyloom.core.psf import gaussian_kernel, psf_moments
 FWHM_PER_SIGMA = 2.3548
 # Half-width of a Gaussian kernel in sigma.
 KERNEL_REACH = 4
+# Detection takes no light from these: a trail would be a row of sources.
+NO_LIGHT_OF_OBJECTS = mask_planes.bits("NO_DATA", "BAD", "CR", "STREAK")
 # Side of the image of the sharpest PSF [pixel].
 SHARPEST_SIZE = 15
 # Where the PSF is looked at, in parts of the sides: what is no star of any of these is a ray.
@@ -79,7 +82,7 @@ def first_pass(raw, settings):
     Returns
     -------
     DetectionPass
-        Rays sharper than any PSF are repaired in it.
+        Rays sharper than any PSF are repaired in it, trails are masked STREAK.
 
     Raises
     ------
@@ -97,7 +100,10 @@ def first_pass(raw, settings):
     objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
     restored = replace(clean, image=clean.image + background.image())
     background = fit_background(restored, settings["background"]["bin_size"], objects)
-    return DetectionPass(subtract_background(restored, background), background, detections)
+    pixels = subtract_background(restored, background)
+    if settings["streaks"]["enabled"]:
+        pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
+    return DetectionPass(pixels, background, detections)
 
 
 def second_pass(raw, background, psf, settings):
@@ -274,5 +280,7 @@ def _detect(pixels, psf, threshold, settings):
 def _limits(settings):
     """Settings of `detect` from the configuration."""
     return DetectionSettings(
-        min_prominence=settings["min_prominence"], relative_prominence=settings["relative_prominence"]
+        min_prominence=settings["min_prominence"],
+        relative_prominence=settings["relative_prominence"],
+        excluded=int(NO_LIGHT_OF_OBJECTS),
     )
