@@ -9,7 +9,7 @@ from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import gaussian_kernel
 
-SETTINGS = {"min_sigma": 4.0, "contrast_sigma": 5.0, "psf_margin": 0.2, "grow_sigma": 2.0, "n_grow": 3}
+SETTINGS = {"min_sigma": 4.0, "contrast_sigma": 5.0, "psf_margin": 0.2, "grow_sigma": 2.0, "n_grow": 2}
 SKY, READ_NOISE = 800.0, 7.0
 OVERSAMPLING = 4
 
