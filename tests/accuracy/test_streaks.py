@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from bars import Bars
 from ray_scenes import Observation, draw_scene
-from single_visit import ROOT
+from single_visit import ROOT, run_visit
 
 from skyloom.calibrate.detection_passes import first_pass
 from skyloom.core import mask_planes
+from skyloom.core.tables import column
 from skyloom.simulate.stray_light import add_trail_in_place
 from skyloom.workflow.config import fill_defaults, load_schema
 
@@ -50,6 +51,28 @@ def test_a_trail_on_a_small_detector_is_masked(brightness, settings):
     is_streak = masked(raw, settings)
     assert is_streak[trail > 0.5 * trail.max()].mean() > 0.98
     assert not is_streak[trail < 1e-4].any()
+
+
+@pytest.mark.slow
+def test_a_visit_with_satellites_and_aureoles_is_masked_and_has_no_rows_of_sources(tmp_path):
+    simulate = {
+        "satellites": {"per_exposure": 6.0, "magnitude": [5.0, 7.0]},
+        "telescope": {"aureole_fraction": 0.03, "aureole_radius": 60.0},
+        "stars": {"magnitude_bright": 14.0},
+    }
+    visit = run_visit(tmp_path, seed=3, side=768, simulate=simulate)
+    n_streak = n_halo = n_on_streak = n_source = n_pixel = 0
+    for detector, calexp in visit.calexps.items():
+        mask, sources = calexp.pixels.mask, visit.sources[detector]
+        row, col = (np.rint(column(sources, axis)).astype(int) for axis in ("y", "x"))
+        n_on_streak += np.count_nonzero(mask[row, col] & mask_planes.STREAK)
+        n_source, n_pixel = n_source + len(row), n_pixel + mask.size
+        n_streak += np.count_nonzero(mask & mask_planes.STREAK)
+        n_halo += np.count_nonzero(mask & mask_planes.HALO)
+    assert n_streak > 5_000
+    assert n_halo > 500
+    # Only stars below a rim leave a peak there: fewer than elsewhere, where a trail that is searched gives hundreds.
+    assert n_on_streak <= n_source * n_streak / n_pixel
 
 
 @pytest.mark.bars
