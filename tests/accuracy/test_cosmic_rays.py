@@ -53,6 +53,7 @@ def test_small_detectors_reach_the_bars(name, settings):
 
 
 @pytest.mark.bars
+@pytest.mark.timeout(3600)
 def test_detectors_of_all_seeings_reach_the_bars(settings):
     bars = Bars("cosmic rays, 20 detectors of 2048 x 2048, mixed rays")
     total = np.zeros(4)
@@ -69,6 +70,7 @@ def test_detectors_of_all_seeings_reach_the_bars(settings):
 
 
 @pytest.mark.bars
+@pytest.mark.timeout(3600)
 def test_other_rays_and_psfs_reach_the_bars(settings):
     bars = Bars("cosmic rays, two detectors of 2048 x 2048 each")
     false = n_core = 0

@@ -76,6 +76,7 @@ def test_a_visit_with_satellites_and_aureoles_is_masked_and_has_no_rows_of_sourc
 
 
 @pytest.mark.bars
+@pytest.mark.timeout(3600)
 def test_trails_are_found_and_clean_detectors_have_none(settings):
     bars = Bars("satellite trails, 20 detectors of 2048 x 2048 each")
     false, parts = 0, []
