@@ -82,7 +82,7 @@ class SimulatedVisit:
     read_noise: float
 
 
-def run_visit(folder, seed, side, rotation=3.0, band="r"):
+def run_visit(folder, seed, side, *, rotation=3.0, band="r", simulate=None):
     """Simulate a visit with its calibration frames and process it.
 
     Parameters
@@ -97,6 +97,8 @@ def run_visit(folder, seed, side, rotation=3.0, band="r"):
         Rotator angle [degree].
     band : str
         Band.
+    simulate : dict, optional
+        Settings of section ``simulate`` that differ from the defaults.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def run_visit(folder, seed, side, rotation=3.0, band="r"):
     """
     write_camera(folder / "camera.yaml", side)
     camera = read_camera(folder / "camera.yaml")
-    defaults = fill_defaults(load_schema(ROOT / "config" / "schema"), {"simulate": {}})
+    defaults = fill_defaults(load_schema(ROOT / "config" / "schema"), {"simulate": simulate or {}})
     visit = {
         **{"visit": 301, "exposure_name": "A1", "night": "n1", "mjd": 61384.2, "band": band},
         **{"exposure_time": 30.0, "ra": 150.0, "dec": 2.2, "rotation": rotation, "airmass": 1.2},

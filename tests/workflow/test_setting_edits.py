@@ -73,6 +73,8 @@ READERS = {
     "calibrate.background": {"calibrate_image"},
     "calibrate.detection": {"calibrate_image"},
     "calibrate.cosmic_rays": {"calibrate_image"},
+    "calibrate.streaks": {"calibrate_image"},
+    "calibrate.halos": {"calibrate_image"},
     "calibrate.psf": {"calibrate_image"},
     "calibrate.measurement": {"calibrate_image"},
     "calibrate.astrometry": {"calibrate_image"},

@@ -1,34 +1,30 @@
-"""Find cosmic rays: what is sharper than the PSF in some direction, and what clings to it."""
+"""Find cosmic rays: what is sharper than the PSF, and what clings to it."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from skyloom.algorithms.interpolation import interpolate_pixels
+from skyloom.algorithms.ray_filters import REACH, ray_filters, star_contrasts
 from skyloom.algorithms.robust import block_median_background
 from skyloom.core import mask_planes
 from skyloom.core.jit import kernel
-from skyloom.core.psf import effective_area, shift_kernels
+from skyloom.core.psf import effective_area
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA")
-
-PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Offset (y, x) of one neighbour of each opposite pair."""
-
-N_PHASE = 5
-"""Positions within a pixel, along each axis, at which a star's sharpness is looked at."""
-
-CORE_FRACTION = 0.3
-"""Pixels above this fraction of a star's highest one are its core: further out the model is noise."""
-
-MAX_CONTRAST = 1000.0
-"""Contrast above which a PSF model is not believed."""
 
 SKY_BIN = 64
 """Bins of the sky that contrasts are taken above [pixel]: far wider than a ray or a star."""
 
+SKY_LIKE = 2.0
+"""A pixel below this many sigma holds so little of a star that no contrast is asked for beside it."""
 
-def find_cosmic_rays(masked_image, psf_kernel, settings):
+
+GROWTH_CONTRAST = 3.0
+"""Contrast that a pixel beside a ray needs where its neighbours hold light [sigma]: one in 200 of a star's has it."""
+
+
+def find_cosmic_rays(masked_image, psf_kernels, settings):
     """Pixels hit by cosmic rays.
 
     Parameters
@@ -36,14 +32,13 @@ def find_cosmic_rays(masked_image, psf_kernel, settings):
     masked_image : MaskedImage
         One detector, sky in or out; the variance plane must be that of photons and read noise. Pixels masked
         BAD, SAT or NO_DATA neither are rays nor count as evidence.
-    psf_kernel : ndarray, shape (k, k), float
-        PSF at the middle of the detector, centred on a pixel. One that is broader than the true one makes
-        stars look like rays: when in doubt, give a sharper one.
+    psf_kernels : ndarray, shape (k, k) or (n, k, k), float
+        PSF at the middle of the detector or at n places of it, centred on a pixel; k at least 15. One that is
+        broader than the true one makes stars look like rays: when in doubt, give a sharper one.
     settings : dict
-        ``min_sigma``: least height of a seed above the sky [sigma]; ``contrast_sigma``: least contrast of a
-        seed beyond that of a star [sigma]; ``psf_margin``: relative error of the PSF's 1 / width^2 that is
-        forgiven; ``grow_sigma``: least height of a pixel beside a ray to be taken as part of it [sigma];
-        ``n_grow``: rounds of growth.
+        ``min_sigma``: least height of a seed above the sky [sigma]; ``contrast_sigma``: least answer of a filter
+        [sigma]; ``psf_margin``: relative error of the PSF's 1 / width^2 that is forgiven; ``grow_sigma``: least
+        height of a pixel beside a ray to be taken as part of it [sigma]; ``n_grow``: rounds of growth.
 
     Returns
     -------
@@ -52,36 +47,24 @@ def find_cosmic_rays(masked_image, psf_kernel, settings):
 
     Notes
     -----
-    The contrast test of Lupton et al. (2001, photo) in a form of our own. A star's pixel p never exceeds R
-    times the mean m of two opposite neighbours, R being the largest such ratio of `star_contrasts` (for a
-    Gaussian, log R is d^2 / (2 width^2) everywhere; hence the margin is an exponent). So ``p - R m`` above
-    ``contrast_sigma`` times its noise, for one of the four pairs of neighbours, is a ray. As in van Dokkum
-    (2001), hits then grow to neighbours at a lower threshold; there, a pixel of the ray itself counts in no
-    pair, and the pixel opposite speaks alone.
+    Seeds are pixels where one of `ray_filters` answers: these are the best filters for points and pieces of
+    tracks that no star answers to. At the edge and beside unusable pixels, where a filter's window is not
+    complete, the contrast with a pair of neighbours takes their place (Lupton et al. 2001, photo). As in van
+    Dokkum (2001), seeds then grow to neighbours at a lower threshold; there, a pixel of the ray itself counts in
+    no pair, and the pixel opposite speaks alone where it is sky: on a star's slope it would call the star a ray.
     """
     sky = block_median_background(masked_image.image, (masked_image.mask & UNUSABLE) != 0, SKY_BIN)
     height = masked_image.image - sky.image()
     usable = ((masked_image.mask & UNUSABLE) == 0) & np.isfinite(height) & (masked_image.variance > 0)
-    ratios = star_contrasts(psf_kernel) ** (1.0 + settings["psf_margin"])
+    psf_kernels = psf_kernels.reshape(-1, *psf_kernels.shape[-2:])
+    margin = settings["psf_margin"]
+    ratios = np.array([star_contrasts(psf_kernels, distance) for distance in (1, 2)]) ** (1.0 + margin)
+    planes = (height, masked_image.variance, usable)
     is_ray = np.zeros(height.shape, dtype=bool)
-    _find_seeds(
-        height,
-        masked_image.variance,
-        usable,
-        ratios,
-        float(settings["min_sigma"]),
-        float(settings["contrast_sigma"]),
-        is_ray,
-    )
-    _grow_rays(
-        height,
-        masked_image.variance,
-        usable,
-        ratios,
-        float(settings["grow_sigma"]),
-        int(settings["n_grow"]),
-        is_ray,
-    )
+    limits = (float(settings["min_sigma"]), float(settings["contrast_sigma"]))
+    _find_seeds(planes, ratios, ray_filters(psf_kernels, margin), limits, is_ray)
+    limits = (float(settings["grow_sigma"]), GROWTH_CONTRAST)
+    _grow_rays(planes, ratios[0], limits, int(settings["n_grow"]), is_ray)
     return is_ray
 
 
@@ -107,54 +90,99 @@ def repair_cosmic_rays(masked_image, is_ray, psf_kernel):
     return interpolate_pixels(replace(masked_image, mask=mask), is_ray, sigma)
 
 
-def star_contrasts(psf_kernel):
-    """Largest ratio that a star shows between a pixel and the mean of two opposite neighbours.
-
-    Parameters
-    ----------
-    psf_kernel : ndarray, shape (k, k), float
-        PSF centred on its middle pixel.
-
-    Returns
-    -------
-    ndarray, shape (4,), float64
-        For the pairs along x, y, and the diagonals (1, 1) and (1, -1); the largest over the pixels that hold
-        more than 0.3 of the star's highest one, and over 25 positions of the star within a pixel.
-
-    Notes
-    -----
-    For a symmetric PSF that is its central pixel with the star in its centre; a trailed or comatic PSF is
-    sharper elsewhere.
-    """
-    steps = np.linspace(-0.5, 0.5, N_PHASE)
-    dx, dy = (shift.ravel() for shift in np.meshgrid(steps, steps))
-    stars = shift_kernels(np.repeat(psf_kernel[None], N_PHASE**2, axis=0), dx, dy)
-    pixels = stars[:, 1:-1, 1:-1]
-    highest = stars.max(axis=(1, 2), keepdims=True)
-    is_core = pixels > CORE_FRACTION * highest
-    contrasts = []
-    for j, i in PAIRS:
-        rows, columns = slice(1 + j, -1 + j or None), slice(1 + i, -1 + i or None)
-        opposite_rows, opposite_columns = slice(1 - j, -1 - j or None), slice(1 - i, -1 - i or None)
-        mean = 0.5 * (stars[:, rows, columns] + stars[:, opposite_rows, opposite_columns])
-        ratio = pixels / np.maximum(mean, highest / MAX_CONTRAST)
-        contrasts.append(ratio[is_core].max())
-    return np.array(contrasts)
+@kernel
+def _pair(planes, y, x, pair, distance):
+    """Sum and noise of the two opposite neighbours, and whether both can be used."""
+    height, variance, usable = planes
+    ny, nx = height.shape
+    j = 0 if pair == 0 else distance
+    i = (distance, 0, distance, -distance)[pair]
+    if y - j < 0 or y + j >= ny or min(x - i, x + i) < 0 or max(x - i, x + i) >= nx:
+        return 0.0, 0.0, False
+    total = height[y - j, x - i] + height[y + j, x + i]
+    noise = variance[y - j, x - i] + variance[y + j, x + i]
+    return total, noise, usable[y - j, x - i] and usable[y + j, x + i]
 
 
 @kernel
-def _sharpest_contrast(height, variance, usable, ratios, is_ray, y, x):  # noqa: PLR0913 (a kernel)
-    """Largest significance of p - R m over the four pairs; -inf when no pair can speak.
+def _is_sharp(planes, y, x, ratios, contrast_sigma):
+    """Whether the pixel's contrast with a pair of neighbours beside it is significant."""
+    height, variance, _ = planes
+    for pair in range(4):
+        total, noise, is_usable = _pair(planes, y, x, pair, 1)
+        ratio = ratios[0, pair]
+        contrast = height[y, x] - 0.5 * ratio * max(total, 0.0)
+        error2 = variance[y, x] + 0.25 * ratio**2 * noise
+        if is_usable and contrast > 0 and contrast**2 > contrast_sigma**2 * error2:
+            return True
+    return False
 
-    Members of a pair that are marked in `is_ray` do not count: the other one then stands for both, and a
-    pixel between two of them is a ray for sure (inf).
-    """
+
+@kernel
+def _may_be_sharp(planes, y, x, ratios):
+    """Whether some pair, near or far, is lower than beside a star: so it is for pixels of every ray."""
+    height = planes[0]
+    for distance in range(1, 3):
+        for pair in range(4):
+            total, _, is_usable = _pair(planes, y, x, pair, distance)
+            if is_usable and height[y, x] > 0.5 * ratios[distance - 1, pair] * total:
+                return True
+    return False
+
+
+@kernel
+def _answers(planes, y, x, filters, contrast_sigma):
+    """Whether one of the filters answers significantly."""
+    height, variance, _ = planes
+    for number in range(filters.shape[0]):
+        answer, noise = 0.0, 0.0
+        for j in range(2 * REACH + 1):
+            for i in range(2 * REACH + 1):
+                weight = filters[number, j, i]
+                answer += weight * height[y + j - REACH, x + i - REACH]
+                noise += weight**2 * variance[y + j - REACH, x + i - REACH]
+        if answer > 0 and answer**2 > contrast_sigma**2 * noise:
+            return True
+    return False
+
+
+@kernel
+def _find_seeds(planes, ratios, filters, limits, is_ray):
+    """Mark pixels that are high and sharper than any star."""
+    height, variance, usable = planes
+    min_sigma, contrast_sigma = limits
     ny, nx = height.shape
-    best = -np.inf
+    for y in range(ny):
+        for x in range(nx):
+            p = height[y, x]
+            if p <= 0 or not usable[y, x] or p * p < min_sigma**2 * variance[y, x]:
+                continue
+            if REACH <= y < ny - REACH and REACH <= x < nx - REACH:
+                window = usable[y - REACH : y + REACH + 1, x - REACH : x + REACH + 1]
+                is_complete = True
+                for near in window.flat:
+                    is_complete = is_complete and near
+            else:
+                is_complete = False
+            if not is_complete:
+                is_ray[y, x] = _is_sharp(planes, y, x, ratios, contrast_sigma)
+            elif _may_be_sharp(planes, y, x, ratios):
+                is_ray[y, x] = _answers(planes, y, x, filters, contrast_sigma)
+
+
+@kernel
+def _is_sharp_beside_ray(planes, y, x, ratios, limits, is_ray):  # noqa: C901, PLR0913 (a kernel)
+    """Whether the pixel is higher than a star allows beside some pair; members of a pair that are rays do not count.
+
+    A pixel between two of a ray is part of it. Where the pair holds light, the contrast must be significant.
+    """
+    height, variance, usable = planes
+    ny, nx = height.shape
     for pair in range(4):
         j = 0 if pair == 0 else 1
         i = (1, 0, 1, -1)[pair]
         total, noise, n, n_ray = 0.0, 0.0, 0, 0
+        is_sky = True
         for sign in (-1, 1):
             v, u = y + sign * j, x + sign * i
             if v < 0 or v >= ny or u < 0 or u >= nx or not usable[v, u]:
@@ -162,55 +190,55 @@ def _sharpest_contrast(height, variance, usable, ratios, is_ray, y, x):  # noqa:
             if is_ray[v, u]:
                 n_ray += 1
                 continue
-            total += height[v, u]
+            value = max(height[v, u], 0.0)
+            is_sky = is_sky and value * value < SKY_LIKE**2 * variance[v, u]
+            total += value
             noise += variance[v, u]
             n += 1
         if n_ray == 2:
-            return np.inf
-        if n + n_ray < 2:
+            return True
+        if n == 0 or n + n_ray < 2 or (n == 1 and not is_sky):
             continue
-        contrast = height[y, x] - ratios[pair] * max(total, 0.0) / n
-        error = np.sqrt(variance[y, x] + ratios[pair] ** 2 * noise / n**2)
-        best = max(best, contrast / error)
-    return best
+        contrast = height[y, x] - ratios[pair] * total / n
+        error2 = variance[y, x] + ratios[pair] ** 2 * noise / n**2
+        if contrast > 0 and (is_sky or contrast**2 > limits[1] ** 2 * error2):
+            return True
+    return False
 
 
 @kernel
-def _find_seeds(height, variance, usable, ratios, min_sigma, contrast_sigma, is_ray):  # noqa: PLR0913 (a kernel)
-    """Mark pixels that are high and sharper than a star, judged on the image without any mark."""
+def _grow_rays(planes, ratios, limits, n_grow, is_ray):
+    """Add neighbours of rays that stand out of the sky and are sharper than a star beside the ray, round by round."""
+    height, variance, usable = planes
     ny, nx = height.shape
-    no_ray = np.zeros((ny, nx), dtype=np.bool_)
-    for y in range(ny):
-        for x in range(nx):
-            p = height[y, x]
-            if p <= 0 or not usable[y, x] or p * p < min_sigma**2 * variance[y, x]:
-                continue
-            if _sharpest_contrast(height, variance, usable, ratios, no_ray, y, x) > contrast_sigma:
-                is_ray[y, x] = True
-
-
-@kernel
-def _grow_rays(height, variance, usable, ratios, grow_sigma, n_grow, is_ray):  # noqa: PLR0913 (a kernel)
-    """Add neighbours of rays that stand out of the sky and are sharper than a star beside the ray."""
-    ny, nx = height.shape
+    front = np.argwhere(is_ray)
     for _ in range(n_grow):
-        before = is_ray.copy()
-        for y in range(ny):
-            for x in range(nx):
-                p = height[y, x]
-                if before[y, x] or not usable[y, x] or p <= 0 or p * p < grow_sigma**2 * variance[y, x]:
-                    continue
-                if not before[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any():
-                    continue
-                is_ray[y, x] = _sharpest_contrast(height, variance, usable, ratios, before, y, x) > 0
-        if (is_ray == before).all():
-            break
+        grown = np.empty((8 * front.shape[0], 2), dtype=front.dtype)
+        n_grown = 0
+        for index in range(front.shape[0]):
+            for y in range(max(front[index, 0] - 1, 0), min(front[index, 0] + 2, ny)):
+                for x in range(max(front[index, 1] - 1, 0), min(front[index, 1] + 2, nx)):
+                    p = height[y, x]
+                    if is_ray[y, x] or not usable[y, x] or p <= 0 or p * p < limits[0] ** 2 * variance[y, x]:
+                        continue
+                    if _is_sharp_beside_ray(planes, y, x, ratios, limits, is_ray):
+                        grown[n_grown, 0], grown[n_grown, 1] = y, x
+                        n_grown += 1
+        # Marked only now, so that no pixel of a round counts as a ray for another one of it.
+        n_new = 0
+        for index in range(n_grown):
+            y, x = grown[index]
+            if not is_ray[y, x]:
+                is_ray[y, x] = True
+                grown[n_new, 0], grown[n_new, 1] = y, x
+                n_new += 1
+        front = grown[:n_new]
 
 
 def compile_kernels():
     """Compile the kernels of this module for the types used in production."""
-    height = np.zeros((3, 3), dtype=np.float32)
-    variance = np.ones((3, 3), dtype=np.float32)
-    usable, is_ray = np.ones((3, 3), dtype=bool), np.zeros((3, 3), dtype=bool)
-    _find_seeds(height, variance, usable, np.ones(4), 5.0, 4.5, is_ray)
-    _grow_rays(height, variance, usable, np.ones(4), 2.0, 1, is_ray)
+    image, variance = np.zeros((3, 3), dtype=np.float32), np.ones((3, 3), dtype=np.float32)
+    planes = (image, variance, np.ones((3, 3), dtype=bool))
+    is_ray, ratios = np.zeros((3, 3), dtype=bool), np.ones((2, 4))
+    _find_seeds(planes, ratios, np.zeros((1, 5, 5)), (5.0, 5.0), is_ray)
+    _grow_rays(planes, ratios[0], (2.0, 3.0), 1, is_ray)

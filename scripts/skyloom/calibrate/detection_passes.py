@@ -10,6 +10,7 @@ from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.point_sources import fit_point_sources, start_of_fit
+from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, MaskedImage
@@ -18,6 +19,12 @@ from skyloom.core.psf import gaussian_kernel, psf_moments
 FWHM_PER_SIGMA = 2.3548
 # Half-width of a Gaussian kernel in sigma.
 KERNEL_REACH = 4
+# Detection takes no light from these: a trail would be a row of sources.
+NO_LIGHT_OF_OBJECTS = mask_planes.bits("NO_DATA", "BAD", "CR", "STREAK")
+# Side of the image of the sharpest PSF [pixel].
+SHARPEST_SIZE = 15
+# Where the PSF is looked at, in parts of the sides: what is no star of any of these is a ray.
+PSF_PLACES = ((0.5, 0.5), (0.15, 0.15), (0.85, 0.15), (0.15, 0.85), (0.85, 0.85))
 # Sweeps over the point sources that the background is freed of: their wings need no more.
 N_BACKGROUND_SWEEP = 2
 # Peaks this close to one saturated region are one star's [pixel].
@@ -75,7 +82,7 @@ def first_pass(raw, settings):
     Returns
     -------
     DetectionPass
-        Rays sharper than any PSF are repaired in it.
+        Rays sharper than any PSF are repaired in it, trails are masked STREAK.
 
     Raises
     ------
@@ -85,15 +92,18 @@ def first_pass(raw, settings):
     background = fit_background(raw, settings["background"]["bin_size"])
     # A ray is known by being sharper than the PSF: with the sharpest PSF that may occur no star is taken for
     # one.
-    sharpest = gaussian_kernel(settings["psf"]["min_fwhm"] / FWHM_PER_SIGMA, 2 * KERNEL_REACH + 1)
-    clean = _without_rays(subtract_background(raw, background), sharpest, settings["cosmic_rays"])
+    sharpest = gaussian_kernel(settings["psf"]["min_fwhm"] / FWHM_PER_SIGMA, SHARPEST_SIZE)
+    clean = _without_rays(subtract_background(raw, background), sharpest[None], settings["cosmic_rays"])
     sigma = settings["psf"]["initial_fwhm"] / FWHM_PER_SIGMA
     kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
     detections = _detect(clean, kernel, settings["detection"]["first_threshold"], settings["detection"])
     objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
     restored = replace(clean, image=clean.image + background.image())
     background = fit_background(restored, settings["background"]["bin_size"], objects)
-    return DetectionPass(subtract_background(restored, background), background, detections)
+    pixels = subtract_background(restored, background)
+    if settings["streaks"]["enabled"]:
+        pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
+    return DetectionPass(pixels, background, detections)
 
 
 def second_pass(raw, background, psf, settings):
@@ -127,8 +137,9 @@ def second_pass(raw, background, psf, settings):
     Wings beyond any mask lift a sky level: with 2,700 stars on 2048 x 2048 pixels by 0.35 of 800 electrons, 1 %
     of the flux of a star of S/N 10.
     """
-    kernel, sigma = _central_kernel(psf, raw.image.shape)
-    clean = _without_rays(subtract_background(raw, background), kernel, settings["cosmic_rays"])
+    _, sigma = _central_kernel(psf, raw.image.shape)
+    kernels = _kernels_over(psf, raw.image.shape)
+    clean = _without_rays(subtract_background(raw, background), kernels, settings["cosmic_rays"])
     detections = _detect(clean, psf, settings["detection"]["threshold"], settings["detection"])
     points = fit_point_sources(clean, psf, detections, sigma, N_BACKGROUND_SWEEP)
     objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
@@ -250,9 +261,16 @@ def one_peak_per_saturated_region(detections, mask):
     return replace(kept, n_peak=counts[kept.footprint].astype(np.int32))
 
 
-def _without_rays(pixels, kernel, settings):
-    """Pixels with cosmic rays interpolated and masked."""
-    return repair_cosmic_rays(pixels, find_cosmic_rays(pixels, kernel, settings), kernel)
+def _kernels_over(psf, shape):
+    """PSF images at the middle and near the four corners."""
+    ny, nx = shape
+    x, y = np.array(PSF_PLACES).T * [[nx - 1], [ny - 1]]
+    return psf.kernels_at(x, y)
+
+
+def _without_rays(pixels, kernels, settings):
+    """Pixels with cosmic rays interpolated and masked; the first kernel guides the interpolation."""
+    return repair_cosmic_rays(pixels, find_cosmic_rays(pixels, kernels, settings), kernels[0])
 
 
 def _detect(pixels, psf, threshold, settings):
@@ -266,5 +284,7 @@ def _detect(pixels, psf, threshold, settings):
 def _limits(settings):
     """Settings of `detect` from the configuration."""
     return DetectionSettings(
-        min_prominence=settings["min_prominence"], relative_prominence=settings["relative_prominence"]
+        min_prominence=settings["min_prominence"],
+        relative_prominence=settings["relative_prominence"],
+        excluded=int(NO_LIGHT_OF_OBJECTS),
     )

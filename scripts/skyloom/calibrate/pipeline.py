@@ -14,6 +14,7 @@ from skyloom.calibrate.flux_scale import (
     scale_pixels,
     sky_columns,
 )
+from skyloom.calibrate.halos import mask_halos
 from skyloom.calibrate.photometry import (
     NoGivenZeroPointError,
     PhotometricStars,
@@ -69,6 +70,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     """
     raw = mask_invalid_pixels(exposure.pixels)
     first = first_pass(raw, settings)
+    raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
     stars = _psf_stars(first, exposure.psf, settings["psf"], rng)
     second, points = second_pass(raw, first.background, stars.fit.psf, settings)
     if exposure.psf is None:
@@ -85,9 +87,10 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     zero_point = _zero_point(columns, references, astrometry, exposure, settings)
     columns |= calibrate_fluxes(columns, final.background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
+    calibrated = scale_pixels(final.pixels, zero_point.photo_calib)
     calexp = replace(
         exposure,
-        pixels=scale_pixels(final.pixels, zero_point.photo_calib),
+        pixels=_with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"]),
         background=scale_background(final.background, zero_point.photo_calib),
         psf=stars.fit.psf,
         wcs=astrometry.wcs,
@@ -192,6 +195,14 @@ def _zero_point(columns, references, astrometry, exposure, settings):
     measured = (columns[name][rows] for name in ("x", "y", "psfFlux", "psfFluxErr"))
     stars = PhotometricStars(*measured, references.flux[reference_rows], references.flux_err[reference_rows])
     return fit_zero_point(stars, exposure.pixels.shape, settings["photometry"])
+
+
+def _with_halos(pixels, references, wcs, psf, settings):
+    """Calibrated pixels with HALO set around the catalogue's bright stars."""
+    if references is None or not settings["enabled"]:
+        return pixels
+    x, y = wcs.sky_to_pixel(references.ra, references.dec)
+    return mask_halos(pixels, (x, y, references.flux), psf, settings)
 
 
 def _calibration_flags(n_source, astrometry, zero_point):

@@ -1,0 +1,91 @@
+"""Cosmic rays by astroscrappy and by ours on the same detectors: CPU seconds, what is found, what is taken by mistake.
+
+2048 x 2048 pixels, 2,000 stars, rays of several kinds; astroscrappy at its defaults, with the gain, read noise and
+saturation level that it asks for. Three detectors, each by both in turn after a warm call; the median of the times.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+HOME = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(HOME / "scripts"), str(HOME / "tests" / "accuracy")]
+
+from astroscrappy import detect_cosmics  # noqa: E402 (after the path, beside ours)
+from ray_scenes import FULL_WELL, Observation, draw_scene  # noqa: E402 (needs the path)
+
+from skyloom.algorithms.cosmic_rays import find_cosmic_rays  # noqa: E402 (needs the path)
+from skyloom.workflow.config import fill_defaults, load_schema  # noqa: E402 (needs the path)
+
+SEEINGS = (0.6, 0.8, 1.1)
+LEAST_RATIO = 30.0
+
+
+def timed(find):
+    """Return what a call returns and its CPU seconds."""
+    start = time.process_time()
+    found = find()
+    return found, time.process_time() - start
+
+
+def compared(seeing, seed, settings):
+    """Figures of both on one detector.
+
+    Parameters
+    ----------
+    seeing : float
+        FWHM [arcsec].
+    seed : int
+        Of the scene.
+    settings : dict
+        Section ``calibrate.cosmic_rays``.
+
+    Returns
+    -------
+    list of list of float
+        For astroscrappy and ours: CPU seconds, ray pixels, those flagged, star-core pixels, those flagged.
+    """
+    observation = Observation(seeing=seeing)
+    scene = draw_scene(observation, seed)
+    counts = scene.pixels.image + np.float32(observation.sky)
+
+    def by_astroscrappy():
+        saturated = scene.pixels.mask != 0
+        return detect_cosmics(
+            counts, inmask=saturated, gain=1.0, readnoise=observation.read_noise, satlevel=FULL_WELL
+        )[0]
+
+    def by_ours():
+        return find_cosmic_rays(scene.pixels, scene.kernel, settings)
+
+    hit, core = scene.hit(), scene.far_core()
+    figures = []
+    for find in (by_astroscrappy, by_ours):
+        find()
+        is_ray, cpu = timed(find)
+        figures.append([cpu, hit.sum(), is_ray[hit].sum(), core.sum(), is_ray[core].sum()])
+    return figures
+
+
+def main():
+    """Print both side by side, and return 1 when ours is not fast enough."""
+    settings = fill_defaults(load_schema(HOME / "config" / "schema"), {})["calibrate"]["cosmic_rays"]
+    figures = np.array([compared(seeing, 500 + k, settings) for k, seeing in enumerate(SEEINGS)])
+    print("cosmic rays on 2048 x 2048 pixels, three detectors")
+    medians = np.median(figures[:, :, 0], axis=0)
+    for name, cpu, totals in zip(("astroscrappy", "ours"), medians, figures.sum(axis=0), strict=True):
+        _, n_hit, found, n_core, false = totals
+        print(
+            f"  {name:13s} {cpu:7.3f} CPU s   ray pixels flagged {found / n_hit:.4f} of {n_hit:.0f}   "
+            f"star-core pixels flagged {false / n_core:.1e} of {n_core:.0f}"
+        )
+    ratio = medians[0] / medians[1]
+    is_fast = ratio >= LEAST_RATIO
+    print(f"  faster by {ratio:.0f}   >= {LEAST_RATIO:g}   {'pass' if is_fast else 'FAIL'}")
+    return 0 if is_fast else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,368 @@
+"""Trails of satellites and aeroplanes: straight, even lines across the whole image, found and masked STREAK."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skyloom.algorithms.line_transform import line_ends, line_sums
+from skyloom.algorithms.robust import block_median_background, mad_sigma
+from skyloom.core import mask_planes
+from skyloom.core.jit import kernel
+
+log = logging.getLogger(__name__)
+
+UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA", "STREAK")
+
+N_BIN = 512
+"""Lines are looked for on at most this many bins each way..."""
+MIN_BIN = 4
+"""...of at least this many pixels, about the width of a trail."""
+PIXEL_CLIP, BIN_CLIP = 3.0, 4.0
+"""No pixel and no bin counts for more [sigma]: a line is seen by its length, a star is not a line."""
+SKY_BINS = 32
+"""Bins of the sky's map, in bins: a trail fills less than a quarter of such a square."""
+COMPACT = 128
+"""Footprints that are longer may be a trail; others are no part of one [pixel]."""
+CANDIDATE_SIGMA = 6.0
+"""Of two million lines of noise the highest is at 5 sigma; what is above is looked at."""
+MAX_STREAKS, MAX_REJECTED = 10, 4
+
+SEGMENT = 128
+"""Profiles are medians along pieces of this length [pixel]: long beside a star, short beside the image."""
+MIN_SAMPLES = 48
+MIN_SEGMENTS = 3
+HALF_WIDTH = 48
+"""Profiles reach this far to either side [pixel]."""
+SMOOTHING = 5
+RIM = 1.5
+"""Added to a mask on both sides: profiles are of whole pixels [pixel]."""
+CENTRE_REACH = 12
+"""The line of the bins is at most this far off the trail's middle [pixel]."""
+CORE_LEVEL = 0.3
+"""The part of a profile above this fraction of its peak is its core."""
+EVENNESS = 0.4
+"""A piece shows the trail when its core is between this fraction of the median piece's and the inverse multiple: spikes
+fall with the square of the distance."""
+MEDIAN_ERROR = 1.2533
+"""Standard error of a median over that of a mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """A trail.
+
+    Attributes
+    ----------
+    ends : ndarray, shape (2, 2), float64
+        x, y of two points of its middle line, at the image's edges [pixel].
+    low, high : float
+        Distance of its two rims from that line, to the left of the direction of `ends` [pixel].
+    brightness : float
+        Mean height of its core [sigma of a pixel].
+    significance : float
+        Of the median piece of the trail [sigma].
+    """
+
+    ends: np.ndarray
+    low: float
+    high: float
+    brightness: float
+    significance: float
+
+
+def mask_streaks(pixels, labels, settings):
+    """Pixels with STREAK set on every trail.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background subtracted.
+    labels : ndarray, shape (ny, nx), int32
+        Footprints of what was detected, 0 outside.
+    settings : dict
+        As in `find_streaks`.
+
+    Returns
+    -------
+    MaskedImage
+        The same object when there is none.
+    """
+    streaks = find_streaks(pixels, labels, settings)
+    if not streaks:
+        return pixels
+    is_streak = np.zeros(pixels.shape, dtype=bool)
+    for streak in streaks:
+        paint_streak_in_place(is_streak, streak)
+        log.info(
+            "a trail of %.1f sigma a pixel, %.0f pixels wide, from (%.0f, %.0f) to (%.0f, %.0f)",
+            streak.brightness,
+            streak.high - streak.low,
+            *streak.ends.ravel(),
+        )
+    mask = np.where(is_streak, pixels.mask | mask_planes.STREAK, pixels.mask).astype(np.uint32)
+    return replace(pixels, mask=mask)
+
+
+def find_streaks(pixels, labels, settings):
+    """Trails that cross an image.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background subtracted; pixels masked BAD, SAT, NO_DATA or STREAK do not count.
+    labels : ndarray, shape (ny, nx), int32
+        Footprints of what was detected, 0 outside; those that are compact are left out of the search.
+    settings : dict
+        ``min_sigma``: least significance of the median piece of a trail; ``min_length``: shortest way across the image
+        [pixel]; ``min_continuity``: least fraction of its pieces that show it; ``mask_level``: height where its mask
+        ends [sigma of a pixel].
+
+    Returns
+    -------
+    list of Streak
+        In the order in which they were found, the most significant line first.
+
+    Notes
+    -----
+    Lines are found on the clipped, binned significance by the fast Radon transform, as by Nir, Zackay & Ofek (2018).
+    What makes a line a trail is that the medians along its pieces, which know nothing of stars on it, show it in nearly
+    all of them: spikes, galaxies, halos and rows of stars do not cross the image.
+    """
+    binned = _Bins.of(pixels, labels)
+    streaks, n_rejected = [], 0
+    while len(streaks) < MAX_STREAKS and n_rejected < MAX_REJECTED:
+        ends = binned.best_line(settings["min_length"])
+        if ends is None:
+            break
+        streak = _verified(pixels, ends, settings)
+        if streak is None:
+            n_rejected += 1
+            streak = Streak(ends, -float(binned.size), float(binned.size), 0.0, 0.0)
+        else:
+            streaks.append(streak)
+        binned.leave_out_in_place(streak)
+    return streaks
+
+
+def paint_streak_in_place(is_streak, streak, scale=1.0):
+    """Set the pixels of a trail.
+
+    Parameters
+    ----------
+    is_streak : ndarray, shape (ny, nx), bool
+        Changed in place.
+    streak : Streak
+        The trail.
+    scale : float
+        Side of the array's pixels in pixels of the trail; its pixels next to the trail are set too.
+    """
+    ny, nx = is_streak.shape
+    (x0, y0), along, across = _frame(streak.ends)[:3]
+    reach = scale - 1
+    y = (np.arange(ny, dtype=np.float32) * scale + reach / 2 - y0)[:, None]
+    x = (np.arange(nx, dtype=np.float32) * scale + reach / 2 - x0)[None, :]
+    distance = x * np.float32(across[0]) + y * np.float32(across[1])
+    is_streak |= (distance >= streak.low - reach) & (distance <= streak.high + reach)
+
+
+class _Bins:
+    """Sums of clipped significance in square bins, and how many pixels each has.
+
+    Parameters
+    ----------
+    sums, counts : ndarray, shape (by, bx), float32
+        Sum of significance, number of pixels.
+    size : int
+        Side of a bin [pixel].
+    """
+
+    def __init__(self, sums, counts, size):
+        self.sums, self.counts, self.size = sums, counts, size
+
+    @classmethod
+    def of(cls, pixels, labels):
+        """Bins of an image without its compact sources, above a smooth sky."""
+        ny, nx = pixels.shape
+        size = max(MIN_BIN, -(-max(ny, nx) // N_BIN))
+        sums = np.zeros((-(-ny // size), -(-nx // size)), dtype=np.float32)
+        counts = np.zeros_like(sums)
+        _bin_significance(
+            (pixels.image, pixels.variance, (pixels.mask & UNUSABLE) != 0, labels),
+            _is_compact(labels),
+            size,
+            (sums, counts),
+        )
+        mean = sums / np.maximum(counts, 1)
+        sums -= counts * block_median_background(mean, counts == 0, SKY_BINS).image()
+        limit = BIN_CLIP * np.sqrt(counts)
+        return cls(np.clip(sums, -limit, limit).astype(np.float32), counts, size)
+
+    def best_line(self, min_length):
+        """Ends [pixel] of the most significant line that is long enough; None when none stands out."""
+        best, found = CANDIDATE_SIGMA, None
+        enough = min_length * self.size / 2
+        for quadrant, (sums, counts) in enumerate(
+            zip(line_sums(self.sums), line_sums(self.counts), strict=True)
+        ):
+            is_long = counts > enough
+            if not is_long.any():
+                continue
+            significance = np.where(is_long, sums, 0) / np.sqrt(np.maximum(counts, 1))
+            scatter = max(mad_sigma(significance[is_long][::7]), 1.0)
+            peak = np.unravel_index(np.argmax(significance), significance.shape)
+            if significance[peak] / scatter > best:
+                best = significance[peak] / scatter
+                found = line_ends(quadrant, peak, self.sums.shape)
+        return None if found is None else (found + 0.5) * self.size - 0.5
+
+    def leave_out_in_place(self, streak):
+        """Let a line count no more."""
+        is_out = np.zeros(self.sums.shape, dtype=bool)
+        paint_streak_in_place(is_out, streak, self.size)
+        self.sums[is_out] = self.counts[is_out] = 0
+
+
+def _is_compact(labels):
+    """Whether each footprint, from label 0 (which is none) on, is too short to be a trail (ndarray of bool)."""
+    from scipy.ndimage import find_objects
+
+    boxes = find_objects(labels)
+    lengths = [0 if box is None else max(part.stop - part.start for part in box) for box in boxes]
+    return np.array([False, *(length < COMPACT for length in lengths)])
+
+
+def _frame(ends):
+    """Start, unit vectors along and to the left, and length of a line."""
+    step = ends[1] - ends[0]
+    length = float(np.hypot(*step))
+    along = step / length
+    return ends[0], along, np.array([-along[1], along[0]]), length
+
+
+def _verified(pixels, ends, settings):
+    """Trail along a line, or None when the line is something else."""
+    for _ in range(2):
+        profiles = _profiles(pixels, ends)
+        core, _ = _core_and_rims(_median(profiles), settings["mask_level"])
+        heights, error = _heights(profiles, core)
+        ends = _straightened(ends, profiles, core, heights > 3 * error)
+    profiles = _profiles(pixels, ends)
+    core, rims = _core_and_rims(_median(profiles), settings["mask_level"])
+    heights, error = _heights(profiles, core)
+    heights = heights[np.isfinite(heights)]
+    n = len(heights)
+    if n < max(MIN_SEGMENTS, settings["min_length"] // SEGMENT):
+        return None
+    level = float(np.median(heights))
+    significance = level / (MEDIAN_ERROR * error / np.sqrt(n))
+    continuity = np.mean((heights > EVENNESS * level) & (heights < level / EVENNESS))
+    if significance < settings["min_sigma"] or continuity < settings["min_continuity"]:
+        return None
+    return Streak(ends, rims[0] - RIM, rims[1] + RIM, level, float(significance))
+
+
+def _profiles(pixels, ends):
+    """Median significance along each piece of a line at each distance from it; NaN where too little is known.
+
+    Shape (pieces, 2 HALF_WIDTH + 1).
+    """
+    start, along, across, length = _frame(ends)
+    n_piece = max(int(length) // SEGMENT, 1)
+    t = (np.arange(n_piece * SEGMENT) + 0.5) * length / (n_piece * SEGMENT)
+    offset = np.arange(-HALF_WIDTH, HALF_WIDTH + 1)
+    x = np.rint(start[0] + t[:, None] * along[0] + offset * across[0]).astype(np.int64)
+    y = np.rint(start[1] + t[:, None] * along[1] + offset * across[1]).astype(np.int64)
+    ny, nx = pixels.shape
+    inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
+    x, y = np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1)
+    inside &= (pixels.mask[y, x] & UNUSABLE) == 0
+    values = np.where(inside, pixels.image[y, x] / np.sqrt(pixels.variance[y, x]), np.nan)
+    return _median(values.reshape(n_piece, SEGMENT, -1), axis=1, least=MIN_SAMPLES)
+
+
+def _median(values, axis=0, least=1):
+    """Median of the values that are numbers; NaN where there are fewer than `least`."""
+    ordered = np.sort(values, axis=axis)
+    n = np.isfinite(values).sum(axis=axis, keepdims=True)
+    middle = [np.take_along_axis(ordered, np.maximum(k, 0), axis) for k in ((n - 1) // 2, n // 2)]
+    # Where n is even and all are numbers the upper one may be out of bounds only for n = 0.
+    return np.where(n >= least, 0.5 * (middle[0] + middle[1]), np.nan).squeeze(axis)
+
+
+def _core_and_rims(profile, mask_level):
+    """Core of a trail's profile (ndarray of bool) and the offsets of its rims, the two ends of its mask [pixel]."""
+    padded = np.pad(np.nan_to_num(profile), SMOOTHING // 2, mode="edge")
+    smooth = np.convolve(padded, np.full(SMOOTHING, 1 / SMOOTHING), mode="valid")
+    smooth = smooth - np.median(smooth)
+    middle = HALF_WIDTH - CENTRE_REACH
+    peak = middle + int(np.argmax(smooth[middle:-middle]))
+    low, high = _contiguous(smooth > CORE_LEVEL * smooth[peak], peak)
+    core = np.zeros(len(profile), dtype=bool)
+    core[low : high + 1] = True
+    low, high = _contiguous(smooth > min(mask_level, CORE_LEVEL * smooth[peak]), peak)
+    return core, (low - HALF_WIDTH, high - HALF_WIDTH)
+
+
+def _contiguous(is_set, index):
+    """First and last of the set elements around one, that one included."""
+    low = high = index
+    while low > 0 and is_set[low - 1]:
+        low -= 1
+    while high < len(is_set) - 1 and is_set[high + 1]:
+        high += 1
+    return low, high
+
+
+def _heights(profiles, core):
+    """Height of each piece's core above the sky on both sides [sigma], and its standard error."""
+    position = np.flatnonzero(core)
+    margin = 2 * len(position)
+    offset = np.arange(len(core))
+    beside = (offset < position[0] - margin) | (offset > position[-1] + margin)
+    if beside.sum() < len(position):
+        beside = ~core
+    sky = _median(profiles[:, beside], axis=1, least=int(beside.sum()) // 2)
+    height = _median(profiles[:, core], axis=1, least=len(position) // 2 + 1) - sky
+    error = MEDIAN_ERROR**2 / np.sqrt(SEGMENT * len(position))
+    scatter = mad_sigma(profiles[:, beside]) * MEDIAN_ERROR / np.sqrt(len(position))
+    return height, max(error, scatter if np.isfinite(scatter) else 0.0)
+
+
+def _straightened(ends, profiles, core, is_seen):
+    """Ends moved to the line through the middles of the pieces that show the trail."""
+    if np.count_nonzero(is_seen) < MIN_SEGMENTS:
+        return ends
+    offset = np.flatnonzero(core)
+    # The profile's neighbourhood, so that a tilted line's pieces are not cut by the mean core.
+    near = slice(max(offset[0] - CENTRE_REACH, 0), offset[-1] + CENTRE_REACH + 1)
+    light = np.maximum(np.nan_to_num(profiles[is_seen][:, near]), 0)
+    offsets = np.arange(len(core))[near] - HALF_WIDTH
+    middle = (light * offsets).sum(axis=1) / np.maximum(light.sum(axis=1), 1e-9)
+    place = (np.flatnonzero(is_seen) + 0.5) / len(profiles)
+    slope, shift = np.polyfit(place, middle, 1)
+    across = _frame(ends)[2]
+    return ends + np.array([shift, shift + slope])[:, None] * across
+
+
+@kernel
+def _bin_significance(planes, is_compact, size, sums_and_counts):
+    """Add each usable pixel's clipped significance to its bin."""
+    image, variance, is_unusable, labels = planes
+    sums, counts = sums_and_counts
+    ny, nx = image.shape
+    for y in range(ny):
+        for x in range(nx):
+            if is_unusable[y, x] or is_compact[labels[y, x]]:
+                continue
+            value = image[y, x] / np.sqrt(variance[y, x])
+            sums[y // size, x // size] += min(max(value, -PIXEL_CLIP), PIXEL_CLIP)
+            counts[y // size, x // size] += 1
+
+
+def compile_kernels():
+    """Compile the kernels of this module for the types used in production."""
+    plane, labels = np.ones((2, 2), dtype=np.float32), np.zeros((2, 2), dtype=np.int32)
+    sums = np.zeros((1, 1), dtype=np.float32)
+    planes = (plane, plane, np.zeros((2, 2), dtype=bool), labels)
+    _bin_significance(planes, np.zeros(1, dtype=bool), 2, (sums, sums.copy()))
