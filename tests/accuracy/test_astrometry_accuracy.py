@@ -79,10 +79,10 @@ def check(kind, seeds, bars):
         bars.check(f"rms error of the WCS over the limit, {name}", rms / limit, high=LIMIT_FACTOR)
         if n_star >= 1000:
             bars.check(f"rms error of the WCS, {name} [mas]", 1e3 * rms, high=1.5)
-    # The corners of a detector share coefficients, its axes do not: about four independent values a detector.
-    spread = 1 / np.sqrt(2 * 4 * len(seeds))
+    # Eight values a detector, of which the four corners share some coefficients: about six independent ones.
+    spread = 1 / np.sqrt(2 * 6 * len(seeds))
     width = np.sqrt(np.mean(np.square(pulls)))
-    bars.check("width of the pulls at the corners", width, low=1 - 4 * spread, high=1 + 4 * spread)
+    bars.check("width of the pulls at the corners", width, low=1 - 3 * spread, high=1 + 3 * spread)
     stated = max(result.fit.header_error_arcsec for result in results)
     read = max(header_error(result.wcs) for result in results)
     bars.check("header's error against the fit, stated [mas]", 1e3 * stated, high=1.0)

@@ -154,9 +154,9 @@ def fit_zero_point(stars, shape, settings):
     -----
     The fit is linear in the logarithm of reference over measured flux, as magnitudes are. Weights hold both
     flux errors and an intrinsic scatter that is estimated from the data, so that a few bright stars of odd
-    colour do not rule the result. The map is a Chebyshev polynomial of the total degree of least BIC
-    (Schwarz 1978) among those that the number of stars allows, at most ``max_order``: AICc would follow noise on one
-    uniform detector in six, and double the error there. Its range over the
+    colour do not rule the result. The map is a Chebyshev polynomial of the total degree of least AICc
+    (Hurvich & Tsai 1989) among those that the number of stars allows, at most ``max_order``, and a constant where BIC
+    (Schwarz 1978) says so. Its range over the
     detector, and what the stars still show in cells, are the detector's variation: clouds, or a wrong flat.
     """
     log_ratio, relative = stars.log_ratio()
@@ -230,18 +230,26 @@ def _highest_order(n_star, settings):
 
 
 def _best_order(log_ratio, terms, solution, highest):
-    """Order of least BIC, with the stars and errors of the highest one; by how much chi2 fell from order 0."""
+    """Order of the map, with the stars and errors of the highest one; by how much chi2 fell from order 0.
+
+    BIC decides whether there is a map at all: AICc would follow noise on one uniform detector in six. It decides the
+    order of a map that there is, since what BIC leaves out is larger than the errors. Stars that are neither good nor
+    clipped widen the residuals: chi2 is divided by the highest order's per degree of freedom where that is above 1.
+    """
     error = solution.error[solution.used]
     scaled, wanted = terms[solution.used] / error[:, None], log_ratio[solution.used] / error
-    chi2, criterion = [], []
+    n, chi2, n_term = len(wanted), [], []
     for order in range(highest + 1):
         columns = scaled[:, [k for k, (i, j) in enumerate(_powers(highest)) if i + j <= order]]
-        n = columns.shape[1]
+        n_term.append(columns.shape[1])
         fitted = columns @ np.linalg.lstsq(columns, wanted, rcond=None)[0]
-        chi2.append(float(((wanted - fitted) ** 2).sum()))
-        criterion.append(chi2[-1] + n * np.log(len(wanted)))
-    best = int(np.argmin(criterion))
-    return best, chi2[0] - chi2[best]
+        chi2.append(((wanted - fitted) ** 2).sum())
+    n_term = np.array(n_term)
+    chi2 = np.array(chi2) / max(chi2[-1] / max(n - n_term[-1], 1), 1.0)
+    best = 0
+    if np.argmin(chi2 + n_term * np.log(n)) > 0:
+        best = int(np.argmin(chi2 + 2 * n_term + 2 * n_term * (n_term + 1) / np.maximum(n - n_term - 1, 1)))
+    return best, float(chi2[0] - chi2[best])
 
 
 def _fit_clipped(log_ratio, relative, terms, usable, settings):
@@ -284,7 +292,9 @@ def _variation(places, residual, solution, choice):
     """Range of the logarithm over the detector that chance does not explain; NaN with too few stars to say."""
     order, gain = choice
     used = solution.used
-    mean, error = binned_residuals(*(c[used] for c in places), residual[used], solution.error[used])
+    error = solution.error[used]
+    error = error * max(np.sqrt(np.mean((residual[used] / error) ** 2)), 1.0)
+    mean, error = binned_residuals(*(c[used] for c in places), residual[used], error)
     if len(mean) == 0:
         return np.nan
     nodes = (np.arange(MAP_SIDE) + 0.5) * 2 / MAP_SIDE - 1

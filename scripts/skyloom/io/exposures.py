@@ -248,7 +248,7 @@ def _wcs_fit_hdus(fit):
         "RMSX": (fit.rms_x_arcsec, "[arcsec] scatter East"),
         "RMSY": (fit.rms_y_arcsec, "[arcsec] scatter North"),
         "CORNERR": (fit.corner_error_arcsec, "[arcsec] predicted error at the worst corner"),
-        "HEADERR": (fit.header_error_arcsec, "[arcsec] largest error of the header's WCS"),
+        "HDRERR": (fit.header_error_arcsec, "[arcsec] largest error of the header's WCS"),
         "LOGCHANC": (fit.log10_false_alarm, "log10 of the probability of a chance match"),
     }
     return [
@@ -269,7 +269,7 @@ def _read_wcs_fit(hdus):
         header["RMSX"],
         header["RMSY"],
         header["CORNERR"],
-        header["HEADERR"],
+        header["HDRERR"],
         header["LOGCHANC"],
     )
 
