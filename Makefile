@@ -50,6 +50,7 @@ bars: $(if $(FRAMES_ARE_THERE),environment environment-test) ## the full-size ba
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/start_and_imports.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/dag_resolution.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py
+	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/astrometry.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=bars,realdata pytest -m bars -rA
 
 soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the suite three times
