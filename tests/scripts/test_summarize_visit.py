@@ -44,7 +44,7 @@ def write_detector(folder, detector, provenance):
         constant_field(2.0, SHAPE, 0.01),
         Background(np.ones((1, 1), np.float32), 60, SHAPE),
         constant_field(1.0, SHAPE),
-        WcsFit(np.zeros((2, 3)), np.eye(3), 10, 0.01, 0.01, 0.01),
+        WcsFit(np.zeros((2, 3)), np.eye(3), 10, 0.01, 0.01, 0.01, 1e-7, -30.0),
     )
     write_exposure(folder / f"{detector}.fits", exposure, provenance)
     write_table(folder / f"{detector}.parquet", SOURCE.empty(), provenance)

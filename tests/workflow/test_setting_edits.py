@@ -132,6 +132,9 @@ VALUES = {
     "reference.fluxes": {"r": "flux_r"},
     "reference.flux_errors": {"r": "flux_r_error"},
     "reference.vega_ab_magnitudes": {"r": 0.1},
+    "reference.colour_terms": {
+        "r": {"magnitude": "flux_r", "colour": ["flux_r", "flux_r"], "coefficients": [0.1]}
+    },
     "coadd.rejected_planes": ["BAD"],
     "objects.band_priority": ["r"],
     "simulate.telescope.twilight_epochs": ["e1"],

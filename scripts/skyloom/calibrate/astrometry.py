@@ -5,23 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.matching import (
-    PatternMatch,
-    PatternSearch,
-    log10_chance,
-    match_nearest,
-    match_pattern,
-)
+from skyloom.algorithms.matching import PatternMatch, log10_chance, match_nearest
 from skyloom.algorithms.plane_polynomial import MAX_CONDITION, wcs_from_polynomial
 from skyloom.algorithms.robust import mad_sigma
+from skyloom.calibrate.pattern import AstrometryMatchError, OutsideSearchError, find_similarity
 from skyloom.calibrate.star_field import SourcePositions, prepare_field, search_region
 from skyloom.calibrate.wcs_fit import AstrometryFitError, fit_clipped, match_stars
-from skyloom.core.errors import DataError
 from skyloom.core.wcs import Wcs, WcsFit, tan_deproject, tan_project
 
 __all__ = [
     "AstrometryMatchError",
     "AstrometryResult",
+    "OutsideSearchError",
     "SourcePositions",
     "fit_astrometry",
     "match_by_given_wcs",
@@ -35,33 +30,11 @@ ARCSEC = 3600.0
 MATCHING_ROUNDS = 8
 # A match radius of this many sigma of the residuals loses one pair in 270,000 (two axes).
 RADIUS_SIGMA = 5.0
+# Points along each side of the detector at which the header's WCS is held against the fit.
+CHECKED_SIDE = 33
 # Displaced copies, and their distance in match radii, that measure how often chance gives a match.
 CHANCE_COPIES = 12
 CHANCE_DISPLACEMENTS = (6.0, 10.0, 15.0)
-
-
-class AstrometryMatchError(DataError):
-    """No place of the sources on the reference catalogue is better than chance.
-
-    Parameters
-    ----------
-    match : PatternMatch
-        The best one, with its numbers.
-    needed : float
-        Decimal logarithm of the largest probability of a false alarm that is accepted.
-    search : str
-        The limits of the search, for the message.
-    """
-
-    def __init__(self, match, needed, search):
-        super().__init__(
-            f"best of all positions matches {match.n_matched} of {match.n_tested} sources where chance "
-            f"gives {match.chance:.1f}: log10 of the false-alarm probability is "
-            f"{match.log10_false_alarm:.1f}, needs {needed:.1f} or less ({search}): look at the pointing in "
-            "the visit table, at the camera's parity and orientation and at calibrate.astrometry.search"
-        )
-        self.n_matched, self.n_tested, self.chance = match.n_matched, match.n_tested, match.chance
-        self.log10_false_alarm, self.needed = match.log10_false_alarm, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +84,8 @@ def fit_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcs
         If there is nothing to match.
     AstrometryMatchError
         If no match is significant against chance: the wrong part of the sky, above all.
+    OutsideSearchError
+        If the stars match with another parity or rotation than the search allows.
     AstrometryFitError
         If too few stars survive the clipping, or they scatter too much.
 
@@ -119,17 +94,17 @@ def fit_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcs
     The pattern match is `algorithms.matching.match_pattern`. Then stars are matched again with the fitted
     WCS in a radius that shrinks with the scatter; the polynomial's order is the one of least AICc among
     those that the number of stars allows. Weights are the inverse squares of centroid error, reference
-    error and a systematic floor in quadrature; outliers are clipped.
+    error and a systematic error in quadrature, which the residuals tell; outliers are clipped.
     """
     field = prepare_field(sources, references, predicted_wcs, pointing_uncertainty_arcsec, settings)
-    similarity = _match_pattern(field, settings)
+    similarity = find_similarity(field, settings).similarity
     place = tuple(offset / ARCSEC for offset in similarity.apply(*field.predicted))
     crval = field.centre
     radius, smallest = (settings[key] * field.scale for key in ("tolerance_pixel", "min_radius_pixel"))
     before = None
     for matching_round in range(MATCHING_ROUNDS):
         plane = tan_project(field.references.ra, field.references.dec, *crval)
-        pairs = match_stars(field, place, plane, radius, settings)
+        pairs = match_stars(field, place, plane, radius)
         order = 1 if matching_round == 0 else settings["max_order"]
         polynomial, used = fit_clipped(pairs, order, field.half_size, settings)
         radius = _next_radius(pairs.select(used), polynomial, radius, smallest)
@@ -137,8 +112,9 @@ def fit_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcs
             break
         before = pairs
         crval, place = _retangent(field, polynomial, crval)
-    require_significance(polynomial.evaluate(field.dx, field.dy), plane, radius, settings["max_false_alarm"])
-    return _result(field, polynomial, pairs.select(used), crval, settings)
+    final = polynomial.evaluate(field.dx, field.dy)
+    log10_false_alarm = require_significance(final, plane, radius, settings["max_false_alarm"])
+    return _result(field, polynomial, pairs.select(used), (crval, log10_false_alarm), settings)
 
 
 def match_by_given_wcs(sources, references, wcs, settings):
@@ -174,33 +150,6 @@ def match_by_given_wcs(sources, references, wcs, settings):
     return AstrometryResult(wcs, None, index, reference_index)
 
 
-def _match_pattern(field, settings):
-    """The significant similarity between predicted places and references, or an error."""
-    limits = settings["search"]
-    search = PatternSearch(
-        offset=field.reach,
-        rotation=limits["rotation_deg"],
-        scale_tolerance=limits["scale_tolerance"],
-        any_parity=limits["parity"] == "any",
-        tolerance=settings["tolerance_pixel"] * field.scale,
-        max_false_alarm=settings["max_false_alarm"],
-    )
-    xi, eta = tan_project(field.references.ra, field.references.dec, *field.centre)
-    brightness = np.where(np.isfinite(field.references.flux), field.references.flux, -np.inf)
-    order = np.argsort(-brightness, kind="stable")
-    match = match_pattern(*field.predicted, xi[order] * ARCSEC, eta[order] * ARCSEC, search)
-    needed = float(np.log10(settings["max_false_alarm"]))
-    if match.similarity is None or match.log10_false_alarm > needed:
-        tried = f"offset to {field.reach:.0f} arcsec, rotation to {limits['rotation_deg']:g} deg"
-        raise AstrometryMatchError(match, needed, tried)
-    log.info(
-        "pattern: %d of %d sources match (chance %.1f, log10 false alarm %.1f), moved %.1f arcsec, %.3f deg",
-        match.n_matched, match.n_tested, match.chance, match.log10_false_alarm,
-        abs(match.similarity.offset), np.degrees(np.angle(match.similarity.factor)),
-    )  # fmt: skip
-    return match.similarity
-
-
 def _next_radius(pairs, polynomial, radius, smallest):
     """Match radius of the next round [arcsec]: a few sigma of the residuals, never wider than now."""
     east, north = pairs.residuals(polynomial)
@@ -233,6 +182,11 @@ def require_significance(place, plane, radius_arcsec, max_false_alarm):
     max_false_alarm : float
         Largest probability that chance gives as many matches.
 
+    Returns
+    -------
+    float
+        Decimal logarithm of that probability.
+
     Raises
     ------
     AstrometryMatchError
@@ -255,10 +209,12 @@ def require_significance(place, plane, radius_arcsec, max_false_alarm):
         chance = probability * n_source
         match = PatternMatch(None, n_matched, n_source, chance, log10_false_alarm, CHANCE_COPIES)
         raise AstrometryMatchError(match, needed, f"final radius {radius_arcsec:.2f} arcsec")
+    return log10_false_alarm
 
 
-def _result(field, polynomial, pairs, crval, settings):
+def _result(field, polynomial, pairs, solution, settings):
     """WCS and its quality from the final polynomial; refuses one that the stars do not fix."""
+    crval, log10_false_alarm = solution
     rms_x, rms_y = (float(np.sqrt(np.mean(residual**2))) for residual in pairs.residuals(polynomial))
     rms_pixel = float(np.hypot(rms_x, rms_y) / np.sqrt(2) / field.scale)
     if rms_pixel > settings["max_rms_pixel"] or polynomial.condition > MAX_CONDITION:
@@ -269,13 +225,31 @@ def _result(field, polynomial, pairs, crval, settings):
     corner_x = np.array([-nx, nx, nx, -nx]) / 2
     corner_y = np.array([-ny, -ny, ny, ny]) / 2
     corner_error = float(polynomial.error(corner_x, corner_y).max() * ARCSEC)
+    wcs = wcs_from_polynomial(polynomial.coefficients, crval, field.crpix, field.shape)
+    header_error = _header_error(wcs, polynomial, field)
     log.info(
-        "WCS of order %d from %d stars: rms %.4f, %.4f arcsec, chi2/dof %.2f, corner error %.4f arcsec",
-        polynomial.order, len(pairs), rms_x, rms_y, reduced, corner_error,
+        "WCS of order %d from %d stars: rms %.4f, %.4f arcsec, chi2/dof %.2f, corner error %.4f arcsec, "
+        "header error %.1e arcsec",
+        polynomial.order, len(pairs), rms_x, rms_y, reduced, corner_error, header_error,
     )  # fmt: skip
     return AstrometryResult(
-        wcs=wcs_from_polynomial(polynomial.coefficients, crval, field.crpix, field.shape),
-        fit=WcsFit(polynomial.coefficients, polynomial.covariance, len(pairs), rms_x, rms_y, corner_error),
+        wcs=wcs,
+        fit=WcsFit(
+            polynomial.coefficients, polynomial.covariance, len(pairs), rms_x, rms_y, corner_error,
+            header_error, log10_false_alarm,
+        ),
         source_index=field.source_row[pairs.index],
         reference_index=field.reference_row[pairs.reference_index],
+    )  # fmt: skip
+
+
+def _header_error(wcs, polynomial, field):
+    """Largest distance of a WCS as its header gives it from the polynomial, on a grid over the detector [arcsec]."""
+    ny, nx = field.shape
+    y, x = (
+        c.ravel()
+        for c in np.meshgrid(*(np.linspace(0, n - 1, CHECKED_SIDE) for n in (ny, nx)), indexing="ij")
     )
+    by_header = wcs.pixel_to_plane(x, y)
+    by_fit = polynomial.evaluate(x - field.crpix[0], y - field.crpix[1])
+    return float(np.hypot(*(a - b for a, b in zip(by_header, by_fit, strict=True))).max() * ARCSEC)

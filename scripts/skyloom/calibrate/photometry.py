@@ -7,8 +7,10 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from skyloom.algorithms.robust import mad_sigma
+from skyloom.calibrate.uniformity import MAP_SIDE, binned_residuals, map_range, residual_range
 from skyloom.core.errors import DataError, ImageShapeError
-from skyloom.core.photo_calib import FieldPolynomial
+from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
+from skyloom.core.wcs import unit_coordinates
 
 log = logging.getLogger(__name__)
 
@@ -115,16 +117,13 @@ class ZeroPointResult:
         Zero point [nJy/electron] over the detector, with covariance.
     used : ndarray, shape (n,), bool
         True for the given stars that were used.
-    scatter_mag : float
-        Robust scatter of the used stars about it [mag].
-    n : int
-        Number of stars used.
+    fit : ZeroPointFit or None
+        Its quality; None for a given zero point.
     """
 
     photo_calib: FieldPolynomial
     used: np.ndarray
-    scatter_mag: float
-    n: int
+    fit: ZeroPointFit | None
 
 
 def fit_zero_point(stars, shape, settings):
@@ -155,8 +154,10 @@ def fit_zero_point(stars, shape, settings):
     -----
     The fit is linear in the logarithm of reference over measured flux, as magnitudes are. Weights hold both
     flux errors and an intrinsic scatter that is estimated from the data, so that a few bright stars of odd
-    colour do not rule the result. The map is a Chebyshev polynomial of the total degree that the number of
-    stars allows, at most ``max_order``.
+    colour do not rule the result. The map is a Chebyshev polynomial of the total degree of least AICc
+    (Hurvich & Tsai 1989) among those that the number of stars allows, at most ``max_order``, and a constant where BIC
+    (Schwarz 1978) says so. Its range over the
+    detector, and what the stars still show in cells, are the detector's variation: clouds, or a wrong flat.
     """
     log_ratio, relative = stars.log_ratio()
     usable = np.isfinite(log_ratio) & np.isfinite(relative)
@@ -164,26 +165,55 @@ def fit_zero_point(stars, shape, settings):
     if usable.sum() < settings["min_stars"]:
         raise TooFewPhotometricStarsError(int(usable.sum()), len(usable), settings["min_stars"])
     domain = (-0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5)
-    order = _order(int(usable.sum()), settings)
-    design = _design(stars.x, stars.y, domain, order)
-    values, covariance, used = _fit_clipped(log_ratio, relative, design, usable, settings)
-    scatter = mad_sigma((log_ratio - design @ values)[used]) * MAGNITUDES_PER_LOG
+    places = unit_coordinates(stars.x, stars.y, domain)
+    highest = _highest_order(int(usable.sum()), settings)
+    solution = _fit_clipped(log_ratio, relative, map_terms(*places, highest), usable, settings)
+    order, gain = _best_order(log_ratio, map_terms(*places, highest), solution, highest)
+    terms = map_terms(*places, order)
+    if order < highest:
+        solution = _fit_clipped(log_ratio, relative, terms, usable, settings)
+    residual = log_ratio - terms @ solution.values
+    scatter = float(mad_sigma(residual[solution.used]) * MAGNITUDES_PER_LOG)
     if scatter > settings["max_scatter_mag"]:
-        raise ZeroPointScatterError(float(scatter), settings["max_scatter_mag"], int(used.sum()))
-    photo_calib = _zero_point_map(values, covariance, domain, order)
+        raise ZeroPointScatterError(scatter, settings["max_scatter_mag"], int(solution.used.sum()))
+    variation = _variation(places, residual, solution, (order, gain)) * MAGNITUDES_PER_LOG
+    fit = ZeroPointFit(int(solution.used.sum()), scatter, variation, settings["max_variation_mag"])
     log.info(
-        "zero point %.5g nJy/electron from %d of %d stars, order %d, scatter %.4f mag",
-        np.exp(values[0]), used.sum(), usable.sum(), order, scatter,
+        "zero point %.5g nJy/electron from %d of %d stars, order %d, scatter %.4f mag, variation %.4f mag",
+        np.exp(solution.values[0]), fit.n_star, usable.sum(), order, scatter, variation,
     )  # fmt: skip
-    return ZeroPointResult(photo_calib, used, float(scatter), int(used.sum()))
+    if fit.remark:
+        log.warning(fit.remark)
+    return ZeroPointResult(_zero_point_map(solution, domain, order), solution.used, fit)
 
 
-def _order(n_star, settings):
-    """Highest total degree with enough stars for each of its terms."""
-    order = settings["max_order"]
-    while order > 0 and n_star < settings["stars_per_term"] * (order + 1) * (order + 2) / 2:
-        order -= 1
-    return order
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    """Coefficients of the logarithm and their covariance; the stars used, and the error of each star."""
+
+    values: np.ndarray
+    covariance: np.ndarray
+    used: np.ndarray
+    error: np.ndarray
+
+
+def map_terms(u, v, order):
+    """Chebyshev terms of total degree up to an order, at positions.
+
+    Parameters
+    ----------
+    u, v : ndarray, shape (n,), float64
+        Positions, from -1 to 1 over the detector.
+    order : int
+        Total degree.
+
+    Returns
+    -------
+    ndarray, shape (n, m), float64
+        One column a term, by falling degree in u within rising degree in v; the first is the constant.
+    """
+    u_terms, v_terms = chebyshev.chebvander(u, order), chebyshev.chebvander(v, order)
+    return np.column_stack([v_terms[:, i] * u_terms[:, j] for i, j in _powers(order)])
 
 
 def _powers(order):
@@ -191,37 +221,61 @@ def _powers(order):
     return [(i, j) for i in range(order + 1) for j in range(order + 1 - i)]
 
 
-def _design(x, y, domain, order):
-    """Chebyshev terms at positions, shape (n, m)."""
-    u = (2 * x - domain[0] - domain[1]) / (domain[1] - domain[0])
-    v = (2 * y - domain[2] - domain[3]) / (domain[3] - domain[2])
-    u_terms, v_terms = chebyshev.chebvander(u, order), chebyshev.chebvander(v, order)
-    return np.column_stack([v_terms[:, i] * u_terms[:, j] for i, j in _powers(order)])
+def _highest_order(n_star, settings):
+    """Highest total degree with enough stars for each of its terms."""
+    order = settings["max_order"]
+    while order > 0 and n_star < settings["stars_per_term"] * (order + 1) * (order + 2) / 2:
+        order -= 1
+    return order
 
 
-def _fit_clipped(log_ratio, relative, design, usable, settings):
-    """Weighted least squares with clipping; coefficients, covariance and the stars used."""
+def _best_order(log_ratio, terms, solution, highest):
+    """Order of the map, with the stars and errors of the highest one; by how much chi2 fell from order 0.
+
+    BIC decides whether there is a map at all: AICc would follow noise on one uniform detector in six. It decides the
+    order of a map that there is, since what BIC leaves out is larger than the errors. Stars that are neither good nor
+    clipped widen the residuals: chi2 is divided by the highest order's per degree of freedom where that is above 1.
+    """
+    error = solution.error[solution.used]
+    scaled, wanted = terms[solution.used] / error[:, None], log_ratio[solution.used] / error
+    n, chi2, n_term = len(wanted), [], []
+    for order in range(highest + 1):
+        columns = scaled[:, [k for k, (i, j) in enumerate(_powers(highest)) if i + j <= order]]
+        n_term.append(columns.shape[1])
+        fitted = columns @ np.linalg.lstsq(columns, wanted, rcond=None)[0]
+        chi2.append(((wanted - fitted) ** 2).sum())
+    n_term = np.array(n_term)
+    chi2 = np.array(chi2) / max(chi2[-1] / max(n - n_term[-1], 1), 1.0)
+    best = 0
+    if np.argmin(chi2 + n_term * np.log(n)) > 0:
+        best = int(np.argmin(chi2 + 2 * n_term + 2 * n_term * (n_term + 1) / np.maximum(n - n_term - 1, 1)))
+    return best, float(chi2[0] - chi2[best])
+
+
+def _fit_clipped(log_ratio, relative, terms, usable, settings):
+    """Weighted least squares with clipping (_Solution)."""
     used = usable.copy()
     # A median start: the first clip must not depend on outliers.
-    values = np.zeros(design.shape[1])
+    values = np.zeros(terms.shape[1])
     values[0] = np.median(log_ratio[usable])
     intrinsic = max(mad_sigma((log_ratio - values[0])[usable]), INITIAL_SCATTER / MAGNITUDES_PER_LOG)
     for _ in range(CLIPPING_ROUNDS):
-        residual = log_ratio - design @ values
+        residual = log_ratio - terms @ values
         kept = usable & (np.abs(residual) <= settings["clip_sigma"] * np.hypot(relative, intrinsic))
         if kept.sum() < settings["min_stars"]:
             raise TooFewPhotometricStarsError(int(kept.sum()), len(log_ratio), settings["min_stars"])
-        error = np.hypot(relative[kept], intrinsic)
-        scaled = design[kept] / error[:, None]
-        values = np.linalg.lstsq(scaled, log_ratio[kept] / error, rcond=None)[0]
+        error = np.hypot(relative, intrinsic)
+        scaled = terms[kept] / error[kept, None]
+        values = np.linalg.lstsq(scaled, log_ratio[kept] / error[kept], rcond=None)[0]
         previous, intrinsic = (
             intrinsic,
-            _intrinsic_scatter((log_ratio - design @ values)[kept], relative[kept]),
+            _intrinsic_scatter((log_ratio - terms @ values)[kept], relative[kept]),
         )
-        if np.array_equal(kept, used) and abs(intrinsic - previous) < 1e-6:
-            break
+        is_settled = np.array_equal(kept, used) and abs(intrinsic - previous) < 1e-6
         used = kept
-    return values, np.linalg.pinv(scaled.T @ scaled), used
+        if is_settled:
+            break
+    return _Solution(values, np.linalg.pinv(scaled.T @ scaled), used, error)
 
 
 def _intrinsic_scatter(residual, relative):
@@ -234,8 +288,23 @@ def _intrinsic_scatter(residual, relative):
     return max(0.5 * (low + high), LEAST_SCATTER)
 
 
-def _zero_point_map(values, covariance, domain, order):
+def _variation(places, residual, solution, choice):
+    """Range of the logarithm over the detector that chance does not explain; NaN with too few stars to say."""
+    order, gain = choice
+    used = solution.used
+    error = solution.error[used]
+    error = error * max(np.sqrt(np.mean((residual[used] / error) ** 2)), 1.0)
+    mean, error = binned_residuals(*(c[used] for c in places), residual[used], error)
+    if len(mean) == 0:
+        return np.nan
+    nodes = (np.arange(MAP_SIDE) + 0.5) * 2 / MAP_SIDE - 1
+    grid = map_terms(*(c.ravel() for c in np.meshgrid(nodes, nodes)), order) @ solution.values
+    return float(np.hypot(map_range(grid, (gain, len(solution.values) - 1)), residual_range(mean, error)))
+
+
+def _zero_point_map(solution, domain, order):
     """Field polynomial of the zero point from the fit of its logarithm."""
+    values, covariance = solution.values, solution.covariance
     if order == 0:
         scale = np.exp(values[0])
         return FieldPolynomial(np.array([[scale]]), domain, covariance * scale**2)
@@ -243,7 +312,7 @@ def _zero_point_map(values, covariance, domain, order):
     nodes = np.cos(np.pi * (np.arange(2 * order + 2) + 0.5) / (2 * order + 2))
     v, u = (grid.ravel() for grid in np.meshgrid(nodes, nodes, indexing="ij"))
     full = chebyshev.chebvander2d(v, u, [order, order])
-    terms = full[:, [i * (order + 1) + j for i, j in _powers(order)]]
+    terms = map_terms(u, v, order)
     zero_point = np.exp(terms @ values)
     to_field = np.linalg.pinv(full)
     jacobian = to_field @ (terms * zero_point[:, None])

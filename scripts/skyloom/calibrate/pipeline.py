@@ -95,6 +95,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
         psf=stars.fit.psf,
         wcs=astrometry.wcs,
         wcs_fit=astrometry.fit,
+        zero_point_fit=zero_point.fit,
         photo_calib=zero_point.photo_calib,
         ap_corr=ap_corr,
     )
@@ -188,9 +189,7 @@ def _zero_point(columns, references, astrometry, exposure, settings):
     if settings["photometry"]["zero_point"] == "given":
         if exposure.photo_calib is None:
             raise NoGivenZeroPointError
-        return ZeroPointResult(
-            exposure.photo_calib, np.zeros(len(astrometry.source_index), dtype=bool), 0.0, 0
-        )
+        return ZeroPointResult(exposure.photo_calib, np.zeros(len(astrometry.source_index), dtype=bool), None)
     rows, reference_rows = astrometry.source_index, astrometry.reference_index
     measured = (columns[name][rows] for name in ("x", "y", "psfFlux", "psfFluxErr"))
     stars = PhotometricStars(*measured, references.flux[reference_rows], references.flux_err[reference_rows])

@@ -57,6 +57,7 @@ def summarize_detector(exposure, sources):
         **_noise_columns(exposure, kernel, zero_point),
         "zeroPoint": AB_ZERO_POINT - 2.5 * np.log10(zero_point),
         "zeroPointErr": float(exposure.photo_calib.error(x, y)[0]) / zero_point * MAGNITUDES_PER_LOG,
+        **_zero_point_columns(exposure.zero_point_fit),
         **_fit_columns(exposure.wcs_fit),
         "nPhotometryStar": int(column(sources, "calib_photometry_used").sum()),
         "nSource": sources.num_rows,
@@ -79,8 +80,13 @@ def failed_detector(detector, reason, message):
     dict
         Like that of `summarize_detector`, with NaN and 0 for what was not measured.
     """
-    blank = {c.name: 0 if c.type.startswith("int") else np.nan for c in VISIT_SUMMARY.columns}
+    blank = {c.name: _blank(c.type) for c in VISIT_SUMMARY.columns}
     return blank | {"detector": detector, "status": "FAILED", "reason": reason, "message": message}
+
+
+def _blank(kind):
+    """Value of a column of a type that was not measured."""
+    return {"string": "", "bool": False}.get(kind, 0 if kind.startswith("int") else np.nan)
 
 
 def visit_summary(rows, visit):
@@ -193,10 +199,27 @@ def _noise_columns(exposure, kernel, zero_point):
     }
 
 
+def _zero_point_columns(fit):
+    """Quality of the zero point; None was not fitted."""
+    if fit is None:
+        scatter, variation, remark = np.nan, np.nan, ""
+    else:
+        scatter, variation, remark = fit.scatter_mag, fit.variation_mag, fit.remark
+    return {
+        "zeroPointScatter": scatter,
+        "zeroPointVariation": variation,
+        "zeroPointVaries": bool(remark),
+        "remark": remark,
+    }
+
+
 def _fit_columns(fit):
     """Quality of the WCS; the distance's mean and deviation follow from the scatter per axis. None was not fitted."""
     if fit is None:
-        names = ("astromOffsetMean", "astromOffsetStd", "astromRmsRa", "astromRmsDec", "wcsCornerError")
+        names = (
+            *("astromOffsetMean", "astromOffsetStd", "astromRmsRa", "astromRmsDec"),
+            *("wcsCornerError", "wcsHeaderError", "astromLogFalseAlarm"),
+        )
         return {"nAstrometryStar": 0, **dict.fromkeys(names, np.nan)}
     sigma = np.hypot(fit.rms_x_arcsec, fit.rms_y_arcsec) / np.sqrt(2)
     return {
@@ -206,4 +229,6 @@ def _fit_columns(fit):
         "astromRmsRa": fit.rms_x_arcsec,
         "astromRmsDec": fit.rms_y_arcsec,
         "wcsCornerError": fit.corner_error_arcsec,
+        "wcsHeaderError": fit.header_error_arcsec,
+        "astromLogFalseAlarm": fit.log10_false_alarm,
     }

@@ -1,6 +1,6 @@
 """Fits the polynomial from pixels to the tangent plane to matched stars: order chosen, outliers clipped."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,11 @@ from skyloom.core.errors import DataError
 
 ARCSEC = 3600.0
 CLIPPING_ROUNDS = 10
+# The systematic error has settled when it changes by less than this part of the typical error.
+SETTLED = 0.01
+# The configured systematic error counts like so many pairs beside those that measure it.
+PRIOR_PAIRS = 20
+BISECTIONS = 50
 # Stars for each coefficient of a coordinate before an order is tried.
 STARS_PER_TERM = 2
 # Median of a Rayleigh distribution over its sigma.
@@ -51,7 +56,7 @@ class MatchedStars:
     xi, eta : ndarray, shape (n,), float64
         Tangent-plane places of the references [degree].
     error : ndarray, shape (n,), float64
-        Expected error of one coordinate [degree].
+        Expected error of one coordinate [degree]: centroid and reference.
     index, reference_index : ndarray, shape (n,), int64
         Rows in the star field.
     """
@@ -107,7 +112,7 @@ class MatchedStars:
         return (self.xi - xi) * ARCSEC, (self.eta - eta) * ARCSEC
 
 
-def match_stars(field, place, plane, radius_arcsec, settings):
+def match_stars(field, place, plane, radius_arcsec):
     """Pairs of sources and references that are each other's nearest and have the common flux ratio.
 
     Parameters
@@ -120,23 +125,17 @@ def match_stars(field, place, plane, radius_arcsec, settings):
         Where the references are (xi, eta) [degree].
     radius_arcsec : float
         Largest distance.
-    settings : dict
-        Section ``calibrate.astrometry``.
 
     Returns
     -------
     MatchedStars
-        The pairs with their expected errors: centroid, reference and systematic floor in quadrature.
+        The pairs with their expected errors: centroid and reference in quadrature.
     """
     index, reference_index, _ = match_nearest(*place, *plane, radius_arcsec / ARCSEC)
     kept = _has_common_flux_ratio(field.flux[index], field.references.flux[reference_index])
     index, reference_index = index[kept], reference_index[kept]
     references = field.references.select(reference_index)
-    variance = (
-        (field.error[index] * field.scale) ** 2
-        + (references.ra_err**2 + references.dec_err**2) / 2
-        + settings["floor_arcsec"] ** 2
-    )
+    variance = (field.error[index] * field.scale) ** 2 + (references.ra_err**2 + references.dec_err**2) / 2
     return MatchedStars(
         dx=field.dx[index],
         dy=field.dy[index],
@@ -161,7 +160,7 @@ def _has_common_flux_ratio(flux, reference_flux):
 
 
 def fit_clipped(pairs, max_order, half_size, settings):
-    """Polynomial of the pairs, outliers clipped; the order is chosen anew in each round.
+    """Polynomial of the pairs, outliers clipped; order and systematic error are found anew in each round.
 
     Parameters
     ----------
@@ -187,19 +186,60 @@ def fit_clipped(pairs, max_order, half_size, settings):
         If fewer than ``min_matched`` pairs are left.
     """
     used = np.ones(len(pairs), dtype=bool)
+    prior = floor = settings["floor_arcsec"] / ARCSEC
     for _ in range(CLIPPING_ROUNDS):
         if used.sum() < settings["min_matched"]:
             raise AstrometryFitError(
                 int(used.sum()), settings["min_matched"], float("nan"), settings["max_rms_pixel"]
             )
         fitted = used
-        polynomial = fit_best_order(pairs.select(fitted), max_order, half_size)
-        distance = np.hypot(*pairs.residuals(polynomial)) / ARCSEC / pairs.error
-        scatter = max(np.median(distance[fitted]) / RAYLEIGH_MEDIAN, 1.0)
-        used = distance <= settings["clip_sigma"] * scatter
-        if np.array_equal(used, fitted):
+        error = np.hypot(pairs.error, floor)
+        polynomial = fit_best_order(replace(pairs, error=error).select(fitted), max_order, half_size)
+        distance = np.hypot(*pairs.residuals(polynomial)) / ARCSEC
+        scatter = max(np.median((distance / error)[fitted]) / RAYLEIGH_MEDIAN, 1.0)
+        used = distance / error <= settings["clip_sigma"] * scatter
+        n_free = 2 * fitted.sum() - polynomial.coefficients.size
+        before, floor = floor, systematic_error(distance[fitted], pairs.error[fitted], n_free, prior)
+        if np.array_equal(used, fitted) and abs(floor - before) <= SETTLED * np.median(error):
             break
     return polynomial, fitted
+
+
+def systematic_error(distance, error, n_free, prior):
+    """Error of a coordinate beyond the known ones, such that the distances are what they should be.
+
+    Parameters
+    ----------
+    distance : ndarray, shape (n,), float64
+        Distances of pairs from the fit, on two axes.
+    error : ndarray, shape (n,), float64
+        Known error of one coordinate of each, in the same unit; positive.
+    n_free : int
+        Degrees of freedom of the fit.
+    prior : float
+        What is expected; it counts like `PRIOR_PAIRS` pairs, so that a few stars do not make it zero or large.
+
+    Returns
+    -------
+    float
+        In the same unit; 0 when the known errors are enough.
+    """
+    typical = np.median(error) ** 2
+    n_prior = 2 * PRIOR_PAIRS
+    wanted = n_free + n_prior
+    square = distance**2
+
+    def chi2(variance):
+        return (square / (error**2 + variance)).sum() + n_prior * (typical + prior**2) / (typical + variance)
+
+    if chi2(0.0) <= wanted:
+        return 0.0
+    # Without known errors this variance would be right: with them it is too large.
+    low, high = 0.0, (square.sum() + n_prior * (typical + prior**2)) / wanted
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if chi2(middle) > wanted else (low, middle)
+    return float(np.sqrt(0.5 * (low + high)))
 
 
 def fit_best_order(pairs, max_order, half_size):

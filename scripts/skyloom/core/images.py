@@ -190,6 +190,8 @@ class Exposure:
     noise_correlation : float
         Noise power at zero frequency over the mean pixel variance: 1 for white noise, above 1 once resampled.
         The error of a flux summed over many pixels is that of white noise times the root of it.
+    zero_point_fit : ZeroPointFit or None
+        Quality of the fitted zero point.
     """
 
     pixels: MaskedImage
@@ -202,6 +204,7 @@ class Exposure:
     wcs_fit: Any = None
     inputs: Any = field(default=None, repr=False)
     noise_correlation: float = 1.0
+    zero_point_fit: Any = None
 
 
 @dataclass(frozen=True, slots=True)

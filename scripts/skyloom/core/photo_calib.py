@@ -74,6 +74,39 @@ class FieldPolynomial:
         return chebyshev.chebgrid2d(v, u, self.coefficients).astype(np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class ZeroPointFit:
+    """Quality of a fitted zero point.
+
+    Attributes
+    ----------
+    n_star : int
+        Stars used.
+    scatter_mag : float
+        Their robust scatter about it [mag].
+    variation_mag : float
+        Range of the zero point over the detector, beyond what chance makes [mag]: what was fitted, and what the
+        stars still show in cells. NaN with too few stars to say.
+    max_variation_mag : float
+        Range that is expected at most [mag].
+    """
+
+    n_star: int
+    scatter_mag: float
+    variation_mag: float
+    max_variation_mag: float
+
+    @property
+    def remark(self):
+        """What a person should know of a zero point that varies more than expected (str); empty if it does not."""
+        if not self.variation_mag > self.max_variation_mag:
+            return ""
+        return (
+            f"zero point varies by {self.variation_mag:.3f} mag over the detector, expected at most "
+            f"{self.max_variation_mag:.3f}: clouds, or a flat that does not fit"
+        )
+
+
 def constant_field(value, shape, error=None):
     """Field polynomial that is the same everywhere.
 

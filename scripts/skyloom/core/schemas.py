@@ -247,6 +247,9 @@ VISIT_SUMMARY = TableSchema(
         Column("status", "string", "", "OK, or FAILED when the detector could not be calibrated."),
         Column("reason", "string", "", "Class of the error that stopped it; empty when OK."),
         Column("message", "string", "", "The error's message; empty when OK."),
+        Column(
+            "remark", "string", "", "What a person should look at although the detector is OK; else empty."
+        ),
         Column("expMidptMJD", "float64", "d", "Mid-exposure (MJD TAI)."),
         Column("expTime", "float64", "s", "Exposure time."),
         Column("airmass", "float64", "", "Airmass at mid-exposure."),
@@ -280,6 +283,16 @@ VISIT_SUMMARY = TableSchema(
         Column("skyNoise", "float32", "nJy", "Root of the median variance of a pixel (Rubin: adu)."),
         Column("zeroPoint", "float32", "mag", "AB magnitude of 1 electron in the exposure, at the centre."),
         Column("zeroPointErr", "float32", "mag", "Standard error of zeroPoint."),
+        Column("zeroPointScatter", "float64", "mag", "Scatter of the stars about the zero point."),
+        Column(
+            "zeroPointVariation", "float64", "mag", "Range of the zero point over the detector beyond chance."
+        ),
+        Column(
+            "zeroPointVaries",
+            "bool",
+            "",
+            "The zero point varies more than expected: clouds, or a wrong flat.",
+        ),
         Column("magLim", "float64", "mag", "5-sigma AB magnitude of a point source at the centre."),
         Column("nPhotometryStar", "int32", "", "Stars that the zero point was fitted to."),
         Column("nAstrometryStar", "int32", "", "Stars that the WCS was fitted to."),
@@ -288,6 +301,8 @@ VISIT_SUMMARY = TableSchema(
         Column("astromRmsRa", "float64", "arcsec", "Scatter of those stars from the reference, East."),
         Column("astromRmsDec", "float64", "arcsec", "Scatter of those stars from the reference, North."),
         Column("wcsCornerError", "float64", "arcsec", "Predicted WCS error at the worst corner, per axis."),
+        Column("wcsHeaderError", "float64", "arcsec", "Largest distance of the TPV header from the fit."),
+        Column("astromLogFalseAlarm", "float64", "", "log10 of the probability of a chance match."),
         Column("nSource", "int32", "", "Sources in the source table."),
         Column("maskedFraction", "float64", "", "Fraction of pixels that are BAD, SAT, CR or without data."),
     ),

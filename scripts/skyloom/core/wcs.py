@@ -29,6 +29,10 @@ class WcsFit:
         Scatter of the stars used, East and North [arcsec].
     corner_error_arcsec : float
         Predicted error of the WCS at the worst corner [arcsec].
+    header_error_arcsec : float
+        Largest distance of the header's WCS from the fit over the detector [arcsec].
+    log10_false_alarm : float
+        Decimal logarithm of the probability that chance gives the match that was fitted.
     """
 
     coefficients: np.ndarray
@@ -37,6 +41,8 @@ class WcsFit:
     rms_x_arcsec: float
     rms_y_arcsec: float
     corner_error_arcsec: float
+    header_error_arcsec: float
+    log10_false_alarm: float
 
 
 def tan_project(ra, dec, ra0, dec0):

@@ -8,7 +8,7 @@ from astropy.io import fits
 from skyloom.core import mask_planes
 from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.kernels import MatchingKernel
-from skyloom.core.photo_calib import FieldPolynomial
+from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
 from skyloom.core.wcs import Wcs, WcsFit, order_of, tpv_powers
 from skyloom.io.fits_files import image_hdu, mask_hdu, native, read_fits, write_fits
@@ -96,9 +96,11 @@ def _exposure_hdus(exposure):
     ]
     if exposure.psf is not None:
         hdus.append(_psf_hdu(exposure.psf))
-    for name, function in (("ZEROPOINT", exposure.photo_calib), ("APCORR", exposure.ap_corr)):
-        if function is not None:
-            hdus += _field_hdus(name, function)
+    if exposure.photo_calib is not None:
+        fit = exposure.zero_point_fit
+        hdus += _field_hdus("ZEROPOINT", exposure.photo_calib, {} if fit is None else _zero_point_cards(fit))
+    if exposure.ap_corr is not None:
+        hdus += _field_hdus("APCORR", exposure.ap_corr)
     if exposure.background is not None:
         background = exposure.background
         cards = {
@@ -220,11 +222,10 @@ def _read_psf(hdu):
     return PixelPsf(native(hdu.data, np.float32), header["PSFORDER"], _domain(header), header["SAMPLING"])
 
 
-def _field_hdus(name, function):
+def _field_hdus(name, function, more_cards=None):
     """Extensions of a field polynomial: coefficients, and the covariance where there is one."""
-    cards = {"POLYTYPE": ("CHEBYSHEV", "coefficient [i, j] of T_i(v) T_j(u)")} | _domain_cards(
-        function.domain
-    )
+    cards = {"POLYTYPE": ("CHEBYSHEV", "coefficient [i, j] of T_i(v) T_j(u)")} | (more_cards or {})
+    cards |= _domain_cards(function.domain)
     hdus = [image_hdu(name, function.coefficients.astype(np.float64), cards)]
     if function.covariance is not None:
         hdus.append(image_hdu(f"{name}_COV", function.covariance.astype(np.float64)))
@@ -247,6 +248,8 @@ def _wcs_fit_hdus(fit):
         "RMSX": (fit.rms_x_arcsec, "[arcsec] scatter East"),
         "RMSY": (fit.rms_y_arcsec, "[arcsec] scatter North"),
         "CORNERR": (fit.corner_error_arcsec, "[arcsec] predicted error at the worst corner"),
+        "HDRERR": (fit.header_error_arcsec, "[arcsec] largest error of the header's WCS"),
+        "LOGCHANC": (fit.log10_false_alarm, "log10 of the probability of a chance match"),
     }
     return [
         image_hdu("WCSFIT", fit.coefficients.astype(np.float64), cards),
@@ -266,6 +269,30 @@ def _read_wcs_fit(hdus):
         header["RMSX"],
         header["RMSY"],
         header["CORNERR"],
+        header["HDRERR"],
+        header["LOGCHANC"],
+    )
+
+
+def _zero_point_cards(fit):
+    """Cards of the quality of a zero point; a variation that nobody knows has none."""
+    cards = {
+        "NSTAR": (fit.n_star, "stars used"),
+        "SCATTER": (fit.scatter_mag, "[mag] scatter of the stars"),
+        "MAXVAR": (fit.max_variation_mag, "[mag] range over the detector that is expected"),
+    }
+    if np.isfinite(fit.variation_mag):
+        cards["VARIATN"] = (fit.variation_mag, "[mag] range over the detector")
+    return cards
+
+
+def _read_zero_point_fit(hdus):
+    """Quality of a zero point that was fitted, or None."""
+    if "ZEROPOINT" not in hdus or "NSTAR" not in hdus["ZEROPOINT"].header:
+        return None
+    header = hdus["ZEROPOINT"].header
+    return ZeroPointFit(
+        header["NSTAR"], header["SCATTER"], float(header.get("VARIATN", np.nan)), header["MAXVAR"]
     )
 
 
@@ -386,6 +413,7 @@ def _exposure_of(hdus):
         background=background,
         ap_corr=_read_field(hdus, "APCORR"),
         wcs_fit=_read_wcs_fit(hdus),
+        zero_point_fit=_read_zero_point_fit(hdus),
         inputs=_read_inputs(hdus),
         noise_correlation=float(hdus[0].header["NCORR"]),
     )

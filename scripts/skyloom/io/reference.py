@@ -3,6 +3,7 @@
 import numpy as np
 
 from skyloom.core.reference import ReferenceStars
+from skyloom.io.colour_terms import term_columns
 from skyloom.io.reference_files import catalog_columns, catalog_files, read_stars
 from skyloom.io.reference_quantities import fluxes_in_band, positions_at_epoch
 from skyloom.io.sky_circle import SkyCircle
@@ -44,6 +45,8 @@ def read_reference_catalog(path, settings, band, region, mjd):
         If a file is damaged.
     ReferenceBandError
         If Vega magnitudes have no zero point.
+    ColourTermError
+        If there are colour terms for fluxes.
     CorruptProductError
         If the catalogue is one of Skyloom's own files and a byte was changed.
     """
@@ -94,16 +97,27 @@ def missing_reference_columns(path, settings, bands):
     wanted = {}
     for band in bands:
         for key, name in _columns(settings, band).items():
-            section = {"flux": f"fluxes.{band}", "flux_error": f"flux_errors.{band}"}
-            wanted[section.get(key, f"columns.{key}")] = name
+            wanted[_setting_of(key, band, settings)] = name
     return [(key, name) for key, name in wanted.items() if name not in available], available
+
+
+def _setting_of(key, band, settings):
+    """Key below ``reference`` that names the column of a quantity."""
+    if key == "flux_error":
+        return f"flux_errors.{band}"
+    if key == "flux" and band not in settings["colour_terms"]:
+        return f"fluxes.{band}"
+    term = {"flux": "magnitude", "colour_first": "colour.0", "colour_second": "colour.1"}.get(key)
+    return f"columns.{key}" if term is None else f"colour_terms.{band}.{term}"
 
 
 def _columns(settings, band):
     """Name in the file of each quantity that is configured."""
     names = {key: name for key, name in settings["columns"].items() if name is not None}
-    names["flux"] = settings["fluxes"].get(band, f"flux_{band}")
-    error = settings["flux_errors"].get(band, None if settings["fluxes"] else f"flux_{band}_error")
+    terms = settings["colour_terms"].get(band)
+    names |= {"flux": settings["fluxes"].get(band, f"flux_{band}")} if terms is None else term_columns(terms)
+    is_named = settings["fluxes"] or terms is not None
+    error = settings["flux_errors"].get(band, None if is_named else f"flux_{band}_error")
     if error is not None:
         names["flux_error"] = error
     return names

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skyloom.core.errors import ConfigError
+from skyloom.io.colour_terms import magnitude_in_band
 
 MAS_PER_RADIAN = np.degrees(1.0) * 3.6e6
 FLUX_UNITS_NJY = {"nJy": 1.0, "uJy": 1e3, "mJy": 1e6, "Jy": 1e9}
@@ -87,9 +88,11 @@ def fluxes_in_band(columns, settings, band):
     Parameters
     ----------
     columns : dict of str to ndarray, shape (n,)
-        ``flux`` and, where known, ``flux_error``, both in ``flux_unit``.
+        ``flux`` and, where known, ``flux_error``, both in ``flux_unit``; with colour terms also ``colour_first``
+        and ``colour_second``.
     settings : dict
-        Section ``reference``: unit of the fluxes, AB magnitudes of Vega, relative error of a flux without one.
+        Section ``reference``: unit of the fluxes, AB magnitudes of Vega, colour terms, relative error of a flux
+        without one.
     band : str
         Band of the fluxes.
 
@@ -102,10 +105,19 @@ def fluxes_in_band(columns, settings, band):
     ------
     ReferenceBandError
         If Vega magnitudes have no zero point.
+    ColourTermError
+        If there are colour terms for fluxes.
+
+    Notes
+    -----
+    Colour terms give AB magnitudes whatever system they start from. The error of a colour is not propagated: the fit
+    of the zero point measures what the stars scatter beyond their errors.
     """
     values = columns["flux"].astype(np.float64)
     error = columns.get("flux_error", np.full(len(values), np.nan)).astype(np.float64)
-    unit = settings["flux_unit"]
+    unit, terms = settings["flux_unit"], settings["colour_terms"].get(band)
+    if terms is not None:
+        values, unit = magnitude_in_band(columns, terms, unit), "mag_ab"
     relative = settings["default_flux_error"]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         if unit in FLUX_UNITS_NJY:

@@ -343,7 +343,7 @@ def _reference_problems(settings, visits, files, home):
                 file, key, f"names no band {band!r}", "an AB magnitude of Vega for each band of the visits"
             )
             for band in bands
-            if band not in known
+            if band not in known and band not in reference["colour_terms"]
         ]
     try:
         missing, available = missing_reference_columns(path, reference, bands)

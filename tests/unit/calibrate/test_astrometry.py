@@ -25,7 +25,7 @@ REFERENCE_ERROR = 0.005
 
 def make_settings(**changes):
     """Section calibrate.astrometry with the schema's defaults, some of them changed."""
-    search = {"min_offset_arcsec": 90.0, "rotation_deg": 1.5, "scale_tolerance": 0.015, "parity": "camera"}
+    search = {"min_offset_arcsec": 120.0, "rotation_deg": 1.5, "scale_tolerance": 0.015, "parity": "camera"}
     settings = {
         "tolerance_pixel": 6.0,
         "min_radius_pixel": 1.0,
@@ -330,4 +330,4 @@ def test_the_search_region_holds_the_detector_and_the_lever_arm_of_the_rotation(
     assert (ra, dec) == pytest.approx((float(centre[0]), float(centre[1])))
     half_diagonal = np.hypot(512, 512) * 0.2 * 1.015
     lever = 10000 * 0.2 * np.radians(1.0)
-    assert radius * 3600 == pytest.approx(half_diagonal + 90.0 + lever, rel=1e-3)
+    assert radius * 3600 == pytest.approx(half_diagonal + 120.0 + lever, rel=1e-3)

@@ -1,4 +1,5 @@
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from skyloom.calibrate.visit_summary import (
 )
 from skyloom.core import mask_planes
 from skyloom.core.images import Background, Exposure, ExposureInfo, MaskedImage
-from skyloom.core.photo_calib import constant_field
+from skyloom.core.photo_calib import ZeroPointFit, constant_field
 from skyloom.core.psf import PixelPsf, gaussian_kernel
 from skyloom.core.schemas import SOURCE, VISIT_SUMMARY
 from skyloom.core.tables import column
@@ -41,7 +42,7 @@ def make_exposure(angle=0.0, noise=20.0):
         constant_field(2.5, SHAPE, 0.0025),
         Background(np.full((2, 2), 500.0, np.float32), 50, SHAPE),
         constant_field(1.02, SHAPE),
-        WcsFit(np.zeros((2, 3)), np.eye(3), 42, 0.003, 0.004, 0.002),
+        WcsFit(np.zeros((2, 3)), np.eye(3), 42, 0.003, 0.004, 0.002, 1e-7, -30.0),
     )
 
 
@@ -80,10 +81,24 @@ def test_a_calibrated_detector_is_summarised_with_its_own_numbers():
         20,
     )
     assert (row["astromRmsRa"], row["astromRmsDec"]) == (0.003, 0.004)
-    assert row["wcsCornerError"] == 0.002
+    assert (row["wcsCornerError"], row["wcsHeaderError"], row["astromLogFalseAlarm"]) == (0.002, 1e-7, -30.0)
+    assert np.isnan([row["zeroPointScatter"], row["zeroPointVariation"]]).all()
     assert row["maskedFraction"] == pytest.approx(10 / 80)
     assert row["psfStarDeltaSizeMedian"] == pytest.approx(0.04, rel=1e-6)
     assert row["psfStarDeltaE1Median"] == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("variation", "varies"), [(0.004, False), (0.032, True), (np.nan, False)])
+def test_a_zero_point_that_varies_is_remarked_with_its_numbers(variation, varies):
+    exposure = replace(make_exposure(), zero_point_fit=ZeroPointFit(250, 0.02, variation, 0.01))
+
+    row = summarize_detector(exposure, make_sources())
+
+    assert row["status"] == "OK"
+    assert row["zeroPointVaries"] is varies
+    assert row["remark"].startswith("zero point varies by 0.032 mag" if varies else "")
+    assert bool(row["remark"]) == varies
+    assert row["zeroPointScatter"] == 0.02
 
 
 def test_offsets_of_the_matches_follow_from_the_scatter_per_axis():

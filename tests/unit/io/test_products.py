@@ -10,7 +10,7 @@ from skyloom.core import mask_planes
 from skyloom.core.errors import CorruptProductError, DataError, UpstreamFailure
 from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.kernels import MatchingKernel
-from skyloom.core.photo_calib import FieldPolynomial, constant_field
+from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit, constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
 from skyloom.core.schemas import COADD_INPUT
 from skyloom.core.tables import Column, TableSchema
@@ -81,9 +81,10 @@ def make_exposure(seed=1, shape=(60, 70), psf_kind="polynomial", distorted=True)
         FieldPolynomial(rng.normal(size=(2, 2)), (0.0, nx, 0.0, ny), np.eye(4)),
         Background(rng.normal(size=(2, 2)).astype(np.float32), 40, shape),
         constant_field(1.01, shape),
-        WcsFit(rng.normal(size=(2, 10)), np.eye(10), 55, 0.01, 0.02, 0.03),
+        WcsFit(rng.normal(size=(2, 10)), np.eye(10), 55, 0.01, 0.02, 0.03, 1e-7, -30.0),
         inputs,
         1.25,
+        ZeroPointFit(321, 0.012, 0.004, 0.01),
     )
 
 
@@ -107,6 +108,7 @@ def assert_same(first, second):
     assert np.array_equal(first.photo_calib.error(x, y), second.photo_calib.error(x, y))
     assert np.array_equal(first.background.image(), second.background.image())
     assert second.ap_corr.covariance is None
+    assert (second.zero_point_fit, second.wcs_fit.header_error_arcsec) == (first.zero_point_fit, 1e-7)
     assert np.array_equal(first.wcs_fit.covariance, second.wcs_fit.covariance)
     assert first.wcs_fit.n_matched == second.wcs_fit.n_matched
     assert second.inputs.equals(first.inputs)

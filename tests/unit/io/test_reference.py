@@ -42,6 +42,7 @@ def make_settings(**changes):
         "flux_errors": {},
         "flux_unit": "nJy",
         "vega_ab_magnitudes": {},
+        "colour_terms": {},
         "default_position_error": 20.0,
         "default_flux_error": 0.02,
     } | changes
