@@ -16,6 +16,7 @@ FILES = {
     "source": "src",
     "coadd_input": "coadd",
     "metric": "metrics",
+    "psf_shape": "psf_shapes",
     "failures": "drp_failures",
 }
 """Product of a table whose name is another; that of all others is their own."""
