@@ -21,11 +21,12 @@ VISIT, DETECTOR, TRACT, PATCH, BAND = 305, 0, 1, "0_0", "r"
 """What is shown of the demo: an exposure of its last night, and a patch that it meets."""
 AB_NJY = 31.4
 STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
-REAL_FRAMES = {
+OTHER_TOOLS = {
+    "masks.png": "tools/mask_figures.py",
     "real-frames.png": "tools/hatp32_figures.py",
     "simulation.png": "tools/simulation_figures.py",
 }
-"""Pictures of frames that are no part of a clone, and the tools that draw them when the frames are there."""
+"""Pictures of frames that are no part of a clone or of the demo, and the tools that draw them."""
 
 
 def draw_figures(results, figures, folder=FOLDER):

@@ -9,7 +9,7 @@ from documentation import ROOT, blocks_of
 
 from columns_page import PAGE as COLUMNS
 from columns_page import all_schemas, columns_page
-from documentation_figures import FIGURES, REAL_FRAMES
+from documentation_figures import FIGURES, OTHER_TOOLS
 from errors_page import PAGE as ERRORS
 from errors_page import errors_page, message_of, name_of, named_errors, raisers
 from skyloom.core.errors import SkyloomError
@@ -84,9 +84,9 @@ def test_every_picture_has_a_maker_and_a_page():
     there = {path.name for path in (DOCS / "figures").iterdir()}
     shown = {Path(link).name for page in PAGES for link in LINK.findall(read(page)) if "figures/" in link}
 
-    assert there == set(FIGURES) | set(REAL_FRAMES)
+    assert there == set(FIGURES) | set(OTHER_TOOLS)
     assert shown == there
-    assert [name for name, tool in REAL_FRAMES.items() if f'"{name}"' not in read(ROOT / tool)] == []
+    assert [name for name, tool in OTHER_TOOLS.items() if f'"{name}"' not in read(ROOT / tool)] == []
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
