@@ -21,6 +21,7 @@ import numpy as np  # noqa: E402 (needs the path)
 from astropy.io import fits  # noqa: E402
 from astropy.wcs import WCS  # noqa: E402
 from blind_fields import CENTRE, REFERENCE_ERROR, SIDE, Kind, astrometry_settings, make_field  # noqa: E402
+from ldac import reference_columns, write_ldac  # noqa: E402
 
 from skyloom.calibrate.astrometry import fit_astrometry  # noqa: E402
 from skyloom.core.wcs import Wcs, tan_deproject, tan_project  # noqa: E402
@@ -69,7 +70,8 @@ def ours(field, _):
 def scamp(field, folder):
     """WCS, stars and CPU seconds of SCAMP; the stars are those that its cross-identification may use."""
     write_ldac(folder / "sources.cat", header_of(field.predicted), source_columns(field.sources))
-    write_ldac(folder / "reference.cat", fits.Header(), reference_columns(field.references))
+    columns = reference_columns(field.references, REFERENCE_ERROR, 2016.0)
+    write_ldac(folder / "reference.cat", fits.Header(), columns)
     defaults = subprocess.run(["scamp", "-d"], check=True, capture_output=True).stdout
     (folder / "scamp.conf").write_bytes(defaults)
     command = ["scamp", "sources.cat", "-c", "scamp.conf"]
@@ -118,38 +120,6 @@ def source_columns(sources):
         "ELONGATION": (np.full(n, 1.05), "E", ""),
         "FLAGS": (np.zeros(n), "I", ""),
     }
-
-
-def reference_columns(references):
-    """Columns of a local astrometric catalogue."""
-    n = len(references)
-    return {
-        "X_WORLD": (references.ra, "D", "deg"),
-        "Y_WORLD": (references.dec, "D", "deg"),
-        "ERRA_WORLD": (np.full(n, REFERENCE_ERROR / 3600), "E", "deg"),
-        "ERRB_WORLD": (np.full(n, REFERENCE_ERROR / 3600), "E", "deg"),
-        "ERRTHETA_WORLD": (np.zeros(n), "E", "deg"),
-        "MAG": (31.4 - 2.5 * np.log10(references.flux), "E", "mag"),
-        "MAGERR": (np.full(n, 0.02), "E", "mag"),
-        "OBSDATE": (np.full(n, 2016.0), "D", "yr"),
-    }
-
-
-def write_ldac(path, header, columns):
-    """Write a catalogue in the format FITS_LDAC: the image's header as text, then the table."""
-    text = np.array([header.tostring(endcard=True, padding=False).encode("ascii")])
-    length = text.itemsize
-    card = fits.Column("Field Header Card", f"{length}A", array=text)
-    head = fits.BinTableHDU.from_columns([card], name="LDAC_IMHEAD")
-    head.header["TDIM1"] = f"(80, {length // 80})"
-    table = fits.BinTableHDU.from_columns(
-        [fits.Column(name, f"1{code}", unit, array=values) for name, (values, code, unit) in columns.items()],
-        name="LDAC_OBJECTS",
-    )
-    fits.HDUList([fits.PrimaryHDU(), head, table]).writeto(path, overwrite=True)
-    # astropy fills text with zeros, at which SCAMP falls over.
-    end = b"END".ljust(80, b"\0")
-    path.write_bytes(path.read_bytes().replace(end, end.replace(b"\0", b" ")))
 
 
 def error(field, wcs):

@@ -11,7 +11,7 @@ from workflow_support import Snakemake, copy_run
 from skyloom.io.tables import read_table_status
 
 # What is wrong with detector 1 of visits 11, 12 and 21; detector 0 stays good.
-GROUPS = (("truncated", "nan", "zeros"), ("shape", "no_stars", "wrong_sky"))
+GROUPS = (("truncated", "nan", "zeros"), ("shape", "no_stars", "wrong_sky"), ("mirrored", "zeros", "nan"))
 REASONS = {
     "truncated": "TruncatedRaw",
     "nan": "AllPixelsBad",
@@ -19,12 +19,14 @@ REASONS = {
     "shape": "WrongShapeRaw",
     "no_stars": "NoSources",
     "wrong_sky": "AstrometryMatch",
+    "mirrored": "OutsideSearch",
 }
 PRODUCTS = (
     "calib", "calexp", "src", "visit_summary", "warp", "coadd", "object", "diff", "dia_source", "dia_object",
 )  # fmt: skip
 VISITS = (11, 12, 21)
 OVERSCAN_SIGMA_ADU = 4.0
+N_STRIP = 16
 BY_MTIME = ("--rerun-triggers", "mtime")
 
 
@@ -39,8 +41,11 @@ def spoilt_pixels(pixels, kind):
     if kind == "no_stars":
         noise = np.random.default_rng(1).normal(0, OVERSCAN_SIGMA_ADU, pixels.shape)
         return np.round(np.median(pixels, axis=0) + noise).astype(pixels.dtype)
-    # Upside down, the stars lie where the catalogue has none.
-    return np.ascontiguousarray(pixels[::-1])
+    if kind == "mirrored":
+        return np.ascontiguousarray(pixels[::-1])
+    # Strips out of order: stars lie where the catalogue has none.
+    strips = np.array_split(pixels, N_STRIP)
+    return np.concatenate([strips[i] for i in np.random.default_rng(2).permutation(N_STRIP)])
 
 
 def spoil(path, kind):
@@ -71,7 +76,7 @@ def test_bad_frames_are_named_and_the_rest_is_finished(finished, tmp_path, kinds
         by_detector = {row["detector"]: row for row in summary}
         assert by_detector[0]["status"] == "OK"
         assert by_detector[1]["status"] != "OK"
-        assert by_detector[1]["reason"] == REASONS[kind]
+        assert by_detector[1]["reason"] == REASONS[kind], by_detector[1]["message"]
         assert by_detector[1]["reason"] in text
         assert by_detector[1]["message"]
     assert run.jobs("drp", *BY_MTIME) == {}

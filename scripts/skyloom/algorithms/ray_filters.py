@@ -25,6 +25,9 @@ MAX_CONTRAST = 1000.0
 SPREAD = 0.45
 """Standard deviation across a track: the pixel's own width and some diffusion of the charge [pixel]."""
 
+LEAST_DISTANCE = 0.01
+"""Part of a shape that no stars can make, below which it cannot be told from stars."""
+
 N_DIRECTION = 8
 PHASES = (0.0, 0.5)
 """Where points and tracks lie, from the middle of the pixel that is looked at [pixel]."""
@@ -46,7 +49,7 @@ def ray_filters(psf_kernels, margin):
     Returns
     -------
     ndarray, shape (m, 5, 5), float64
-        One filter for each of `ray_shapes`, of norm 1 so that white noise of 1 gives 1.
+        One filter for each of `ray_shapes` that stars cannot make, of norm 1 so that white noise of 1 gives 1.
 
     Notes
     -----
@@ -64,7 +67,9 @@ def ray_filters(psf_kernels, margin):
     filters = []
     for shape in ray_shapes():
         fluxes, distance = nnls(stars, shape.ravel())
-        filters.append((shape.ravel() - stars @ fluxes) / distance)
+        # Of stars narrower than a pixel, a hot pixel is one: nothing tells it from them.
+        if distance > LEAST_DISTANCE * np.linalg.norm(shape):
+            filters.append((shape.ravel() - stars @ fluxes) / distance)
     return np.array(filters).reshape(-1, 2 * REACH + 1, 2 * REACH + 1)
 
 

@@ -41,6 +41,7 @@ def test_a_broken_file_is_told_alone(survey, capsys):
         f"  1. mine.yaml: line {n_line}, column 1: indentation by a tab; allowed: spaces",
         "  2. list.yaml: line 1, column 1: a list at the top of the file; "
         "allowed: keys with values, such as 'survey: name'",
+        "See docs/errors.md#invalidconfiguration",
     ]
 
 
