@@ -8,7 +8,7 @@ from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
 from skyloom.isr.assembly import assemble_frame
 from skyloom.isr.circumstances import check_calibration_frame
-from skyloom.isr.pipeline import subtract_bias_and_dark
+from skyloom.isr.correction import subtract_bias_and_dark
 from skyloom.workflow import run_job
 
 

@@ -10,7 +10,7 @@ from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
 from skyloom.isr.assembly import assemble_frame
 from skyloom.isr.circumstances import check_calibration_frame
-from skyloom.isr.pipeline import usable_light
+from skyloom.isr.correction import usable_light
 from skyloom.workflow import run_job
 
 

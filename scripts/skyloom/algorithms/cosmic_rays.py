@@ -1,7 +1,5 @@
 """Find cosmic rays: what is sharper than the PSF, and what clings to it."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from skyloom.algorithms.interpolation import interpolate_pixels
@@ -86,8 +84,7 @@ def repair_cosmic_rays(masked_image, is_ray, psf_kernel):
         A copy with CR set on all of `is_ray`, INTRP where neighbours allowed a value.
     """
     sigma = float(np.sqrt(effective_area(psf_kernel) / (4 * np.pi)))
-    mask = np.where(is_ray, masked_image.mask | mask_planes.CR, masked_image.mask).astype(np.uint32)
-    return interpolate_pixels(replace(masked_image, mask=mask), is_ray, sigma)
+    return interpolate_pixels(masked_image.with_bits(is_ray, mask_planes.CR), is_ray, sigma)
 
 
 @kernel

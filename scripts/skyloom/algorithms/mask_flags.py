@@ -48,7 +48,7 @@ def box_flags(mask, position, radius, planes, centre):
     radius : float
         Half-width of the box that a source covers [pixel]; rounded up, and never less than its centre's.
     planes : dict of str to uint32
-        Mask bits of each flag; one is ``edge``, which is also set where the box reaches over the image's edge.
+        Mask bits of each flag; ``edge``, if it is one, is also set where the box reaches over the image's edge.
     centre : sequence of str
         Flags that the central pixels have too.
 
@@ -61,5 +61,6 @@ def box_flags(mask, position, radius, planes, centre):
     centre_bits, _ = bits_in_boxes(mask, *position, CENTRE_BOX)
     flags = {f"pixelFlags_{name}": (bits & plane) != 0 for name, plane in planes.items()}
     flags |= {f"pixelFlags_{name}Center": (centre_bits & planes[name]) != 0 for name in centre}
-    flags["pixelFlags_edge"] |= is_cut
+    if "edge" in planes:
+        flags["pixelFlags_edge"] |= is_cut
     return flags

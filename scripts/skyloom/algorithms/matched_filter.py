@@ -9,7 +9,7 @@ from skyloom.core.jit import kernel, summing_kernel
 MIN_COVERAGE = 0.5
 # Side of a square that has one PSF [pixel]: sizes that vary by 10 % over 4096 pixels change by 1 % in it.
 TILE = 512
-# The PSF of a tile is the mean of those at so many places each way that have one.
+# The PSF of a tile is the mean of those at the ends of so many parts of each side, or of those of its cells.
 N_PLACE = 3
 # Rows and columns of the PSF that hold less than this part of its peak everywhere are cut off; of the square of what is
 # left, which makes the noise.
@@ -68,18 +68,26 @@ def _good_variances(planes, excluded):
 
 
 def _tiles(shape, psf):
-    """Yield the part of the image (y0, y1, x0, x1) that has one PSF, and that PSF; none where there is no data."""
+    """Parts of the image (y0, y1, x0, x1) and the PSF of each; without those that have none (list of tuple)."""
     if isinstance(psf, np.ndarray):
-        yield (0, shape[0], 0, shape[1]), psf
-        return
-    for y0, y1 in _spans(shape[0]):
-        for x0, x1 in _spans(shape[1]):
-            places = (np.arange(N_PLACE) + 0.5) / N_PLACE
-            x, y = np.meshgrid(x0 + places * (x1 - x0), y0 + places * (y1 - y0))
-            stamps = psf.kernels_at(x.ravel() - 0.5, y.ravel() - 0.5)
-            known = np.isfinite(stamps).all(axis=(1, 2))
-            if known.any():
-                yield (y0, y1, x0, x1), stamps[known].mean(axis=0)
+        return [((0, shape[0], 0, shape[1]), psf)]
+    boxes = [(*rows, *columns) for rows in _spans(shape[0]) for columns in _spans(shape[1])]
+    stamps = [_mean_psf(psf, box) for box in boxes]
+    return [(box, stamp) for box, stamp in zip(boxes, stamps, strict=True) if stamp is not None]
+
+
+def _mean_psf(psf, box):
+    """Mean of the PSFs of a tile, of each cell that it meets where the PSF has cells; None where it has none."""
+    y0, y1, x0, x1 = box
+    step = getattr(psf, "cell_size", TILE / N_PLACE)
+    axes = [
+        np.linspace(first, last - 1, int(np.ceil((last - first) / step)) + 1)
+        for first, last in ((x0, x1), (y0, y1))
+    ]
+    x, y = np.meshgrid(*axes)
+    stamps = psf.kernels_at(x.ravel(), y.ravel())
+    known = np.isfinite(stamps).all(axis=(1, 2))
+    return stamps[known].mean(axis=0) if known.any() else None
 
 
 def _spans(length):

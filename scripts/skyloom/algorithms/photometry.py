@@ -88,7 +88,7 @@ class PsfPhotometry:
         return PsfPhotometry(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def psf_photometry(masked_image, psf, x, y, settings=None, flux=None):  # noqa: PLR0913 (what is fitted, and from where)
+def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa: PLR0913 (what, and from where)
     """PSF fluxes of point sources, close neighbours fitted together.
 
     Parameters
@@ -98,11 +98,11 @@ def psf_photometry(masked_image, psf, x, y, settings=None, flux=None):  # noqa: 
     psf : PixelPsf, CellPsf or ndarray of shape (n, k, k)
         PSF, or one image for each source.
     x, y : array_like, shape (n,)
-        Positions [pixel].
+        Positions of the peaks [pixel]: no source moves farther than `point_fit.MAX_SHIFT` from its own.
     settings : FitSettings, optional
         Whether positions are free, how pixels are weighted.
-    flux : ndarray, shape (n,), optional
-        Fluxes to start from, where finite and positive; they save the first sweeps.
+    start : tuple of ndarray, shape (n,), optional
+        x, y and flux of fits before, where known: finite, the flux positive.
 
     Returns
     -------
@@ -125,8 +125,10 @@ def psf_photometry(masked_image, psf, x, y, settings=None, flux=None):  # noqa: 
     stamps = _splines(psf, x, y)
     results = np.full((len(fields(PsfPhotometry)), x.size), np.nan)
     results[2], results[3] = x, y
-    if flux is not None:
-        results[0] = np.where(flux > 0, flux, np.nan)
+    if start is not None:
+        known = (start[2] > 0) & np.isfinite(start[0]) & np.isfinite(start[1])
+        for row, values in zip((2, 3, 0), start, strict=True):
+            results[row, known] = values[known]
     model = np.zeros(masked_image.image.shape, dtype=np.float32)
     options = (
         float(settings.photon_variance),
@@ -138,7 +140,7 @@ def psf_photometry(masked_image, psf, x, y, settings=None, flux=None):  # noqa: 
     order = np.argsort(-brightness, kind="stable")
     halves = _half_widths(stamps, brightness, _typical_noise(masked_image.variance))
     pixels = (masked_image.image, masked_image.mask, masked_image.variance, np.uint32(settings.unusable))
-    fit_point_sources(pixels, stamps, (order, halves), options, (model, results))
+    fit_point_sources(pixels, stamps, (order, halves), options, (model, results, np.stack([x, y])))
     if not settings.fit_position:
         results[4:7] = np.nan
     return PsfPhotometry(*results)

@@ -32,15 +32,13 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
         ``photon_variance``, ``fit_position``, ``noise_correlation``, ``n_sweep`` of `FitSettings`.
     outputs : tuple of ndarray
         The model, zeros at first; the results, shape (10, n), whose rows X and Y hold the start, and FLUX the
-        known fluxes, else NaN.
+        known fluxes, else NaN; the peaks (x, y), shape (2, n), that a source stays near.
     """
     photon_variance, fit_position, noise_correlation, n_sweep = options
     order, halves = sources
-    model, results = outputs
-    ny, nx = model.shape
+    model, results, peaks = outputs
     n_source, size = stamps.shape[0], stamps.shape[1]
-    start = results[X : Y + 1].copy()
-    is_known = np.isfinite(results[FLUX]) & np.isfinite(start[0]) & np.isfinite(start[1])
+    is_known = _is_inside(results[X], results[Y], model.shape) & np.isfinite(results[FLUX])
     flux, base_variance = np.where(is_known, results[FLUX], 0.0), np.zeros(n_source)
     results[FLUX] = np.nan
     is_settled = np.zeros(n_source, dtype=np.bool_)
@@ -48,17 +46,12 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     profile = np.zeros((3, size, size), dtype=np.float32)
     sums = np.zeros(12)
     for index in np.flatnonzero(is_known):
-        _paint(
-            stamps[index],
-            (start[0, index], start[1, index], flux[index]),
-            halves[index],
-            (work, profile),
-            model,
-        )
+        source = (results[X, index], results[Y, index], flux[index])
+        _paint(stamps[index], source, halves[index], (work, profile), model)
     for sweep in range(n_sweep):
         for index in order:
             x, y = results[X, index], results[Y, index]
-            if is_settled[index] or not (x > -0.5 and y > -0.5 and x < nx - 0.5 and y < ny - 0.5):
+            if is_settled[index] or not _is_inside(x, y, model.shape):
                 continue
             half = halves[index]
             corner = (int(np.rint(y)) - half, int(np.rint(x)) - half, 2 * half + 1)
@@ -67,22 +60,25 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
                 base_variance[index], results[USABLE_FRACTION, index] = _base_variance(
                     pixels, profile[0], corner, photon_variance
                 )
-            if base_variance[index] <= 0:
-                continue
             own = flux[index]
+            if base_variance[index] <= 0:
+                # No pixel tells anything of it: what was known of it is no light that others must leave to it.
+                _add_scaled(model, profile[0], corner, -own)
+                flux[index] = 0.0
+                continue
             light = (own, base_variance[index], photon_variance)
             _normal_equations(pixels, (model, profile), corner, light, sums)
-            is_begun = sweep > 0 or is_known[index]
-            free = fit_position and is_begun and own > 0
+            free = fit_position and (sweep > 0 or is_known[index]) and own > 0
             step_f, step_x, step_y = _solve(sums, free, noise_correlation, results[:, index])
-            new_x, new_y = _bounded(x, step_x, start[0, index]), _bounded(y, step_y, start[1, index])
+            new_x, new_y = _bounded(x, step_x, peaks[0, index]), _bounded(y, step_y, peaks[1, index])
             flux[index] = own + step_f
             if step_x == 0.0 and step_y == 0.0:
                 _add_scaled(model, profile[0], corner, step_f)
             else:
                 _add_scaled(model, profile[0], corner, -own)
                 _paint(stamps[index], (new_x, new_y, flux[index]), half, (work, profile), model)
-            is_settled[index] = is_begun and _is_small((step_f, step_x, step_y), results[:, index])
+            # Not in the first sweep: a known source does not know of its new neighbours, which come after it.
+            is_settled[index] = sweep > 0 and _is_small((step_f, step_x, step_y), results[:, index])
             results[FLUX, index], results[X, index], results[Y, index] = flux[index], new_x, new_y
 
 
@@ -249,10 +245,16 @@ def _is_small(step, result):
 
 
 @kernel
-def _bounded(position, step, start):
-    """Position after a step of at most `MAX_STEP`, within `MAX_SHIFT` of where it started."""
+def _is_inside(x, y, shape):
+    """Whether a position, or each of several, lies on the image."""
+    return (x > -0.5) & (y > -0.5) & (x < shape[1] - 0.5) & (y < shape[0] - 0.5)
+
+
+@kernel
+def _bounded(position, step, peak):
+    """Position after a step of at most `MAX_STEP`, within `MAX_SHIFT` of its peak."""
     moved = position + min(max(step, -MAX_STEP), MAX_STEP)
-    return min(max(moved, start - MAX_SHIFT), start + MAX_SHIFT)
+    return min(max(moved, peak - MAX_SHIFT), peak + MAX_SHIFT)
 
 
 @summing_kernel

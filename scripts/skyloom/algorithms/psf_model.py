@@ -189,11 +189,11 @@ def _iterate(masked_image, stars, psf, rounds, settings):
     x, y, reserved = (np.asarray(values) for values in stars)
     used = ~reserved
     fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
-    flux = None
+    start = None
     for is_constant in rounds:
         if used.sum() < settings.min_stars:
             raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
-        fit = psf_photometry(masked_image, psf, x, y, fit_settings, flux)
+        fit = psf_photometry(masked_image, psf, x, y, fit_settings, start)
         used &= np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         residuals, weights = _residual_stamps(masked_image, psf, fit, settings)
         if not is_constant:
@@ -207,7 +207,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
         )
         _check(psf)
         x, y = np.where(np.isfinite(fit.x), fit.x, x), np.where(np.isfinite(fit.y), fit.y, y)
-        flux, fit_settings = fit.flux, replace(fit_settings, n_sweep=N_NEXT_SWEEP)
+        start, fit_settings = (x, y, fit.flux), replace(fit_settings, n_sweep=N_NEXT_SWEEP)
     log.info("PSF of order %d from %d of %d stars", psf.order, used.sum(), len(x))
     return PsfFit(psf=psf, x=fit.x, y=fit.y, flux=fit.flux, used=used, residual=scatter)
 

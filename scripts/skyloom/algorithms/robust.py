@@ -145,6 +145,30 @@ def clipped_combine(stack, n_sigma=3.0, n_iter=3, sigma=None):
     return mean, variance, n_used
 
 
+def finite_median(values, axis=0, least=1):
+    """Median of the values that are numbers.
+
+    Parameters
+    ----------
+    values : ndarray, float
+        Values; NaN is left out.
+    axis : int
+        Axis that the median is taken along.
+    least : int
+        Fewest numbers that have a median.
+
+    Returns
+    -------
+    ndarray, shape of `values` without the axis, float64
+        NaN where there are fewer; unlike `numpy.nanmedian` without a warning, and fast along short axes.
+    """
+    ordered = np.sort(values, axis=axis)
+    n = np.isfinite(values).sum(axis=axis, keepdims=True)
+    middle = [np.take_along_axis(ordered, np.maximum(k, 0), axis) for k in ((n - 1) // 2, n // 2)]
+    # Where n is even and all are numbers the upper one may be out of bounds only for n = 0.
+    return np.where(n >= least, 0.5 * (middle[0] + middle[1]), np.nan).squeeze(axis)
+
+
 def block_median_background(image, is_masked, bin_size):
     """Sky level as medians of square bins: coarse, quick, and blind to what fills less than half a bin.
 

@@ -181,9 +181,9 @@ def final_pass(second, psf, settings):
     first, (detections, points) = detections, add_companions(pixels, psf, detections, sigma, limits)
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
-    mask = np.where(detected, pixels.mask | mask_planes.DETECTED, pixels.mask).astype(np.uint32)
+    pixels = pixels.with_bits(detected, mask_planes.DETECTED)
     start = start_of_fit(detections, first, points.fit)
-    return DetectionPass(replace(pixels, mask=mask), second.background, detections), start
+    return DetectionPass(pixels, second.background, detections), start
 
 
 def _central_kernel(psf, shape):

@@ -1,16 +1,18 @@
 """Light of bright stars beyond their PSF: aureoles, spikes and bleeds, by the reference catalogue, masked HALO."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from skyloom.algorithms.footprints import grow_mask
-from skyloom.algorithms.robust import mad_sigma
+from skyloom.algorithms.robust import finite_median, mad_sigma
 from skyloom.core import mask_planes
+from skyloom.core.psf import effective_area
 
 log = logging.getLogger(__name__)
 
+FWHM_PER_SIGMA = 2.3548
 UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA", "CR", "STREAK")
 NOT_SKY = UNUSABLE | mask_planes.DETECTED
 
@@ -65,7 +67,8 @@ def mask_halos(pixels, stars, psf, settings):
     pixels : MaskedImage
         Background subtracted.
     stars : tuple of ndarray, shape (n,), float
-        x, y [pixel] and flux [unit of the image] of the catalogue's stars, on and around the image.
+        x, y [pixel] and flux [unit of the image] of the catalogue's stars, on and around the image; NaN where
+        it is not known.
     psf : Psf
         Its image's size is where the halo begins.
     settings : dict
@@ -83,12 +86,14 @@ def mask_halos(pixels, stars, psf, settings):
     own stars, gives the radius ``sqrt(aureole x flux / (level x noise))``. What the background took is not masked.
     """
     x, y, flux = stars
-    bright = np.isfinite(flux) & (flux > 0) & np.isfinite(x) & np.isfinite(y)
+    placed = np.isfinite(x) & np.isfinite(y)
+    # A star whose flux the catalogue does not tell may bleed all the same.
+    is_halo = _bleeds(pixels, x[placed], y[placed])
+    bright = placed & np.isfinite(flux) & (flux > 0)
     x, y, flux = (values[bright] for values in (x, y, flux))
     inner = psf.size / 2.0
     noise = _sky_noise(pixels)
     light = measure_stray_light(pixels, (x, y, flux), inner)
-    is_halo = _bleeds(pixels, x, y)
     fwhm = _fwhm(psf, pixels.shape)
     for height, angle in ((light.aureole, None), *zip(light.spikes, light.angles, strict=True)):
         reach = np.sqrt(height * flux / (settings["level"] * noise))
@@ -100,8 +105,7 @@ def mask_halos(pixels, stars, psf, settings):
                 _paint_spike_in_place(is_halo, (*place, angle), end, SPIKE_WIDTH * fwhm)
     if light.aureole > 0 or len(light.spikes):
         log.info("aureole %.2g / r^2 of a star, %d spikes", light.aureole, len(light.spikes))
-    mask = np.where(is_halo, pixels.mask | mask_planes.HALO, pixels.mask).astype(np.uint32)
-    return replace(pixels, mask=mask)
+    return pixels.with_bits(is_halo, mask_planes.HALO)
 
 
 def measure_stray_light(pixels, stars, inner):
@@ -170,7 +174,7 @@ def _sky_noise(pixels):
 def _fwhm(psf, shape):
     """FWHM of the PSF at the image's middle, from its noise-equivalent area as of a Gaussian [pixel]."""
     kernel = psf.kernel_at((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-    return 2.3548 * float(np.sqrt(1 / np.sum(kernel**2) / (4 * np.pi)))
+    return FWHM_PER_SIGMA * float(np.sqrt(effective_area(kernel) / (4 * np.pi)))
 
 
 def _polar_map(pixels, x, y, radii, angles):
@@ -206,10 +210,7 @@ def _directions(light):
         known = np.isfinite(ring)
         if np.count_nonzero(known) > LEAST_PIXELS * len(ring):
             above[number] = ring - np.median(ring[known])
-    n_known = np.isfinite(above).sum(axis=0)
-    ordered = np.sort(above, axis=0)
-    median = ordered[np.maximum(n_known // 2, 0).clip(max=len(above) - 1), np.arange(light.shape[1])]
-    return np.where(n_known > LEAST_PIXELS * len(above), median, np.nan)
+    return finite_median(above, least=int(LEAST_PIXELS * len(above)) + 1)
 
 
 def _spikes(directions, flux):

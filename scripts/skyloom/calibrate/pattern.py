@@ -56,14 +56,18 @@ class OutsideSearchError(DataError):
         similarity = match.similarity
         turn, scale = _turn(similarity), float(abs(similarity.factor))
         mirror = "mirrored, " if similarity.mirrored else ""
-        remedies = ["rotation in the visit table or orientation in the camera file"]
+        remedy, permission = (
+            "rotation in the visit table or orientation in the camera file",
+            "rotation_deg: 180",
+        )
         if similarity.mirrored:
-            remedies = ["parity in the camera file: give it the other sign, then look at the rotation again"]
+            remedy = "parity in the camera file: give it the other sign, then look at the rotation again"
+            permission = "parity: any"
         super().__init__(
             f"{match.n_matched} of {match.n_tested} sources match the catalogue {mirror}turned by {turn:.1f} deg, at "
             f"{scale:.3f} times the camera file's pixel scale (log10 of the false-alarm probability "
-            f"{match.log10_false_alarm:.0f}), which is outside the search ({search}): look at {remedies[0]}; "
-            "calibrate.astrometry.search can allow it (rotation_deg: 180, parity: any)"
+            f"{match.log10_false_alarm:.0f}), which is outside the search ({search}): look at {remedy}; "
+            f"calibrate.astrometry.search can allow it ({permission})"
         )
         self.is_mirrored, self.turn, self.scale = similarity.mirrored, turn, scale
 

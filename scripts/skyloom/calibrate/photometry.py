@@ -7,7 +7,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 
 from skyloom.algorithms.robust import mad_sigma
-from skyloom.calibrate.uniformity import MAP_SIDE, binned_residuals, map_range, residual_range
+from skyloom.calibrate.uniformity import CHANCE, MAP_SIDE, binned_residuals, chance_of, residual_range
 from skyloom.core.errors import DataError, ImageShapeError
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.wcs import unit_coordinates
@@ -155,9 +155,9 @@ def fit_zero_point(stars, shape, settings):
     The fit is linear in the logarithm of reference over measured flux, as magnitudes are. Weights hold both
     flux errors and an intrinsic scatter that is estimated from the data, so that a few bright stars of odd
     colour do not rule the result. The map is a Chebyshev polynomial of the total degree of least AICc
-    (Hurvich & Tsai 1989) among those that the number of stars allows, at most ``max_order``, and a constant where BIC
-    (Schwarz 1978) says so. Its range over the
-    detector, and what the stars still show in cells, are the detector's variation: clouds, or a wrong flat.
+    (Hurvich & Tsai 1989) among those that the number of stars allows, at most ``max_order``, and a constant where
+    chance makes as much of a map on one uniform detector in a thousand. Its range over the detector, and what the
+    stars still show in cells, are the detector's variation: clouds, or a wrong flat.
     """
     log_ratio, relative = stars.log_ratio()
     usable = np.isfinite(log_ratio) & np.isfinite(relative)
@@ -168,7 +168,7 @@ def fit_zero_point(stars, shape, settings):
     places = unit_coordinates(stars.x, stars.y, domain)
     highest = _highest_order(int(usable.sum()), settings)
     solution = _fit_clipped(log_ratio, relative, map_terms(*places, highest), usable, settings)
-    order, gain = _best_order(log_ratio, map_terms(*places, highest), solution, highest)
+    order = _best_order(log_ratio, map_terms(*places, highest), solution, highest)
     terms = map_terms(*places, order)
     if order < highest:
         solution = _fit_clipped(log_ratio, relative, terms, usable, settings)
@@ -176,7 +176,7 @@ def fit_zero_point(stars, shape, settings):
     scatter = float(mad_sigma(residual[solution.used]) * MAGNITUDES_PER_LOG)
     if scatter > settings["max_scatter_mag"]:
         raise ZeroPointScatterError(scatter, settings["max_scatter_mag"], int(solution.used.sum()))
-    variation = _variation(places, residual, solution, (order, gain)) * MAGNITUDES_PER_LOG
+    variation = _variation(places, residual, solution, order) * MAGNITUDES_PER_LOG
     fit = ZeroPointFit(int(solution.used.sum()), scatter, variation, settings["max_variation_mag"])
     log.info(
         "zero point %.5g nJy/electron from %d of %d stars, order %d, scatter %.4f mag, variation %.4f mag",
@@ -230,11 +230,11 @@ def _highest_order(n_star, settings):
 
 
 def _best_order(log_ratio, terms, solution, highest):
-    """Order of the map, with the stars and errors of the highest one; by how much chi2 fell from order 0.
+    """Order of the map, with the stars and errors of the highest one.
 
-    BIC decides whether there is a map at all: AICc would follow noise on one uniform detector in six. It decides the
-    order of a map that there is, since what BIC leaves out is larger than the errors. Stars that are neither good nor
-    clipped widen the residuals: chi2 is divided by the highest order's per degree of freedom where that is above 1.
+    Chance decides whether there is a map at all: AICc alone would follow noise on one uniform detector in six.
+    Stars that are neither good nor clipped widen the residuals: chi2 is divided by the highest order's per degree of
+    freedom where that is above 1.
     """
     error = solution.error[solution.used]
     scaled, wanted = terms[solution.used] / error[:, None], log_ratio[solution.used] / error
@@ -246,10 +246,9 @@ def _best_order(log_ratio, terms, solution, highest):
         chi2.append(((wanted - fitted) ** 2).sum())
     n_term = np.array(n_term)
     chi2 = np.array(chi2) / max(chi2[-1] / max(n - n_term[-1], 1), 1.0)
-    best = 0
-    if np.argmin(chi2 + n_term * np.log(n)) > 0:
-        best = int(np.argmin(chi2 + 2 * n_term + 2 * n_term * (n_term + 1) / np.maximum(n - n_term - 1, 1)))
-    return best, float(chi2[0] - chi2[best])
+    best = int(np.argmin(chi2 + 2 * n_term + 2 * n_term * (n_term + 1) / np.maximum(n - n_term - 1, 1)))
+    is_chance = best > 0 and chance_of(chi2[0] - chi2[best], n_term[best] - 1) > CHANCE
+    return 0 if is_chance else best
 
 
 def _fit_clipped(log_ratio, relative, terms, usable, settings):
@@ -288,9 +287,8 @@ def _intrinsic_scatter(residual, relative):
     return max(0.5 * (low + high), LEAST_SCATTER)
 
 
-def _variation(places, residual, solution, choice):
+def _variation(places, residual, solution, order):
     """Range of the logarithm over the detector that chance does not explain; NaN with too few stars to say."""
-    order, gain = choice
     used = solution.used
     error = solution.error[used]
     error = error * max(np.sqrt(np.mean((residual[used] / error) ** 2)), 1.0)
@@ -299,7 +297,7 @@ def _variation(places, residual, solution, choice):
         return np.nan
     nodes = (np.arange(MAP_SIDE) + 0.5) * 2 / MAP_SIDE - 1
     grid = map_terms(*(c.ravel() for c in np.meshgrid(nodes, nodes)), order) @ solution.values
-    return float(np.hypot(map_range(grid, (gain, len(solution.values) - 1)), residual_range(mean, error)))
+    return float(np.hypot(np.ptp(grid), residual_range(mean, error)))
 
 
 def _zero_point_map(solution, domain, order):

@@ -22,7 +22,7 @@ from skyloom.calibrate.photometry import (
     fit_zero_point,
 )
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars, stars_of_given_psf
-from skyloom.calibrate.sources import is_centred_on, is_good_star, measure_sources, source_table
+from skyloom.calibrate.sources import halo_flags, is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 
@@ -88,9 +88,11 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     columns |= calibrate_fluxes(columns, final.background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
     calibrated = scale_pixels(final.pixels, zero_point.photo_calib)
+    calibrated = _with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"])
+    columns |= halo_flags(columns, calibrated.mask)
     calexp = replace(
         exposure,
-        pixels=_with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"]),
+        pixels=calibrated,
         background=scale_background(final.background, zero_point.photo_calib),
         psf=stars.fit.psf,
         wcs=astrometry.wcs,

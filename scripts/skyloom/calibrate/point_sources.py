@@ -1,12 +1,12 @@
 """The point sources of an image, fitted together: their light, and what is left without it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skyloom.algorithms.moments import adaptive_moments
-from skyloom.algorithms.photometry import FitSettings, PsfPhotometry, point_source_image, psf_photometry
-from skyloom.calibrate.sources import pixel_flags
+from skyloom.algorithms.photometry import PsfPhotometry, point_source_image, psf_photometry
+from skyloom.calibrate.sources import IN_ELECTRONS, pixel_flags
 
 # A peak that was fitted before stands where it stood [pixel].
 SAME_PEAK = 1e-6
@@ -62,7 +62,7 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep):
     moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
     is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
     is_point = ~is_saturated & ~(moments.sigma > MAX_SIZE_RATIO * sigma)
-    settings = FitSettings(photon_variance=1.0, n_sweep=n_sweep)
+    settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
     fit = psf_photometry(pixels, psf, detections.x, detections.y, settings)
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
     return PointSources(fit, flux, point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux))
@@ -81,15 +81,15 @@ def start_of_fit(detections, fitted, fit):
     Returns
     -------
     x, y, flux : ndarray, shape (n,), float64
-        From the fit; for the others the peak and NaN.
+        From the fit; NaN for the others.
     """
     from scipy.spatial import cKDTree
 
-    x, y, flux = detections.x.copy(), detections.y.copy(), np.full(len(detections), np.nan)
+    start = np.full((3, len(detections)), np.nan)
     if len(detections) and len(fitted):
         tree = cKDTree(np.column_stack([fitted.x, fitted.y]))
-        distance, index = tree.query(np.column_stack([x, y]), distance_upper_bound=SAME_PEAK)
+        peaks = np.column_stack([detections.x, detections.y])
+        distance, index = tree.query(peaks, distance_upper_bound=SAME_PEAK)
         known = np.isfinite(distance)
-        known[known] = np.isfinite(fit.flux[index[known]])
-        x[known], y[known], flux[known] = (values[index[known]] for values in (fit.x, fit.y, fit.flux))
-    return x, y, flux
+        start[:, known] = [values[index[known]] for values in (fit.x, fit.y, fit.flux)]
+    return tuple(start)

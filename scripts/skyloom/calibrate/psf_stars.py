@@ -26,7 +26,7 @@ CLEAN_RADIUS_SIGMA = 3.0
 NEIGHBOUR_RADIUS_FWHM = 1.5
 # A PSF star of the fit and a source of the table are the same within this distance [pixel].
 SAME_STAR_RADIUS = 1.0
-DIRT = ("bad", "saturated", "nodata", "edge", "suspect", "crCenter", "interpolatedCenter")
+DIRT = ("bad", "saturated", "nodata", "edge", "streak", "suspect", "crCenter", "interpolatedCenter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,4 @@ def _others_masked(pixels, others, radius):
     column = np.clip(np.rint(others[0]).astype(np.int64), 0, nx - 1)
     row = np.clip(np.rint(others[1]).astype(np.int64), 0, ny - 1)
     centres[row, column] = True
-    discs = grow_mask(centres, radius)
-    return replace(
-        pixels, mask=np.where(discs, pixels.mask | mask_planes.SUSPECT, pixels.mask).astype(np.uint32)
-    )
+    return pixels.with_bits(grow_mask(centres, radius), mask_planes.SUSPECT)

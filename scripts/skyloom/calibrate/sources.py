@@ -6,10 +6,7 @@ from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
-from skyloom.algorithms.photometry import (
-    FitSettings,
-    psf_photometry,
-)
+from skyloom.algorithms.photometry import UNUSABLE, FitSettings, psf_photometry
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
@@ -24,9 +21,12 @@ FLAG_PLANES = {
     "interpolated": mask_planes.INTRP,
     "nodata": mask_planes.NO_DATA,
     "saturated": mask_planes.SAT,
+    "streak": mask_planes.STREAK,
     "suspect": mask_planes.SUSPECT,
 }
 CENTRE_FLAGS = ("cr", "interpolated", "saturated", "suspect")
+# Of pixels in electrons; what a satellite left is no source's light.
+IN_ELECTRONS = FitSettings(photon_variance=1.0, unusable=int(UNUSABLE | mask_planes.STREAK))
 
 
 class PsfWithoutSizeError(DataError):
@@ -58,7 +58,7 @@ def measure_sources(masked_image, psf, detections, start, settings):
     detections : Detections
         What was found, brightest first.
     start : tuple of ndarray, shape (n,)
-        x, y [pixel] and flux [electron] to start the fits from; NaN for an unknown flux.
+        x, y [pixel] and flux [electron] of fits before; NaN where unknown.
     settings : dict
         Section ``calibrate.measurement``.
 
@@ -73,7 +73,7 @@ def measure_sources(masked_image, psf, detections, start, settings):
     PsfWithoutSizeError
         If the PSF looks like no star anywhere.
     """
-    fit = psf_photometry(masked_image, psf, *start[:2], FitSettings(photon_variance=1.0), start[2])
+    fit = psf_photometry(masked_image, psf, detections.x, detections.y, IN_ELECTRONS, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     kernels = psf.kernels_at(x, y)
@@ -146,12 +146,12 @@ def is_good_star(columns):
     Returns
     -------
     ndarray, shape (n,), bool
-        Point-like, fitted, and without a saturated, bad, missing or cut pixel.
+        Point-like, fitted, and without a saturated, bad, missing or cut pixel or a trail.
     """
     spoilt = np.logical_or.reduce(
         [
             columns[f"pixelFlags_{name}"]
-            for name in ("bad", "edge", "nodata", "saturated", "suspectCenter", "crCenter")
+            for name in ("bad", "edge", "nodata", "saturated", "streak", "suspectCenter", "crCenter")
         ]
     )
     fitted = ~columns["centroid_flag"] & ~columns["psfFlux_flag"] & (columns["psfFlux"] > 0)
@@ -210,10 +210,31 @@ def pixel_flags(mask, x, y, radius):
     Returns
     -------
     dict of str to ndarray of bool, shape (n,)
-        ``pixelFlags_{bad,cr,edge,interpolated,nodata,saturated,suspect}`` and the ``...Center`` ones of 3x3
-        pixels.
+        ``pixelFlags_{bad,cr,edge,interpolated,nodata,saturated,streak,suspect}`` and the ``...Center`` ones of
+        3x3 pixels.
     """
     return box_flags(mask, (x, y), radius, FLAG_PLANES, CENTRE_FLAGS)
+
+
+def halo_flags(columns, mask):
+    """Flag of the sources in the stray light of bright stars, which is masked after they were measured.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Measured columns.
+    mask : ndarray, shape (ny, nx), uint32
+        Mask planes, HALO among them.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (n,)
+        ``pixelFlags_halo``.
+    """
+    area = columns["ixxPSF"] * columns["iyyPSF"] - columns["ixyPSF"] ** 2
+    sigma = float(np.nanmedian(np.maximum(area, 0.0) ** 0.25)) if len(area) else 1.0
+    places = (columns["x"], columns["y"])
+    return box_flags(mask, places, FLAG_BOX_SIGMA * sigma, {"halo": mask_planes.HALO}, ())
 
 
 def _aperture_columns(masked_image, x, y):

@@ -1,12 +1,12 @@
 """Trails of satellites and aeroplanes: straight, even lines across the whole image, found and masked STREAK."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from skyloom.algorithms.line_transform import line_ends, line_sums
-from skyloom.algorithms.robust import block_median_background, mad_sigma
+from skyloom.algorithms.robust import block_median_background, finite_median, mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.jit import kernel
 
@@ -100,8 +100,7 @@ def mask_streaks(pixels, labels, settings):
             streak.high - streak.low,
             *streak.ends.ravel(),
         )
-    mask = np.where(is_streak, pixels.mask | mask_planes.STREAK, pixels.mask).astype(np.uint32)
-    return replace(pixels, mask=mask)
+    return pixels.with_bits(is_streak, mask_planes.STREAK)
 
 
 def find_streaks(pixels, labels, settings):
@@ -244,11 +243,11 @@ def _verified(pixels, ends, settings):
     """Trail along a line, or None when the line is something else."""
     for _ in range(2):
         profiles = _profiles(pixels, ends)
-        core, _ = _core_and_rims(_median(profiles), settings["mask_level"])
+        core, _ = _core_and_rims(finite_median(profiles), settings["mask_level"])
         heights, error = _heights(profiles, core)
         ends = _straightened(ends, profiles, core, heights > 3 * error)
     profiles = _profiles(pixels, ends)
-    core, rims = _core_and_rims(_median(profiles), settings["mask_level"])
+    core, rims = _core_and_rims(finite_median(profiles), settings["mask_level"])
     heights, error = _heights(profiles, core)
     heights = heights[np.isfinite(heights)]
     n = len(heights)
@@ -278,16 +277,7 @@ def _profiles(pixels, ends):
     x, y = np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1)
     inside &= (pixels.mask[y, x] & UNUSABLE) == 0
     values = np.where(inside, pixels.image[y, x] / np.sqrt(pixels.variance[y, x]), np.nan)
-    return _median(values.reshape(n_piece, SEGMENT, -1), axis=1, least=MIN_SAMPLES)
-
-
-def _median(values, axis=0, least=1):
-    """Median of the values that are numbers; NaN where there are fewer than `least`."""
-    ordered = np.sort(values, axis=axis)
-    n = np.isfinite(values).sum(axis=axis, keepdims=True)
-    middle = [np.take_along_axis(ordered, np.maximum(k, 0), axis) for k in ((n - 1) // 2, n // 2)]
-    # Where n is even and all are numbers the upper one may be out of bounds only for n = 0.
-    return np.where(n >= least, 0.5 * (middle[0] + middle[1]), np.nan).squeeze(axis)
+    return finite_median(values.reshape(n_piece, SEGMENT, -1), axis=1, least=MIN_SAMPLES)
 
 
 def _core_and_rims(profile, mask_level):
@@ -322,8 +312,8 @@ def _heights(profiles, core):
     beside = (offset < position[0] - margin) | (offset > position[-1] + margin)
     if beside.sum() < len(position):
         beside = ~core
-    sky = _median(profiles[:, beside], axis=1, least=int(beside.sum()) // 2)
-    height = _median(profiles[:, core], axis=1, least=len(position) // 2 + 1) - sky
+    sky = finite_median(profiles[:, beside], axis=1, least=int(beside.sum()) // 2)
+    height = finite_median(profiles[:, core], axis=1, least=len(position) // 2 + 1) - sky
     error = MEDIAN_ERROR**2 / np.sqrt(SEGMENT * len(position))
     scatter = mad_sigma(profiles[:, beside]) * MEDIAN_ERROR / np.sqrt(len(position))
     return height, max(error, scatter if np.isfinite(scatter) else 0.0)

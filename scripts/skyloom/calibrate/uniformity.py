@@ -40,25 +40,6 @@ def binned_residuals(u, v, residual, error):
     return mean, 1 / np.sqrt(total[held])
 
 
-def map_range(values, chi2_gain):
-    """Full range of a map over the detector, zero when chance explains it.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n,), float64
-        The map on a grid.
-    chi2_gain : tuple of (float, int)
-        By how much chi2 fell, and the number of terms beyond the constant that made it fall.
-
-    Returns
-    -------
-    float
-        In the map's unit.
-    """
-    gain, n_term = chi2_gain
-    return float(np.ptp(values)) if n_term and chance_of(gain, n_term) < CHANCE else 0.0
-
-
 def residual_range(mean, error):
     """Range of what is left in the cells beyond noise, as if it were spread evenly; zero when chance explains it.
 

@@ -1,6 +1,6 @@
 """Images in memory: pixels with mask and variance, and the exposure around them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,20 @@ class MaskedImage:
             Bits of `skyloom.core.mask_planes`; any of them counts.
         """
         return (self.mask & planes) != 0
+
+    def with_bits(self, where, planes):
+        """Return the image with bits set in some of its pixels (MaskedImage); image and variance are shared.
+
+        Parameters
+        ----------
+        where : ndarray, shape (ny, nx), bool
+            The pixels; the image itself comes back where there are none.
+        planes : uint32
+            Bits of `skyloom.core.mask_planes`.
+        """
+        if not where.any():
+            return self
+        return replace(self, mask=np.where(where, self.mask | planes, self.mask).astype(np.uint32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,21 @@ class Psf:
         """
         return self.kernels_at([x], [y])[0]
 
+    def splines_at(self, x, y):
+        """Spline coefficients of the PSF images at positions; see `spline_coefficients`.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (m, k, k), float32
+            Those of `kernels_at`: of images of sum 1, NaN where there is none.
+        """
+        return self._splines_at(x, y).astype(np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class PixelPsf(Psf):
@@ -287,19 +302,8 @@ class PixelPsf(Psf):
         """
         return np.tensordot(self._terms(x, y).T, self.coefficients.astype(np.float64), axes=1)
 
-    def splines_at(self, x, y):
-        """Spline coefficients of the PSF images at positions; see `spline_coefficients`.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (m,)
-            Pixel positions.
-
-        Returns
-        -------
-        ndarray, shape (m, k, k), float32
-            Of `kernels_at`.
-        """
+    def _splines_at(self, x, y):
+        """Spline coefficients are linear in the images: those of each term, weighted."""
         splines = spline_coefficients(self.coefficients).astype(np.float32)
         return np.tensordot(self._terms(x, y).T.astype(np.float32), splines, axes=1)
 
@@ -349,19 +353,8 @@ class CellPsf(Psf):
         kernels = self.images[self._cells(x, y)].astype(np.float64)
         return kernels / kernels.sum(axis=(1, 2), keepdims=True)
 
-    def splines_at(self, x, y):
-        """Spline coefficients of the PSF images at positions; see `spline_coefficients`.
-
-        Parameters
-        ----------
-        x, y : array_like, shape (m,)
-            Pixel positions.
-
-        Returns
-        -------
-        ndarray, shape (m, k, k), float32
-            Of `kernels_at`.
-        """
+    def _splines_at(self, x, y):
+        """Spline coefficients of the cells that are used, each once."""
         flat, index = np.unique(
             np.ravel_multi_index(self._cells(x, y), self.images.shape[:2]), return_inverse=True
         )

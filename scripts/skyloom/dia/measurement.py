@@ -32,6 +32,7 @@ FOOTPRINT_FLAGS = {
     "saturated": "SAT",
     "suspect": "SUSPECT",
     "streak": "STREAK",
+    "halo": "HALO",
     "injected": "INJECTED",
     "sat_template": "SAT_TEMPLATE",
     "high_variance": "HIGH_VARIANCE",

@@ -95,15 +95,13 @@ def difference_psf(psf, kernels, filters, shape, tile):
     return CellPsf(images.reshape(*x.shape, size, size).astype(np.float32), tile)
 
 
-def whiten(difference, good, filters, tile):
+def whiten(difference, filters, tile):
     """Apply the decorrelation kernels.
 
     Parameters
     ----------
     difference : ndarray, shape (ny, nx), float32
-        Difference [nJy].
-    good : ndarray, shape (ny, nx), bool
-        Other pixels count as zero, so that their values do not spread.
+        Difference [nJy], finite.
     filters : ndarray, shape (ty, tx, d, d), float64
         Decorrelation kernels.
     tile : int
@@ -114,4 +112,4 @@ def whiten(difference, good, filters, tile):
     ndarray, shape (ny, nx), float32
         White difference.
     """
-    return convolve_tiles(np.where(good, difference, np.float32(0)), filters, tile)
+    return convolve_tiles(difference, filters, tile)

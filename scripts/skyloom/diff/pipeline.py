@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.convolution import convolve, convolve_polynomial, tile_centres
+from skyloom.algorithms.interpolation import interpolate_pixels
 from skyloom.algorithms.kernel_basis import basis_noise, basis_sigmas, gaussian_basis, kernel_half_size
 from skyloom.algorithms.kernel_matching import FitSettings, fit_matching_kernel
 from skyloom.core import mask_planes
@@ -24,8 +25,10 @@ log = logging.getLogger(__name__)
 
 # What a science pixel's mask says that stays true of the difference.
 SCIENCE_PLANES = ~mask_planes.bits("DETECTED", "DETECTED_NEGATIVE")
-# Values of such pixels say nothing of the sky: zero, the expectation of a difference, stands in their place.
+# Values of such pixels say nothing of the sky.
 WORTHLESS_PLANES = mask_planes.bits("BAD", "SAT", "CR", "INTRP", "NO_DATA", "SAT_TEMPLATE")
+# Of these, what is saturated has no neighbours that could stand for it.
+SATURATED_PLANES = mask_planes.bits("SAT", "SAT_TEMPLATE")
 # Part of the kernel's weight that may fall on pixels without data, saturated, or with another PSF.
 LOST_WEIGHT = 0.01
 # A saturated pixel lacks many times what the noise of a pixel is.
@@ -329,10 +332,23 @@ def _is_worthy(pixels):
 def _decorrelate(raw, filters, tile):
     """White difference; NaN and NO_DATA where either image has none."""
     x, _ = tile_centres(raw.shape, tile)
-    image = whiten(raw.image, _is_worthy(raw), filters.reshape(*x.shape, *filters.shape[1:]), tile)
+    image = whiten(_without_defects(raw), filters.reshape(*x.shape, *filters.shape[1:]), tile)
     has_data = ((raw.mask & mask_planes.NO_DATA) == 0) & np.isfinite(raw.variance)
     return MaskedImage(
         image=np.where(has_data, image, np.float32(np.nan)),
         mask=np.where(has_data, raw.mask, raw.mask | mask_planes.NO_DATA),
         variance=np.where(has_data, raw.variance, np.float32(np.nan)),
     )
+
+
+def _without_defects(raw):
+    """Image of a difference whose worthless pixels spread nothing, float32.
+
+    A defect is filled in from its neighbours on the difference: there what is static is gone already, and the hole
+    in a transient would be spread over it. What is saturated or has no neighbours is zero, a difference's expectation.
+    """
+    is_worthy = _is_worthy(raw)
+    image = np.where(is_worthy, raw.image, np.float32(0))
+    variance = np.where(is_worthy, raw.variance, np.float32(1))
+    is_defect = ~is_worthy & ~raw.is_masked(SATURATED_PLANES)
+    return interpolate_pixels(MaskedImage(image, raw.mask, variance), is_defect, FILLING_SIGMA).image

@@ -1,5 +1,7 @@
 """Bias, dark and flat undone pixel by pixel, with the variance and the bad pixels that go with them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skyloom.core import mask_planes
@@ -31,16 +33,48 @@ def correct(frame, calibs, exposure_time):
         [electron]; NaN where there are no data. The variance is that of the charge collected (light, dark
         current), of the read-out and of the calibrations.
     """
-    shape = frame.image.shape
-    planes = _planes(calibs)
-    used = np.array([getattr(calibs, step) is not None for step in ("bias", "dark", "flat")])
-    time = np.float32(exposure_time)
-    image, is_unusable = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
-    _subtract_and_divide((frame.image, frame.mask), planes, (used, time), (image, is_unusable))
+    image, is_unusable = _light(frame, calibs, exposure_time)
     response = calibs.flat.image if calibs.flat is not None else np.float32(1)
     variance = expected_light(image, is_unusable, response, frame.read_variance)
-    _variance_in_place(variance, frame.read_variance, planes, (used, time))
+    _variance_in_place(variance, frame.read_variance, _planes(calibs), _use(calibs, exposure_time))
     return MaskedImage(image, frame.mask, variance)
+
+
+def subtract_bias_and_dark(frame, calibs, exposure_time):
+    """Charge that light made, from an assembled frame.
+
+    Parameters
+    ----------
+    frame : AssembledFrame
+        From `assemble_frame`.
+    calibs : Calibs
+        Bias and dark are used where there are any.
+    exposure_time : float
+        [s].
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        [electron]; NaN where the frame has no number.
+    """
+    return _light(frame, replace(calibs, flat=None), exposure_time)[0]
+
+
+def usable_light(frame, calibs, exposure_time):
+    """Charge that light made, without the pixels that tell nothing of it: what flats are combined from.
+
+    Parameters
+    ----------
+    frame, calibs, exposure_time
+        As for `subtract_bias_and_dark`.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        [electron]; NaN on saturated pixels, dead amplifiers and where the frame has no number.
+    """
+    light = subtract_bias_and_dark(frame, calibs, exposure_time)
+    return np.where((frame.mask & UNUSABLE) != 0, np.float32(np.nan), light)
 
 
 def mask_with_calibs(mask, calibs, saturation_grow):
@@ -67,6 +101,21 @@ def mask_with_calibs(mask, calibs, saturation_grow):
         if calib is not None:
             _add_bad(calib.mask, complete)
     return complete
+
+
+def _light(frame, calibs, exposure_time):
+    """Light of each pixel, and which pixels tell nothing of the sky."""
+    shape = frame.image.shape
+    image, is_unusable = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
+    use = _use(calibs, exposure_time)
+    _subtract_and_divide((frame.image, frame.mask), _planes(calibs), use, (image, is_unusable))
+    return image, is_unusable
+
+
+def _use(calibs, exposure_time):
+    """Which of bias, dark and flat are used, and the exposure time [s]."""
+    used = np.array([getattr(calibs, step) is not None for step in ("bias", "dark", "flat")])
+    return used, np.float32(exposure_time)
 
 
 def _planes(calibs):

@@ -85,48 +85,6 @@ def remove_instrument_signature(raw, calibs, info, settings):
     return Exposure(pixels=pixels, info=info)
 
 
-def subtract_bias_and_dark(frame, calibs, exposure_time):
-    """Charge that light made, from an assembled frame.
-
-    Parameters
-    ----------
-    frame : AssembledFrame
-        From `assemble_frame`.
-    calibs : Calibs
-        Bias and dark are used where there are any.
-    exposure_time : float
-        [s].
-
-    Returns
-    -------
-    ndarray, shape (ny, nx), float32
-        [electron]; NaN where the frame has no number.
-    """
-    image = frame.image
-    if calibs.bias is not None:
-        image = image - calibs.bias.image
-    if calibs.dark is not None:
-        image = image - np.float32(exposure_time) * calibs.dark.image
-    return image
-
-
-def usable_light(frame, calibs, exposure_time):
-    """Charge that light made, without the pixels that tell nothing of it: what flats are combined from.
-
-    Parameters
-    ----------
-    frame, calibs, exposure_time
-        As for `subtract_bias_and_dark`.
-
-    Returns
-    -------
-    ndarray, shape (ny, nx), float32
-        [electron]; NaN on saturated pixels, dead amplifiers and where the frame has no number.
-    """
-    light = subtract_bias_and_dark(frame, calibs, exposure_time)
-    return np.where((frame.mask & UNUSABLE) != 0, np.float32(np.nan), light)
-
-
 def _wanted_calibs(calibs, settings):
     """Calibrations whose step is switched on."""
     return replace(calibs, **{step: None for step in CALIB_STEPS if not settings[step]})

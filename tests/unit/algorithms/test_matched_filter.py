@@ -117,3 +117,18 @@ def test_cells_without_a_psf_have_no_significance():
 
     assert significance[:, :500].std() == pytest.approx(1, abs=0.02)
     assert (significance[:, 512:] == 0).all()
+
+
+def test_a_strip_of_cells_at_the_edge_of_the_data_has_its_stars():
+    images = np.full((16, 16, 15, 15), np.nan, dtype=np.float32)
+    images[:, :9] = gaussian_kernel(1.5, 15)  # 64 pixels into the second tile
+    pixels = noise_image(np.random.default_rng(10), (1024, 1024), sigma=1.0)
+    pixels.mask[:, 576:] = mask_planes.NO_DATA
+    pixels.image[493:508, 537:552] += 300 * gaussian_kernel(1.5, 15).astype(np.float32)
+
+    significance = significance_image(pixels, CellPsf(images, 64), EXCLUDED)
+
+    assert significance[500, 544] == pytest.approx(
+        300 * np.sqrt(np.sum(gaussian_kernel(1.5, 15) ** 2)), abs=4
+    )
+    assert significance[:, 520:560].std() == pytest.approx(1, abs=0.5)

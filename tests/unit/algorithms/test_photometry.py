@@ -154,3 +154,44 @@ def test_a_galaxy_that_fills_the_stamp_under_a_gain_that_is_off_has_a_flux_and_a
     assert 0 < fit.flux[0] < light.sum()
     assert 1 < fit.flux_err[0] < fit.flux[0]
     assert np.isfinite(fit.chi2[0])
+
+
+@pytest.mark.parametrize("distance", [3.5, 5.0, 9.0])
+def test_a_fit_before_that_did_not_know_of_a_neighbour_changes_nothing(distance, stars):
+    x, y, flux = np.r_[40.2, 40.2 + distance], np.r_[40.0, 40.3], np.r_[1e5, 5e3]
+    light = stars.light((80, 80), x, y, flux, FWHM, half=HALF)
+    pixels = stars.without_sky(stars.observed(light, np.random.default_rng(5), SKY, READ_NOISE), SKY)
+    kernels = np.repeat(true_psf(stars)[0][None], 2, 0)
+    alone = psf_photometry(pixels, kernels[:1], x[:1], y[:1], IN_ELECTRONS)
+    start = tuple(np.r_[values, np.nan] for values in (alone.x, alone.y, alone.flux))
+
+    cold = psf_photometry(pixels, kernels, x, y, FitSettings(photon_variance=1.0, n_sweep=12))
+    warm = psf_photometry(pixels, kernels, x, y, FitSettings(photon_variance=1.0, n_sweep=12), start)
+
+    assert np.all(np.abs(warm.flux - cold.flux) < 0.1 * cold.flux_err)
+    assert np.all(np.abs(warm.x - cold.x) < 0.1 * cold.x_err)
+
+
+@pytest.mark.kernels
+def test_what_was_known_of_a_source_that_cannot_be_fitted_is_no_light():
+    image = 1000 * np.pad(gaussian_kernel(1.5, 15), ((8, 8), (8, 8))).astype(np.float32)
+    pixels = MaskedImage(image, np.zeros((31, 31), np.uint32), np.ones((31, 31), np.float32))
+    pixels.mask[:, 20:] = mask_planes.SAT
+    kernels = np.repeat(gaussian_kernel(1.5, 15)[None], 3, 0)
+    start = (np.r_[15.0, 27.5, 90.0], np.r_[15.0, 15.0, 15.0], np.r_[900.0, 1e7, 1e7])
+
+    fit = psf_photometry(pixels, kernels, [15.0, 27.5, 90.0], [15.0, 15.0, 15.0], IN_ELECTRONS, start)
+
+    assert fit.flux[0] == pytest.approx(1000, rel=0.02)
+    assert np.isnan(fit.flux[1:]).all()
+
+
+@pytest.mark.kernels
+def test_a_source_stays_near_its_peak_however_often_it_is_fitted():
+    image = 1000 * np.pad(gaussian_kernel(1.5, 15), ((8, 8), (8, 8))).astype(np.float32)
+    pixels = MaskedImage(image, np.zeros((31, 31), np.uint32), np.ones((31, 31), np.float32))
+    kernels = gaussian_kernel(1.5, 15)[None]
+    fit = psf_photometry(pixels, kernels, [12.0], [15.0], IN_ELECTRONS)
+    for _ in range(3):
+        fit = psf_photometry(pixels, kernels, [12.0], [15.0], IN_ELECTRONS, (fit.x, fit.y, fit.flux))
+    assert fit.x == pytest.approx([13.5])

@@ -13,6 +13,7 @@ from skyloom.calibrate.flux_scale import (
 )
 from skyloom.calibrate.sources import (
     PsfWithoutSizeError,
+    halo_flags,
     is_centred_on,
     is_good_star,
     measure_sources,
@@ -113,6 +114,7 @@ def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):
     complete |= calibrate_fluxes(complete, background, constant_field(2.0, (200, 200)))
     flags = ("psf_candidate", "psf_used", "psf_reserved", "astrometry_used", "photometry_used")
     complete |= {f"calib_{name}": np.zeros(n, dtype=bool) for name in flags}
+    complete |= halo_flags(complete, np.full((200, 200), mask_planes.HALO))
 
     table = source_table(complete, detections, ExposureInfo(visit=7, detector=2, band="g"))
 
@@ -126,6 +128,17 @@ def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):
     assert column(table, "psfFlux_apCorrErr") == pytest.approx(0.01)
     assert column(table, "ap12Flux") == pytest.approx(2 * columns["ap12Flux"])
     assert column(table, "sky") == pytest.approx(600.0)
+
+
+def test_sources_in_stray_light_are_flagged(measured):
+    columns, _, _ = measured
+    mask = np.zeros((200, 200), dtype=np.uint32)
+    mask[:, 100:] = mask_planes.HALO
+
+    flag = halo_flags(columns, mask)["pixelFlags_halo"]
+
+    assert flag.tolist() == (columns["x"] > 100).tolist()
+    assert 0 < flag.sum() < len(flag)
 
 
 def test_a_table_without_sources_has_the_schema_too():

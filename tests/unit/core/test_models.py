@@ -13,7 +13,15 @@ from skyloom.core.ids import IdRangeError, object_ids, source_ids
 from skyloom.core.images import Background, MaskedImage
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
-from skyloom.core.psf import CellPsf, PixelPsf, effective_area, gaussian_kernel, psf_moments, shift_kernels
+from skyloom.core.psf import (
+    CellPsf,
+    PixelPsf,
+    effective_area,
+    gaussian_kernel,
+    psf_moments,
+    shift_kernels,
+    spline_coefficients,
+)
 from skyloom.core.random import generator
 from skyloom.core.reference import ReferenceStars
 from skyloom.core.settings import chosen_settings, settings_hash
@@ -273,3 +281,14 @@ def test_moments_of_an_undersampled_psf_do_not_shrink_to_its_middle_pixel():
     assert 0.6 < sigma < 0.75
     assert abs(e1) < 0.1
     assert abs(e2) < 0.1
+
+
+def test_splines_of_each_psf_are_those_of_its_images():
+    sharp, wide = gaussian_kernel(1.3, 15), gaussian_kernel(2.0, 15)
+    varying = PixelPsf(np.stack([sharp, wide - sharp, sharp - wide]).astype(np.float32), 1, (0, 99, 0, 99))
+    cells = CellPsf(np.stack([sharp, wide, np.full((15, 15), np.nan)])[None].astype(np.float32), 40)
+    x, y = np.r_[3.0, 50.0, 70.0, 70.0], np.r_[4.0, 5.0, 6.0, 7.0]
+    for psf in (varying, cells):
+        expected = spline_coefficients(psf.kernels_at(x, y))
+        np.testing.assert_allclose(psf.splines_at(x, y), expected, atol=1e-6)
+    assert np.isnan(cells.splines_at([100.0], [5.0])).all()

@@ -19,7 +19,8 @@ KINDS = {
     "string": {"string"},
 }
 OWN_SOURCE = {
-    f"pixelFlags_{name}" for name in ("sat_template", "sat_templateCenter", "high_variance", "inexact_psf")
+    f"pixelFlags_{name}"
+    for name in ("sat_template", "sat_templateCenter", "high_variance", "inexact_psf", "halo")
 }
 OWN_OBJECT = {"tract"}
 

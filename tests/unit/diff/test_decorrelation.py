@@ -6,7 +6,7 @@ from scipy.signal import fftconvolve
 
 from skyloom.algorithms.convolution import tile_centres
 from skyloom.core.psf import CellPsf, gaussian_kernel, psf_moments
-from skyloom.diff.decorrelation import decorrelation_kernels, difference_psf, whiten
+from skyloom.diff.decorrelation import decorrelation_kernels, difference_psf
 
 WHITE = np.ones((64, 64))
 
@@ -86,12 +86,3 @@ def test_the_psf_of_a_difference_is_the_convolution_of_its_parts(with_kernel):
     assert psf_moments(result.kernel_at(10, 10))[0] == pytest.approx(expected, rel=2e-3)
     assert result.kernel_at(10, 10).sum() == pytest.approx(1.0)
     assert result.size == (33 if with_kernel else 25)
-
-
-def test_bad_pixels_do_not_spread():
-    difference = np.zeros((64, 64), np.float32)
-    difference[20, 20] = np.nan
-    difference[40, 40] = 1e9
-    good = difference == 0
-    filters = np.broadcast_to(gaussian_kernel(1.0, 9), (2, 2, 9, 9))
-    np.testing.assert_array_equal(whiten(difference, good, filters, 32), 0)

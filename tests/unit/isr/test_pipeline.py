@@ -9,12 +9,11 @@ from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage, Calibs
 from skyloom.core.images import ExposureInfo
 from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.correction import subtract_bias_and_dark, usable_light
 from skyloom.isr.pipeline import (
     CALIB_STEPS,
     CalibShapeError,
     remove_instrument_signature,
-    subtract_bias_and_dark,
-    usable_light,
 )
 from skyloom.isr.repair import NO_DATA_VARIANCE, TooFewGoodPixelsError
 from skyloom.isr.variance import expected_light
