@@ -60,6 +60,10 @@ class Slurm:
         """Running jobs whose comment names a rule (list of QueuedJob)."""
         return [job for job in self.queue() if job.state == "RUNNING" and rule in job.comment]
 
+    def nodes_in_service(self):
+        """Names of the nodes that take jobs (set of str)."""
+        return set(self.ask("sinfo", "-h", "-N", "-t", "idle,mixed,allocated", "-o", "%N").split())
+
     def records(self):
         """State and node of each job that ended, by its number, from Slurm's own record (dict of str to tuple)."""
         lines = self.ask("sacct", "-c", "-n", "-P", "-o", "jobid,state,nodelist").splitlines()
