@@ -63,6 +63,7 @@ bars: $(if $(FRAMES_ARE_THERE),environment environment-test) ## the full-size ba
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" python benchmarks/cosmic_rays.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/astrometry.py
+	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/single_visit.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=bars,realdata pytest -m bars -rA
 
 soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the suite three times

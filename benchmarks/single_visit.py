@@ -56,7 +56,7 @@ DETECTION = {
 }
 # What makes a catalogue for PSFEx, and one as deep as ours: 0.85 times the noise after the filter is 5 sigma of a star.
 PSF_STARS = ("NUMBER", "X_IMAGE", "Y_IMAGE", "FLUX_RADIUS", "FLUX_APER(1)", "FLUXERR_APER(1)", "ELONGATION", "FLAGS",
-             "SNR_WIN", "VIGNET(45,45)")  # fmt: skip
+             "SNR_WIN", "VIGNET(35,35)")  # fmt: skip
 SOURCES = ("NUMBER", "XWIN_IMAGE", "YWIN_IMAGE", "ERRAWIN_IMAGE", "ERRBWIN_IMAGE", "ERRTHETAWIN_IMAGE", "FLUX_AUTO",
            "FLUXERR_AUTO", "FLUX_RADIUS", "ELONGATION", "FLAGS", "FLUX_PSF(1)", "FLUXERR_PSF(1)", "XPSF_IMAGE",
            "YPSF_IMAGE", "FLUX_APER(9)", "FLUXERR_APER(9)", "X2WIN_IMAGE", "Y2WIN_IMAGE", "XYWIN_IMAGE",
@@ -246,7 +246,7 @@ def peer_commands(folder):
     }
     second |= {"PHOT_APERTURES": APERTURES, "PSF_NAME": "stars.psf"}
     psfex = {
-        "PSF_SIZE": "45,45", "PSFVAR_DEGREES": "2", "SAMPLE_MINSN": "20", "SAMPLE_FWHMRANGE": "2.0,10.0",
+        "PSF_SIZE": "25,25", "PSFVAR_DEGREES": "2", "SAMPLE_MINSN": "20", "SAMPLE_FWHMRANGE": "2.0,10.0",
         "CHECKPLOT_TYPE": "NONE", "CHECKIMAGE_TYPE": "NONE", "WRITE_XML": "N", "VERBOSE_TYPE": "QUIET", "NTHREADS": "1",
     }  # fmt: skip
     return [

@@ -63,7 +63,7 @@ def calibrations(results):
     figure, axes = panels(4)
     for panel, (kind, band) in zip(axes, kinds.items(), strict=True):
         calib = read_calib(product_path(results, "calib", kind=kind, band=band, **epoch), kind)
-        image = calib.mask != 0 if kind == "defects" else calib.image
+        image = calib.is_bad if kind == "defects" else calib.image
         show(panel, image, kind, percentiles=(0, 100) if kind == "defects" else (1, 99))
     return figure
 

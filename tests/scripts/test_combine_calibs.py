@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from skyloom.calibs.pipeline import TooFewFramesError
-from skyloom.core import mask_planes
 from skyloom.io.calibs import read_calib
 from skyloom.io.raws import write_raw
 from skyloom.isr.circumstances import WrongBandError, WrongExposureTimeError, WrongTimeError
@@ -128,7 +127,7 @@ def test_bias_dark_and_flat_are_combined_one_from_the_other(tmp_path, camera):
     assert np.std(bias.image - BIAS) == pytest.approx(5.7 / np.sqrt(6), rel=0.1)
     dark = read_calib(out["dark"], "dark")
     assert np.median(dark.image) == pytest.approx(0.2, abs=0.02)
-    assert np.argwhere(read_calib(out["defects"], "defects").mask).tolist() == [[20, 21]]
+    assert np.argwhere(read_calib(out["defects"], "defects").is_bad).tolist() == [[20, 21]]
     flat = read_calib(out["flat"], "flat")
     assert np.std(flat.image / RESPONSE) == pytest.approx(1 / np.sqrt(80_000), rel=0.1)
     assert sorted(p.name for p in (tmp_path / "calib").iterdir()) == sorted(f"{kind}.fits" for kind in out)
@@ -188,7 +187,7 @@ def test_defects_of_a_drifting_field_leave_damaged_frames_out(tmp_path, camera, 
     script("find_defects").main(job_of(camera, frames, {"defects": out}))
 
     defects = read_calib(out, "defects")
-    assert np.argwhere(defects.mask & mask_planes.BAD).tolist() == [[20, 21]]
+    assert np.argwhere(defects.is_bad).tolist() == [[20, 21]]
     assert defects.info["n_frame"] == 5
     assert "science0.fits is left out: TruncatedRaw" in caplog.text
 

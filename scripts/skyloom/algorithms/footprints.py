@@ -46,8 +46,9 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     n_component = _flood(values, order, limits, (component, parent, peaks, is_peak))
     roots = _roots(parent[:n_component])
     _, number = np.unique(roots, return_inverse=True)
-    labels = np.zeros(flat.size, dtype=np.int32)
+    labels = component  # one plane serves for both: they are large
     labels[order] = 1 + number[component[order]]
+    np.maximum(labels, 0, out=labels)
     kept = np.flatnonzero(is_peak[:n_component])
     peak_y, peak_x = np.divmod(peaks[kept], values.shape[1])
     return labels.reshape(values.shape), peak_y, peak_x, number[kept].astype(np.int32)

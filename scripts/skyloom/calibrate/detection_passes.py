@@ -149,12 +149,12 @@ def second_pass(raw, background, psf, settings):
     return DetectionPass(subtract_background(restored, background), background, detections), points
 
 
-def final_pass(second, psf, settings):
+def final_pass(pixels, psf, settings):
     """Detections at the final threshold with the image's final PSF.
 
     Parameters
     ----------
-    second : DetectionPass
+    pixels : MaskedImage
         From the second pass.
     psf : PixelPsf
         The image's PSF.
@@ -163,8 +163,10 @@ def final_pass(second, psf, settings):
 
     Returns
     -------
-    DetectionPass
+    MaskedImage
         DETECTED is set on footprints grown by the PSF.
+    Detections
+        What was found.
     tuple of ndarray, shape (n,)
         What is known of the detections' fits: x, y [pixel] and flux [electron], NaN where it is not known.
 
@@ -174,7 +176,6 @@ def final_pass(second, psf, settings):
         If there is no source.
     """
     detection = settings["detection"]
-    pixels = second.pixels
     _, sigma = _central_kernel(psf, pixels.image.shape)
     detections = _detect(pixels, psf, detection["threshold"], detection)
     limits = (detection["threshold"], _limits(detection))
@@ -183,7 +184,7 @@ def final_pass(second, psf, settings):
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     pixels = pixels.with_bits(detected, mask_planes.DETECTED)
     start = start_of_fit(detections, first, points.fit)
-    return DetectionPass(pixels, second.background, detections), start
+    return pixels, detections, start
 
 
 def _central_kernel(psf, shape):

@@ -243,7 +243,7 @@ def _bleeds(pixels, x, y):
     is_star[np.rint(y[inside]).astype(np.int64), np.rint(x[inside]).astype(np.int64)] = True
     of_star = np.zeros(n + 1, dtype=bool)
     of_star[regions[grow_mask(is_star, BLEED_REACH)]] = True
-    of_star &= np.bincount(regions.ravel(), minlength=n + 1) >= MIN_BLEED
+    of_star &= np.bincount(regions[saturated], minlength=n + 1) >= MIN_BLEED
     of_star[0] = False
     return grow_mask(of_star[regions], BLEED_REACH)
 

@@ -68,32 +68,27 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     aperture correction, astrometry, photometry. We differ in that the second background is that of the image
     without its point sources, and that the PSF is fitted again above it.
     """
-    raw = mask_invalid_pixels(exposure.pixels)
-    first = first_pass(raw, settings)
-    raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
-    stars = _psf_stars(first, exposure.psf, settings["psf"], rng)
-    second, points = second_pass(raw, first.background, stars.fit.psf, settings)
-    if exposure.psf is None:
-        stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
-    final, start = final_pass(second, stars.fit.psf, settings)
-    columns = measure_sources(final.pixels, stars.fit.psf, final.detections, start, settings["measurement"])
-    inside = is_centred_on(columns, raw.image.shape)
-    detections, columns = final.detections.select(inside), {name: columns[name][inside] for name in columns}
+    shape = exposure.pixels.shape
+    pixels, background, stars = _pixels_and_psf(exposure, settings, rng)
+    pixels, detections, start = final_pass(pixels, stars.fit.psf, settings)
+    columns = measure_sources(pixels, stars.fit.psf, detections, start, settings["measurement"])
+    inside = is_centred_on(columns, shape)
+    detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
-    ap_corr = _aperture_correction(columns, raw.image.shape, settings["measurement"])
+    ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
     astrometry = _astrometry(columns, references, predicted_wcs, exposure.info, settings)
     columns |= sky_columns(columns, astrometry.wcs)
     zero_point = _zero_point(columns, references, astrometry, exposure, settings)
-    columns |= calibrate_fluxes(columns, final.background, zero_point.photo_calib)
+    columns |= calibrate_fluxes(columns, background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
-    calibrated = scale_pixels(final.pixels, zero_point.photo_calib)
+    calibrated = scale_pixels(pixels, zero_point.photo_calib)
     calibrated = _with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"])
     columns |= halo_flags(columns, calibrated.mask)
     calexp = replace(
         exposure,
         pixels=calibrated,
-        background=scale_background(final.background, zero_point.photo_calib),
+        background=scale_background(background, zero_point.photo_calib),
         psf=stars.fit.psf,
         wcs=astrometry.wcs,
         wcs_fit=astrometry.fit,
@@ -148,6 +143,26 @@ def mask_invalid_pixels(pixels):
         mask=np.where(valid, pixels.mask, pixels.mask | mask_planes.NO_DATA).astype(np.uint32),
         variance=np.where(valid, pixels.variance, noise).astype(np.float32),
     )
+
+
+def _pixels_and_psf(exposure, settings, rng):
+    """Pixels without background and rays, the background, and the stars that made the PSF.
+
+    What a pass found is dropped where its function ends: it holds planes as large as the detector.
+    """
+    raw, background, stars = _first_stars(exposure, settings, rng)
+    second, points = second_pass(raw, background, stars.fit.psf, settings)
+    if exposure.psf is None:
+        stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
+    return second.pixels, second.background, stars
+
+
+def _first_stars(exposure, settings, rng):
+    """Pixels with the sky and with trails masked, the sky, and stars that make a first PSF."""
+    raw = mask_invalid_pixels(exposure.pixels)
+    first = first_pass(raw, settings)
+    raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
+    return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
 
 
 def _aperture_correction(columns, shape, settings):

@@ -3,7 +3,6 @@
 import numpy as np
 
 from skyloom.algorithms.robust import MAD_TO_SIGMA
-from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage
 from skyloom.core.errors import SkyloomError
 
@@ -82,7 +81,7 @@ def find_defects(frames, settings):
     Returns
     -------
     CalibImage
-        Kind defects: mask BAD on pixels that stand out of their 5x5 neighbourhood, in the same sense, in most
+        Kind defects: bad are pixels that stand out of their 5x5 neighbourhood, in the same sense, in most
         frames; image: mean excess over the frames in sigma.
 
     Raises
@@ -105,10 +104,9 @@ def find_defects(frames, settings):
     if n_frame < settings["min_frames"]:
         raise TooFewDriftingFramesError(n_frame, settings["min_frames"])
     is_bad = np.maximum(high, low) >= settings["drift_fraction"] * n_frame
-    mask = np.where(is_bad, mask_planes.BAD, np.uint32(0)).astype(np.uint32)
     image = (total / n_frame).astype(np.float32)
     variance = np.full(image.shape, 1 / n_frame, dtype=np.float32)
-    return CalibImage("defects", image, variance, mask, {"n_frame": n_frame, "n_bad": int(is_bad.sum())})
+    return CalibImage("defects", image, variance, is_bad, {"n_frame": n_frame, "n_bad": int(is_bad.sum())})
 
 
 def _significance(frame):

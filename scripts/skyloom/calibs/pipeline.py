@@ -6,7 +6,6 @@ import numpy as np
 
 from skyloom.algorithms.robust import clipped_combine, clipped_statistics
 from skyloom.calibs.defects import hot_pixels, odd_response
-from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage
 from skyloom.core.errors import SkyloomError
 
@@ -99,8 +98,7 @@ def combine_dark(frames, exposure_times, bias, settings):
     dark = _calib("dark", mean, variance, info)
     is_hot, excess = hot_pixels(mean, variance, settings)
     log.info("%d hot pixels, median dark current %.4f electron/s", is_hot.sum(), np.nanmedian(mean))
-    mask = np.where(is_hot, mask_planes.BAD, np.uint32(0)).astype(np.uint32)
-    return dark, CalibImage("defects", excess, dark.variance, mask, {**info, "n_bad": int(is_hot.sum())})
+    return dark, CalibImage("defects", excess, dark.variance, is_hot, {**info, "n_bad": int(is_hot.sum())})
 
 
 def combine_flat(frames, read_noise, settings):
@@ -177,5 +175,4 @@ def _calib(kind, mean, variance, info):
     is_empty = ~np.isfinite(mean)
     image = np.where(is_empty, np.float32(1 if kind == "flat" else 0), mean).astype(np.float32)
     variance = np.where(is_empty, np.float32(0), variance).astype(np.float32)
-    mask = np.where(is_empty, mask_planes.BAD, np.uint32(0)).astype(np.uint32)
-    return CalibImage(kind, image, variance, mask, info)
+    return CalibImage(kind, image, variance, is_empty, info)

@@ -22,8 +22,8 @@ class CalibImage:
         median; defects: by how much the pixel stands out, in the unit of what it was found from.
     variance : ndarray, shape (ny, nx), float32
         Variance of `image`.
-    mask : ndarray, shape (ny, nx), uint32
-        BAD where the pixel is not to be used for science.
+    is_bad : ndarray, shape (ny, nx), bool
+        True where the pixel is not to be used for science.
     info : dict of str to (int, float or str)
         What it was made from: detector, band, n_frame, exposure_time and the like.
     """
@@ -31,12 +31,12 @@ class CalibImage:
     kind: str
     image: np.ndarray
     variance: np.ndarray
-    mask: np.ndarray
+    is_bad: np.ndarray
     info: dict = field(default_factory=dict)
 
     def __post_init__(self):
         """Refuse planes of different shapes."""
-        shapes = {name: getattr(self, name).shape for name in ("image", "variance", "mask")}
+        shapes = {name: getattr(self, name).shape for name in ("image", "variance", "is_bad")}
         if len(set(shapes.values())) != 1:
             raise ImageShapeError(shapes)
 

@@ -7,6 +7,9 @@ from numpy.polynomial import chebyshev
 
 from skyloom.core.wcs import unit_coordinates
 
+# Rows of an image that are evaluated at a time, in double precision.
+STRIP = 256
+
 
 @dataclass(frozen=True, slots=True)
 class FieldPolynomial:
@@ -71,7 +74,11 @@ class FieldPolynomial:
             The function on the pixel grid.
         """
         u, v = unit_coordinates(np.arange(shape[1]), np.arange(shape[0]), self.domain)
-        return chebyshev.chebgrid2d(v, u, self.coefficients).astype(np.float32)
+        values = np.empty(shape, dtype=np.float32)
+        for first in range(0, shape[0], STRIP):
+            rows = slice(first, first + STRIP)
+            values[rows] = chebyshev.chebgrid2d(v[rows], u, self.coefficients)
+        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,11 @@ def write_calib(path, calib, provenance):
     unit = UNITS[calib.kind]
     hdus = [
         image_hdu("IMAGE", calib.image, {"BUNIT": (unit, "")}),
-        mask_hdu("MASK", calib.mask, {"MP_BAD": (mask_planes.PLANES.index("BAD"), "bit: not to be used")}),
+        mask_hdu(
+            "MASK",
+            np.where(calib.is_bad, mask_planes.BAD, np.uint32(0)),
+            {"MP_BAD": (mask_planes.PLANES.index("BAD"), "bit: not to be used")},
+        ),
         image_hdu("VARIANCE", calib.variance, {"BUNIT": (f"({unit})2" if unit else "", "")}),
     ]
     write_fits(path, cards, hdus, provenance)
@@ -116,7 +120,7 @@ def read_calib(path, kind):
         kind=kind,
         image=native(hdus["IMAGE"].data, np.float32),
         variance=native(hdus["VARIANCE"].data, np.float32),
-        mask=native(hdus["MASK"].data, np.int32).view(np.uint32),
+        is_bad=(native(hdus["MASK"].data, np.int32) & np.int32(mask_planes.BAD)) != 0,
         info=json.loads(header["CALINFO"]),
     )
 

@@ -99,7 +99,7 @@ def mask_with_calibs(mask, calibs, saturation_grow):
         _grow_saturation(mask, saturation_grow, complete)
     for calib in (getattr(calibs, step) for step in CALIB_STEPS):
         if calib is not None:
-            _add_bad(calib.mask, complete)
+            _add_bad(calib.is_bad, complete)
     return complete
 
 
@@ -189,11 +189,12 @@ def _grow_saturation(mask, radius, grown):
 
 
 @kernel
-def _add_bad(bits, mask):
-    """Add the BAD bits of a calibration to a mask."""
+def _add_bad(is_bad, mask):
+    """Add a calibration's bad pixels to a mask."""
     for y in range(mask.shape[0]):
         for x in range(mask.shape[1]):
-            mask[y, x] |= bits[y, x] & mask_planes.BAD
+            if is_bad[y, x]:
+                mask[y, x] |= mask_planes.BAD
 
 
 def compile_kernels():
@@ -202,7 +203,7 @@ def compile_kernels():
     from skyloom.isr.assembly import AssembledFrame
 
     ones, mask = np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.uint32)
-    calib = CalibImage("bias", ones, ones, mask)
+    calib = CalibImage("bias", ones, ones, mask != 0)
     calibs = Calibs(bias=calib, dark=calib, flat=calib)
     frame = AssembledFrame(ones, mask_with_calibs(mask, calibs, 1), ones, 1.0, 1.0)
     correct(frame, calibs, 1.0)

@@ -70,15 +70,16 @@ def remove_instrument_signature(raw, calibs, info, settings):
     _check_calibs(calibs, frame.image.shape)
     mask = mask_with_calibs(frame.mask, calibs, settings["saturation_grow"])
     check_good_fraction(mask, settings["min_good_fraction"])
+    info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
     pixels = correct(replace(frame, mask=mask), calibs, info.exposure_time)
+    del frame, mask  # three planes of a detector that is large
     pixels = fill_empty(pixels)
     if settings["interpolate_defects"]:
         pixels = interpolate_small_defects(pixels, settings)
-    info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
     log.info(
         "gain %.3f electron/ADU, read noise %.2f electron, sky %.1f electron, %.3f %% masked",
-        frame.gain,
-        frame.read_noise,
+        info.gain,
+        info.read_noise,
         np.median(pixels.image[::4, ::4]),
         100 * np.mean((pixels.mask & UNUSABLE) != 0),
     )

@@ -90,11 +90,16 @@ def interpolate_small_defects(pixels, settings):
     MaskedImage
         Filled pixels carry INTRP beside what they had.
     """
+    return interpolate_pixels(pixels, _small_defects(pixels, settings), settings["interpolation_sigma"])
+
+
+def _small_defects(pixels, settings):
+    """Defects of few pixels and narrow ones."""
     from scipy.ndimage import binary_opening, label
 
     is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
     labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
-    is_small = np.bincount(labels.ravel())[labels] <= settings["max_interpolated_area"]
+    is_small = (np.bincount(labels[is_bad], minlength=1) <= settings["max_interpolated_area"])[labels]
     side = settings["max_interpolated_width"] + 1
     is_wide = binary_opening(is_bad, structure=np.ones((side, side), dtype=bool))
-    return interpolate_pixels(pixels, is_bad & (is_small | ~is_wide), settings["interpolation_sigma"])
+    return is_bad & (is_small | ~is_wide)

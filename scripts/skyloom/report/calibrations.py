@@ -29,7 +29,7 @@ def gather_calibrations(run, ages):
         subject = f"calib {name}"
         combination, _, _ = name.rpartition("/")
         band = combination.rpartition("/")[2] if calib.kind == "flat" else "all"
-        usable = (calib.mask & BAD) == 0
+        usable = ~calib.is_bad
         values = calib.image[usable]
         numbers = {
             "calib_level": float(np.median(values)) if values.size else np.nan,

@@ -5,7 +5,6 @@ import pytest
 
 from skyloom.calibs.defects import TooFewDriftingFramesError, find_defects
 from skyloom.calibs.pipeline import TooFewFramesError, combine_bias, combine_dark, combine_flat
-from skyloom.core import mask_planes
 
 SHAPE = (60, 70)
 Y, X = np.mgrid[: SHAPE[0], : SHAPE[1]]
@@ -39,7 +38,7 @@ def test_the_bias_is_the_structure_without_cosmic_rays_and_its_variance_that_of_
     # Noise per frame from about 8 rows of 69 differences.
     assert bias.variance.mean() == pytest.approx(25 / 9, rel=4 * np.sqrt(3 / (9 * 8 * 69)) + 0.01)
     assert np.abs(residual[20, 30:40]).max() < 5 * 5 / np.sqrt(8)
-    assert not bias.mask.any()
+    assert not bias.is_bad.any()
     assert bias.info["n_frame"] == 9
 
 
@@ -59,8 +58,8 @@ def test_the_dark_is_a_rate_and_its_hot_pixels_are_defects(seed):
     error = np.sqrt(sum((25 + 0.1 * t) / t**2 for t in times) / 16)
     assert np.median(dark.image[cold]) == pytest.approx(0.1, abs=5 * error / np.sqrt(cold.sum()))
     assert dark.image[10, 10] == pytest.approx(25, rel=0.1)
-    assert (dark.image[0, 0], dark.mask[0, 0]) == (0, mask_planes.BAD)
-    assert set(zip(*np.nonzero(defects.mask), strict=True)) == {(0, 0), (10, 10), (30, 40)}
+    assert (dark.image[0, 0], dark.is_bad[0, 0]) == (0, True)
+    assert set(zip(*np.nonzero(defects.is_bad), strict=True)) == {(0, 0), (10, 10), (30, 40)}
     assert defects.image[30, 40] == pytest.approx(7.9, rel=0.15)
     assert defects.info["n_bad"] == 3
     assert (defects.kind, dark.kind) == ("defects", "dark")
@@ -89,7 +88,7 @@ def test_the_flat_is_the_relative_response_whatever_the_lamp_does(seed):
 
     flat = combine_flat(frames, 5.0, SETTINGS)
 
-    good = flat.mask == 0
+    good = ~flat.is_bad
     assert set(zip(*np.nonzero(~good), strict=True)) == {(12, 13), (40, 41)}
     assert (flat.image[12, 13], flat.image[40, 41]) == (1, 1)
     assert flat.info["n_frame"] == 4
@@ -131,7 +130,7 @@ def test_what_stands_still_while_the_field_drifts_is_a_defect(seed):
 
     defects = find_defects(drifting(np.random.default_rng(seed), n_frame=12, step=3.3, hot=hot), SETTINGS)
 
-    assert set(zip(*np.nonzero(defects.mask), strict=True)) == set(hot)
+    assert set(zip(*np.nonzero(defects.is_bad), strict=True)) == set(hot)
     assert defects.image[5, 5] > defects.image[30, 31] > 5
     assert defects.image[50, 60] < -5
     assert defects.info == {"n_frame": 12, "n_bad": 5}
@@ -142,7 +141,7 @@ def test_a_pixel_without_a_number_is_a_defect():
     for frame in frames:
         frame[20, 20] = np.nan
 
-    assert np.argwhere(find_defects(frames, SETTINGS).mask).tolist() == [[20, 20]]
+    assert np.argwhere(find_defects(frames, SETTINGS).is_bad).tolist() == [[20, 20]]
 
 
 def test_a_handful_of_frames_is_not_enough_to_tell_defects_from_stars():

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from skyloom.core import mask_planes
 from skyloom.core.calib_images import KINDS, CalibImage, Calibs
 from skyloom.core.errors import CorruptProductError, ImageShapeError
 from skyloom.io.calibs import WrongCalibError, frame_stack, read_calib, read_calibs, write_calib
@@ -17,8 +16,8 @@ from skyloom.io.provenance import Provenance
 def calib_of(kind):
     rng = np.random.default_rng(KINDS.index(kind))
     image, variance = rng.normal(0, 1, (2, 12, 9)).astype(np.float32)
-    mask = np.where(rng.random((12, 9)) < 0.2, mask_planes.BAD, 0).astype(np.uint32)
-    return CalibImage(kind, image, variance**2, mask, {"n_frame": 5, "level": 20_000.5, "band": "r"})
+    is_bad = rng.random((12, 9)) < 0.2
+    return CalibImage(kind, image, variance**2, is_bad, {"n_frame": 5, "level": 20_000.5, "band": "r"})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -28,7 +27,7 @@ def test_a_calibration_comes_back_as_it_was(tmp_path, kind):
 
     back = read_calib(tmp_path / "c.fits", kind)
 
-    for plane in ("image", "variance", "mask"):
+    for plane in ("image", "variance", "is_bad"):
         np.testing.assert_array_equal(getattr(back, plane), getattr(calib, plane))
         assert getattr(back, plane).dtype == getattr(calib, plane).dtype
     assert (back.kind, back.info) == (kind, calib.info)
@@ -71,7 +70,7 @@ def test_a_calibration_that_is_not_there_switches_its_step_off(tmp_path):
 
 def test_planes_of_different_shapes_are_refused():
     with pytest.raises(ImageShapeError, match="different shapes"):
-        replace(calib_of("bias"), mask=np.zeros((3, 3), np.uint32))
+        replace(calib_of("bias"), is_bad=np.zeros((3, 3), bool))
 
 
 def test_the_stack_of_frames_leaves_nothing_behind(tmp_path):

@@ -21,7 +21,7 @@ class LostError(DataError):
 def calib_file(root, kind, detector=0):
     path = root / "calib" / "e1" / kind / "none" / f"{detector}.fits"
     image = np.full((4, 4), 2.0, np.float32)
-    calib = CalibImage(kind, image, np.ones_like(image), np.zeros((4, 4), np.uint32), {"n_frame": 3})
+    calib = CalibImage(kind, image, np.ones_like(image), np.zeros((4, 4), bool), {"n_frame": 3})
     write_calib(path, calib, Provenance(rule=f"combine_{kind}"))
     return path
 

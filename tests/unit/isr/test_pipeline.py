@@ -26,9 +26,9 @@ DARK = 0.2 + 0.001 * Y
 FLAT = 1.0 - 0.2 * ((X - 80) / 80) ** 2
 
 
-def calib(kind, image, *, variance=0.0, mask=0):
+def calib(kind, image, *, variance=0.0, is_bad=False):
     image = np.broadcast_to(image, SHAPE).astype(np.float32)
-    return CalibImage(kind, image, np.full(SHAPE, variance, np.float32), np.full(SHAPE, mask, np.uint32))
+    return CalibImage(kind, image, np.full(SHAPE, variance, np.float32), np.full(SHAPE, is_bad))
 
 
 @pytest.fixture
@@ -134,13 +134,13 @@ def test_saturation_is_grown_and_not_filled_in(readout, calibs, settings):
 
 def test_small_defects_are_filled_in_and_large_ones_only_masked(readout, calibs, settings):
     rng = np.random.default_rng(10)
-    mask = np.zeros(SHAPE, np.uint32)
-    mask[40, 50:52] = mask_planes.BAD
-    mask[80:90, 20:30] = mask_planes.BAD
+    is_bad = np.zeros(SHAPE, bool)
+    is_bad[40, 50:52] = True
+    is_bad[80:90, 20:30] = True
     raw = exposed(readout, 500.0, rng)
     raw.planes["A"][40, 54:56] += 5_000
 
-    calibs = replace(calibs, defects=replace(calibs.defects, mask=mask))
+    calibs = replace(calibs, defects=replace(calibs.defects, is_bad=is_bad))
     pixels = remove_instrument_signature(raw, calibs, INFO, settings).pixels
 
     both = mask_planes.bits("BAD", "INTRP")
@@ -155,10 +155,10 @@ def test_small_defects_are_filled_in_and_large_ones_only_masked(readout, calibs,
 
 
 def test_a_bad_column_is_filled_in_whatever_its_length_up_to_its_width(readout, calibs, settings):
-    mask = np.zeros(SHAPE, np.uint32)
-    mask[:, 50:52] = mask_planes.BAD
-    mask[:, 100:103] = mask_planes.BAD
-    calibs = replace(calibs, defects=replace(calibs.defects, mask=mask))
+    is_bad = np.zeros(SHAPE, bool)
+    is_bad[:, 50:52] = True
+    is_bad[:, 100:103] = True
+    calibs = replace(calibs, defects=replace(calibs.defects, is_bad=is_bad))
 
     raw = exposed(readout, 500.0, np.random.default_rng(13))
     pixels = remove_instrument_signature(raw, calibs, INFO, settings).pixels
@@ -200,7 +200,7 @@ def test_a_frame_with_hardly_a_good_pixel_is_named(readout, calibs, settings):
 @pytest.mark.parametrize("kind", CALIB_STEPS)
 def test_a_calibration_of_another_detector_is_a_configuration_error(readout, calibs, settings, kind):
     plane = np.ones((4, 4), np.float32)
-    small = CalibImage(kind, plane, plane, np.zeros((4, 4), np.uint32))
+    small = CalibImage(kind, plane, plane, np.zeros((4, 4), bool))
     with pytest.raises(CalibShapeError, match=rf"the {kind} has shape \(4, 4\), the detector \(128, 160\)"):
         remove_instrument_signature(
             exposed(readout, 9.0, np.random.default_rng(14)), replace(calibs, **{kind: small}), INFO, settings

@@ -138,9 +138,9 @@ class MadeUpRun:
     def calibs(self):
         """Yield a bias of 12 frames around 2 electrons with one bad pixel of 100."""
         image = np.full((10, 10), 2.0, np.float32)
-        mask = np.zeros((10, 10), np.uint32)
-        image[0, 0], mask[0, 0] = 1e6, mask_planes.bits("BAD")
-        yield "e1/bias/none/0", CalibImage("bias", image, np.ones_like(image), mask, {"n_frame": 12})
+        is_bad = np.zeros((10, 10), bool)
+        image[0, 0], is_bad[0, 0] = 1e6, True
+        yield "e1/bias/none/0", CalibImage("bias", image, np.ones_like(image), is_bad, {"n_frame": 12})
 
     def coadds(self):
         """Yield coadds of two patches in three bands; the variance of g is wrong by 20 % in sigma."""

@@ -20,7 +20,7 @@ def test_a_calibration_is_measured_on_its_good_pixels(run):
 
 def test_a_flat_has_its_band_and_defects_of_science_frames_neither_age_nor_frames(run):
     image = np.ones((4, 4), np.float32)
-    parts = image, image, np.zeros((4, 4), np.uint32)
+    parts = image, image, np.zeros((4, 4), bool)
     run.calibs = lambda: iter(
         [
             ("e1/flat/r/0", CalibImage("flat", *parts, {"n_frame": 5})),
@@ -36,7 +36,7 @@ def test_a_flat_has_its_band_and_defects_of_science_frames_neither_age_nor_frame
 
 def test_a_calibration_without_a_good_pixel_has_no_level(run):
     image = np.ones((2, 2), np.float32)
-    bad = CalibImage("bias", image, image, np.ones((2, 2), np.uint32))
+    bad = CalibImage("bias", image, image, np.ones((2, 2), bool))
     run.calibs = lambda: iter([("e1/bias/none/0", bad)])
     values = values_of(gather_calibrations(run, {}), "calib e1/bias/none/0")
     assert np.isnan(values["calib_level"])
