@@ -12,6 +12,7 @@ import yaml
 from scipy.spatial import cKDTree
 
 from skyloom.core.tables import column
+from skyloom.core.wcs import order_of, polynomial_terms
 from skyloom.io.cameras import read_camera
 from skyloom.io.exposures import read_exposure
 from skyloom.io.tables import read_table
@@ -239,7 +240,9 @@ class Comparison:
     flux_ratio : ndarray
         Measured over true flux of these stars.
     wcs_error_ra, wcs_error_dec : ndarray
-        Of the WCS alone, at the true pixels of all true objects [mas].
+        Of the WCS alone, at the true pixels of all true stars [mas].
+    wcs_stated : ndarray
+        What the fit states it to be there, on each axis [mas].
     """
 
     found: np.ndarray
@@ -251,6 +254,7 @@ class Comparison:
     flux_ratio: np.ndarray
     wcs_error_ra: np.ndarray
     wcs_error_dec: np.ndarray
+    wcs_stated: np.ndarray
 
 
 def true_signal_to_noise(truth, visit):
@@ -306,7 +310,15 @@ def compare(visit, detector):
         flux_ratio=psf_flux[source] / flux[bright],
         wcs_error_ra=wcs_error_ra,
         wcs_error_dec=wcs_error_dec,
+        wcs_stated=_stated_wcs_error(visit.calexps[detector], x[is_star], y[is_star]),
     )
+
+
+def _stated_wcs_error(calexp, x, y):
+    """Error of the WCS on each axis at pixels, from the covariance of its fit [mas]."""
+    fit = calexp.wcs_fit
+    terms = polynomial_terms(x - calexp.wcs.crpix[0], y - calexp.wcs.crpix[1], order_of(len(fit.covariance)))
+    return np.sqrt(np.einsum("in,ij,jn->n", terms, fit.covariance, terms)) * 3.6e6
 
 
 def _offsets(sky, true_sky, chosen):

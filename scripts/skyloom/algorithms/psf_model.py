@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_image, psf_photometry
+from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
@@ -206,6 +207,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
             psf, order, (fit.x[used], fit.y[used]), (residuals[used], weights[used]), settings.variation
         )
         _check(psf)
+        psf = centred_psf(psf)
         x, y = np.where(np.isfinite(fit.x), fit.x, x), np.where(np.isfinite(fit.y), fit.y, y)
         start, fit_settings = (x, y, fit.flux), replace(fit_settings, n_sweep=N_NEXT_SWEEP)
     log.info("PSF of order %d from %d of %d stars", psf.order, used.sum(), len(x))
