@@ -20,7 +20,7 @@ HEAD_VARIABLE = "SKYLOOM_HEAD"
 COMMIT_VARIABLE = "SKYLOOM_COMMIT"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 FAILURE_FOLDER = Path(".snakemake") / "skyloom" / "failures"
-PACKAGES = ("numpy", "scipy", "astropy", "sep", "numba", "pyarrow")
+PACKAGES = ("numpy", "scipy", "astropy", "numba", "pyarrow")
 PR_SET_PDEATHSIG = 1
 PREAMBLE_END = "snakemake preamble end"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from skyloom.core.errors import DataError, UpstreamFailure
 from skyloom.core.tables import Column, TableSchema
 from skyloom.io.fits_files import read_fits_status
 from skyloom.io.tables import read_table_status
+from skyloom.workflow.fingerprint import Fingerprints
 from skyloom.workflow.job import (
     FAILURE_FOLDER,
+    PACKAGES,
     THREAD_VARIABLES,
     LibraryPathError,
     ThreadPinningError,
@@ -149,6 +152,17 @@ def test_provenance_is_relative_to_the_roots_and_knows_no_time(snakemake):
     assert first.inputs == ("raw/11/0.fits", "cat.parquet")
     assert first.code == "abc"
     assert "numpy" in first.packages
+
+
+def test_the_packages_of_a_product_are_those_that_a_job_imports():
+    prints = Fingerprints(SCRIPTS, cache=None)
+    rules = [path.stem for path in SCRIPTS.glob("*.py")]
+    modules = {module for rule in rules for module in prints.modules_of(rule)}
+    paths = [SCRIPTS.joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+    assert [
+        name for name in PACKAGES if not re.search(rf"^\s*(import|from) {name}\b", text, re.MULTILINE)
+    ] == []
 
 
 def test_the_settings_hash_is_that_of_the_rule_alone(snakemake):
