@@ -10,9 +10,11 @@ from made_up_page import made_up_parts
 
 from skyloom.io.benchmarks import JobCost
 from skyloom.report import definitions
-from skyloom.report.metrics import Measurement, metrics_table
+from skyloom.report.metrics import Measurement, counted, metrics_table
 from skyloom.report.numbers import Numbers, format_number
-from skyloom.report.page import visit_rows, write_page
+from skyloom.report.page import headline, visit_rows, write_page
+from skyloom.report.visits import gather_losses
+from skyloom.workflow.survival import FAILURES
 
 MOST_SECONDS = 60
 MOST_BYTES = 30e6
@@ -82,6 +84,16 @@ def test_failures_come_with_their_number_and_an_example(html):
     (row,) = [row for row in cells_of(html, "headline") if row and row[0] == ["calibrate_image"]]
     assert row[1:3] == [["TruncatedRaw"], ["1"]]
     assert row[3][:4] == ["visit", "40,", "detector", "0:"]
+
+
+@pytest.mark.parametrize(("n_lost", "level"), [(0, "good"), (1, "warn")])
+def test_detectors_have_survived_only_when_their_differences_did_too(n_lost, level):
+    row = {"step": "subtract_template", "visit": 2, "detector": 0, "reason": "PoorSubtraction", "message": "bad"}
+    failures = FAILURES.table({name: [value] * n_lost for name, value in row.items()})
+    good = {"n_visit": 2, "n_detector": 4, "n_failed": 0}
+    measurements = [counted(name, "all", number) for name, number in good.items()]
+    numbers = Numbers(metrics_table(gather_losses(failures, {"survived": 4 - n_lost}) + measurements))
+    assert ("detectors survived", f"{4 - n_lost} of 4", level) in headline(numbers, failures)["cards"]
 
 
 def test_a_metric_outside_its_bounds_is_an_alarm(html):
