@@ -88,7 +88,13 @@ def test_failures_come_with_their_number_and_an_example(html):
 
 @pytest.mark.parametrize(("n_lost", "level"), [(0, "good"), (1, "warn")])
 def test_detectors_have_survived_only_when_their_differences_did_too(n_lost, level):
-    row = {"step": "subtract_template", "visit": 2, "detector": 0, "reason": "PoorSubtraction", "message": "bad"}
+    row = {
+        "step": "subtract_template",
+        "visit": 2,
+        "detector": 0,
+        "reason": "PoorSubtraction",
+        "message": "bad",
+    }
     failures = FAILURES.table({name: [value] * n_lost for name, value in row.items()})
     good = {"n_visit": 2, "n_detector": 4, "n_failed": 0}
     measurements = [counted(name, "all", number) for name, number in good.items()]
