@@ -82,8 +82,7 @@ VISITS = {
     "psf_ellipticity": Definition("", "Median ellipticity |e| of the PSF over the focal plane."),
     "psf_residual": Definition(
         "",
-        "Median over the detectors of the length of (median of e1, median of e2), star minus PSF: what the stars have in "
-        "common.",
+        "Median over the detectors of the length of the vector of the medians of e1 and e2, star minus PSF.",
     ),
 }
 CALIBRATIONS = {
