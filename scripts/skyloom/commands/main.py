@@ -23,7 +23,7 @@ def main(arguments=None):
     int
         Exit code: 0 when all is well, 1 when the answer is no, 2 for a file that cannot be read.
     """
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     try:
         return options.run(options)
     except (SkyloomError, OSError) as error:
@@ -31,8 +31,8 @@ def main(arguments=None):
         return 2
 
 
-def _parser():
-    """Command line of all subcommands."""
+def command_parser():
+    """Command line of all subcommands (argparse.ArgumentParser)."""
     parser = argparse.ArgumentParser(prog="skyloom", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compare = commands.add_parser(

@@ -12,7 +12,7 @@ from skyloom.io.benchmarks import JobCost
 from skyloom.report import definitions
 from skyloom.report.metrics import Measurement, counted, metrics_table
 from skyloom.report.numbers import Numbers, format_number
-from skyloom.report.page import headline, visit_rows, write_page
+from skyloom.report.page import VISIT_COLUMNS, headline, visit_rows, write_page
 from skyloom.report.visits import gather_losses
 from skyloom.workflow.survival import FAILURES
 
@@ -142,9 +142,12 @@ def test_a_visit_of_bad_seeing_is_worse_than_those_of_its_band():
 def test_every_number_of_a_visit_is_that_of_the_metrics(parts, html):
     shown = {row[0][0]: row for row in cells_of(html, "visits") if len(row) > 10}
     assert len(shown) == 40
+    cells = next(iter(shown.values()))
+    columns = {name: len(cells) - len(VISIT_COLUMNS) + k for k, name in enumerate(VISIT_COLUMNS)}
+    assert columns["seeing"] == 6
     for (subject, name), row in {(r["subject"], r["name"]): r for r in parts.metrics.to_pylist()}.items():
-        if subject.startswith("visit ") and name == "seeing":
-            assert shown[subject.split()[1]][6] == [format_number(row)]
+        if subject.startswith("visit ") and name in columns:
+            assert shown[subject.split()[1]][columns[name]] == [format_number(row)], name
 
 
 def test_rules_are_listed_from_the_dearest_and_only_the_ten_longest_jobs(html):
