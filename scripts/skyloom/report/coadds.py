@@ -1,7 +1,7 @@
 """Deep coadds: their depth, coverage and noise, one by one and together, and mosaics for the picture."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from skyloom.core.psf import effective_area
 from skyloom.core.tables import column
 from skyloom.report.metrics import Measurement, median_of
 from skyloom.report.noise import noise_ratio
+from skyloom.report.sampling import even_steps
 
 AB_OF_NJY = 31.4
 DEPTH_SNR = 5.0
@@ -38,7 +39,7 @@ class CoaddsPart:
     """What the coadds gave: metrics, and a mosaic a band."""
 
     measurements: list
-    mosaics: dict = field(default_factory=dict)
+    mosaics: dict
 
 
 def gather_coadds(run, bands, n_image):
@@ -51,7 +52,7 @@ def gather_coadds(run, bands, n_image):
     bands : list of str
         Bands of the survey.
     n_image : int
-        Most coadds of a band that are looked at.
+        Most coadds of a band that are measured, at even steps through the survey, and most of a mosaic.
 
     Returns
     -------
@@ -59,15 +60,18 @@ def gather_coadds(run, bands, n_image):
         Metrics of each coadd and of the survey, and mosaics.
     """
     numbers, pieces = defaultdict(dict), defaultdict(list)
-    first_tract = None
-    for coadd in run.coadds():
-        info = coadd.info
-        if len(numbers[info.band]) >= n_image:
-            continue
-        numbers[info.band][f"coadd {info.band}/{info.tract}/{info.patch}"] = _numbers(coadd)
-        first_tract = info.tract if first_tract is None else first_tract
-        if info.tract == first_tract:
-            pieces[info.band].append(coadd)
+    coadds = run.coadds()
+    for band in bands:
+        of_band = [key for key in coadds if key[0] == band]
+        measured = set(even_steps(of_band, n_image))
+        # The same patches in each band, side by side.
+        pictured = set([key for key in of_band if key[1] == coadds[0][1]][:n_image])
+        for key in sorted(measured | pictured):
+            coadd = run.coadd(*key)
+            if key in measured:
+                numbers[band]["coadd {}/{}/{}".format(*key)] = _numbers(coadd)
+            if key in pictured:
+                pieces[band].append(coadd)
     measurements = []
     for band in bands:
         for name in NUMBERS:

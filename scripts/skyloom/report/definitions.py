@@ -104,8 +104,8 @@ DIFFERENCES = {
     "diff_noise_ratio": Definition(
         "", "Pixel noise of blank sky in the differences over the propagated one.", 0.9, 1.1
     ),
-    "n_difference": Definition("", "Differences that were looked at."),
-    "n_dia_source": Definition("", "DIA sources on the differences that were looked at."),
+    "n_difference": Definition("", "Differences that were made."),
+    "n_dia_source": Definition("", "DIA sources on all differences."),
     "negative_fraction": Definition("", "Fraction of the DIA sources that are fainter than in the template."),
     "dipole_fraction": Definition("", "Fraction of the DIA sources that are dipoles."),
 }

@@ -5,10 +5,12 @@ import io
 import numpy as np
 import pytest
 from matplotlib import image as matplotlib_image
+from report_parts import summary_of
 
 from skyloom.core.tables import column
 from skyloom.report.coadds import gather_coadds
 from skyloom.report.definitions import DEFINITIONS
+from skyloom.report.differences import gather_differences
 from skyloom.report.metrics import SURVEY, Measurement, metrics_table, scatter_of
 from skyloom.report.noise import noise_ratio
 from skyloom.report.pictures import cell_medians, colour_picture, cutout, empty_picture, residual_picture
@@ -117,6 +119,42 @@ def test_a_mosaic_puts_patches_where_they_belong(run):
     assert np.isfinite(mosaic[5:]).all()
 
 
+def test_of_many_coadds_a_few_from_end_to_end_are_read(run):
+    run.coadds = lambda: [("r", tract, f"{k}_0") for tract in (1, 2, 3) for k in range(1000)]
+    part = gather_coadds(run, ["r"], 3)
+
+    assert run.read == [
+        ("r", 1, "0_0"),
+        ("r", 1, "1_0"),
+        ("r", 1, "2_0"),
+        ("r", 2, "499_0"),
+        ("r", 3, "999_0"),
+    ]
+    measured = [m.subject for m in part.measurements if m.name == "coadd_depth" and m.subject != SURVEY]
+    assert measured == ["coadd r/1/0_0", "coadd r/2/499_0", "coadd r/3/999_0"]
+    assert np.isfinite([m.value for m in part.measurements]).sum() >= 12
+
+
+def test_of_many_differences_a_few_are_read_and_all_sources_are_candidates(run):
+    detectors = [(visit, detector) for visit in (1, 2) for detector in range(50)]
+    run.detectors = lambda kind: detectors
+    summary = summary_of(
+        visit=[v for v, _ in detectors],
+        detector=[d for _, d in detectors],
+        band=["r"] * 100,
+        status=["OK"] * 100,
+    )
+    part = gather_differences(run, summary, ["r"], {"n_image": 3, "n_triplet": 5}, {})
+
+    assert run.read[:3] == [(1, 0), (1, 49), (2, 49)]
+    found = {(m.name, m.band): m for m in part.measurements}
+    assert found["n_difference", "r"].value == 100
+    assert found["n_dia_source", "r"].value == 300
+    assert found["diff_noise_ratio", "r"].n == 3
+    assert {triplet.title.split(",")[0] for triplet in part.triplets["random"]} > {"visit 1 detector 0"}
+    assert len(set(run.read[3:])) > 8
+
+
 def test_a_star_that_was_missed_and_a_false_source_are_counted(run):
     truth = run.truth(1, 0)
     sources = run.table("srcs", 1, 0)
@@ -186,7 +224,7 @@ def test_a_cutout_beyond_the_edge_is_nan_there():
 
 
 def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
-    run.coadds = lambda: iter(())
+    run.coadds = list
     run.detectors = lambda kind: []
     for has_truth in (True, False):
         run.has_truth = has_truth
