@@ -107,6 +107,7 @@ class MadeUpRun:
 
     def table(self, kind, visit, detector):
         """Return sources; visit 3 is a tombstone."""
+        self.read.append((kind, visit, detector))
         if visit == 3:
             return None
         if kind == "srcs":
