@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation from the products of the demo survey."""
+"""Draws the pictures of the documentation from the products of the demo survey: `make figures`."""
 
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from skyloom.io.exposures import read_exposure
 from skyloom.io.tables import read_table
 from skyloom.workflow.paths import product_path
 
-FOLDER = Path(__file__).parents[1] / "docs" / "figures"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "figures"
 VISIT, DETECTOR, TRACT, PATCH, BAND = 305, 0, 1, "0_0", "r"
 """What is shown of the demo: an exposure of its last night, and a patch that it meets."""
 AB_NJY = 31.4
@@ -205,3 +206,6 @@ FIGURES = {
     "astrometric_residuals.png": picture_of_the_run("astrometric_residuals"),
 }
 """Every picture in docs/figures that the demo's products give, and what draws it."""
+
+if __name__ == "__main__":
+    draw_figures(ROOT / "results", FIGURES)
