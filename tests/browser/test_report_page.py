@@ -1,9 +1,10 @@
 """The report opens from disk in a browser: nothing is fetched, nothing complains, nothing hangs over the edge."""
 
 import pytest
-from made_up_page import PICTURES, made_up_parts
+from made_up_page import made_up_parts
 
 from skyloom.report.page import write_page
+from skyloom.workflow.paths import PICTURES
 
 WIDTHS = (1440, 390)
 OVERHANG = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

@@ -56,8 +56,7 @@ class Report:
     psf_shapes : pyarrow.Table
         Schema PSF_SHAPE.
     pictures : dict of str to bytes
-        PNG of each picture: colour_coadd, difference_triplets, random_triplets, worst_triplets,
-        astrometric_residuals.
+        PNG of each of the report's pictures.
     """
 
     metrics: object
