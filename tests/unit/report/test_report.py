@@ -125,6 +125,20 @@ def test_a_mosaic_puts_patches_where_they_belong(run):
     assert np.isfinite(mosaic[5:]).all()
 
 
+def test_the_error_of_a_coadds_noise_is_that_of_its_pixels(run):
+    run.coadds = lambda: [("r", tract, "0_0") for tract in range(40)]
+    part = gather_coadds(run, ["r"], 40)
+    for name, exact in (("coadd_noise_ratio", False), ("coadd_depth", True), ("coadd_coverage", True)):
+        one_by_one = [m for m in part.measurements if m.name == name and m.subject != SURVEY]
+        scatter = np.std([m.value for m in one_by_one])
+        assert len(one_by_one) == 40
+        if exact:
+            assert one_by_one[0].error == 0
+            assert scatter == pytest.approx(0, abs=1e-12)
+        else:
+            assert scatter == pytest.approx(one_by_one[0].error, rel=0.45)
+
+
 def test_of_many_coadds_a_few_from_end_to_end_are_read(run):
     run.coadds = lambda: [("r", tract, f"{k}_0") for tract in (1, 2, 3) for k in range(1000)]
     part = gather_coadds(run, ["r"], 3)
