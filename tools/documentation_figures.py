@@ -10,6 +10,7 @@ from PIL import Image
 
 import skyloom
 from skyloom.core.mask_planes import NO_DATA
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column
 from skyloom.io.calibs import read_calib
 from skyloom.io.exposures import read_exposure
@@ -20,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "figures"
 VISIT, DETECTOR, TRACT, PATCH, BAND = 305, 0, 1, "0_0", "r"
 """What is shown of the demo: an exposure of its last night, and a patch that it meets."""
-AB_NJY = 31.4
 STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
 OTHER_TOOLS = {
     "masks.png": "tools/mask_figures.py",
@@ -121,7 +121,7 @@ def objects(results):
     table = skyloom.open_product("object", root=results, tract=TRACT, patch=PATCH)
     figure, (left, right) = panels(2)
     with np.errstate(invalid="ignore"):
-        magnitudes = {band: AB_NJY - 2.5 * np.log10(table[f"{band}_psfFlux"]) for band in "gri"}
+        magnitudes = {band: AB_ZERO_POINT - 2.5 * np.log10(table[f"{band}_psfFlux"]) for band in "gri"}
     for band, color in zip("gri", ("tab:blue", "tab:green", "tab:red"), strict=True):
         left.hist(
             magnitudes[band].dropna(), bins=np.arange(15, 26, 0.5), histtype="step", color=color, label=band

@@ -7,6 +7,9 @@ from numpy.polynomial import chebyshev
 
 from skyloom.core.wcs import unit_coordinates
 
+AB_ZERO_POINT = 31.4
+"""AB magnitude of 1 nJy."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldPolynomial:

@@ -7,13 +7,13 @@ import numpy as np
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.psf import effective_area
 from skyloom.core.tables import column
 from skyloom.report.metrics import MEDIAN_ERROR, SCATTER_ERROR, Measurement, median_of
 from skyloom.report.noise import noise_ratio
 from skyloom.report.sampling import even_steps
 
-AB_OF_NJY = 31.4
 DEPTH_SNR = 5.0
 # Names of the numbers of one coadd, of which the survey has the medians.
 NUMBERS = ("coadd_depth", "coadd_coverage", "coadd_n_visit", "coadd_noise_ratio")
@@ -109,7 +109,7 @@ def _coadd_depth(coadd):
     variance = positive_median(positive)
     error = MEDIAN_ERROR * mad_sigma(positive) / np.sqrt(positive.size) if positive.size else np.nan
     noise = np.sqrt(variance * effective_area(kernel) * coadd.noise_correlation)
-    return AB_OF_NJY - 2.5 * np.log10(DEPTH_SNR * noise), 1.25 / np.log(10) * error / variance
+    return AB_ZERO_POINT - 2.5 * np.log10(DEPTH_SNR * noise), 1.25 / np.log(10) * error / variance
 
 
 def _mosaics(pieces):
