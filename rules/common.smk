@@ -2,6 +2,7 @@
 
 from skyloom.core.settings import chosen_settings
 from skyloom.workflow.paths import NO_BAND, PATTERNS, PICTURES, WILDCARD_CONSTRAINTS, pattern
+from skyloom.workflow.rule_names import night_rule
 
 
 wildcard_constraints:

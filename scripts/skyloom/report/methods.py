@@ -106,9 +106,9 @@ def software_versions(provenances):
 
 
 def _rules_in_order(provenances):
-    """Rules of `METHODS` that made something; nights have rules of their own."""
+    """Rules of `METHODS` that made something."""
     made = {p.rule for p in provenances}
-    return [rule for rule in METHODS if any(name == rule or name.startswith(f"{rule}_") for name in made)]
+    return [rule for rule in METHODS if rule in made]
 
 
 def _papers(provenances):

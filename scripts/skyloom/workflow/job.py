@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from skyloom.core.errors import DataError, SkyloomError
+from skyloom.workflow.rule_names import family_of
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +276,7 @@ def provenance_of(snakemake):
     versions = {name: _version(metadata, name) for name in PACKAGES}
     python = ".".join(str(part) for part in sys.version_info[:3])
     return Provenance(
-        rule=snakemake.rule,
+        rule=family_of(snakemake.rule),
         wildcards={name: str(value) for name, value in snakemake.wildcards.items()},
         version=__version__,
         commit=os.environ.get(COMMIT_VARIABLE, ""),

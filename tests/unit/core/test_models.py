@@ -273,3 +273,16 @@ def test_moments_of_an_undersampled_psf_do_not_shrink_to_its_middle_pixel():
     assert 0.6 < sigma < 0.75
     assert abs(e1) < 0.1
     assert abs(e2) < 0.1
+
+
+def test_a_table_is_made_of_rows():
+    schema = TableSchema("t", (Column("n", "int64", "", "N."), Column("x", "float64", "", "X.")))
+    table = schema.table_of_rows([(1, 0.5), (2, float("nan"))])
+    assert column(table, "n").tolist() == [1, 2]
+    assert column(table, "x") == pytest.approx([0.5, np.nan], nan_ok=True)
+    assert table.column("x").null_count == 0
+    assert schema.table_of_rows([]).schema.equals(schema.arrow_schema(), check_metadata=True)
+    with pytest.raises(TableColumnsError, match=r"missing columns \['x'\]"):
+        schema.table_of_rows([(1, 0.5), (2,)])
+    with pytest.raises(TableColumnsError, match=r"unknown columns \['z'\]"):
+        schema.table_of_rows([(1, 0.5, "z")])

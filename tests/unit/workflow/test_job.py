@@ -29,6 +29,7 @@ from skyloom.workflow.job import (
     provenance_of,
     run_job,
 )
+from skyloom.workflow.rule_names import night_rule
 
 SCRIPTS = Path(skyloom.__file__).resolve().parents[1]
 SCHEMA = TableSchema("src", (Column("visit", "int64", "", "Visit."),))
@@ -235,3 +236,12 @@ def test_a_job_that_starts_after_its_snakemake_died_leaves_at_once():
     )
     assert done.returncode == 1
     assert done.stdout == ""
+
+
+def test_the_rules_of_all_nights_have_one_name_in_the_provenance(snakemake):
+    assert provenance_of(snakemake).rule == "calibrate_image"
+    snakemake.rule = night_rule("n1")
+    assert snakemake.rule == "simulate_night_n1"
+    assert provenance_of(snakemake).rule == "simulate_night"
+    snakemake.rule = "simulate_sky"
+    assert provenance_of(snakemake).rule == "simulate_sky"
