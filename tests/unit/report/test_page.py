@@ -168,6 +168,11 @@ def test_numbers_are_written_as_people_do():
     assert format_number(row("mjd", 61000.123456)) == "61000.12346"
     assert format_number(row("TE2", 1.234e-7)) == "1.23e-07"
     assert format_number(row("calib_level", 12345.6)) == "12346"
+    assert [format_number(row("calib_level", value)) for value in (999.4, 999.5, -999.7)] == [
+        "999",
+        "1000",
+        "-1000",
+    ]
 
 
 def test_a_run_without_anything_still_has_a_page(parts):
