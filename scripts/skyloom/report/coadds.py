@@ -109,7 +109,9 @@ def _coadd_depth(coadd):
     variance = positive_median(positive)
     error = MEDIAN_ERROR * mad_sigma(positive) / np.sqrt(positive.size) if positive.size else np.nan
     noise = np.sqrt(variance * effective_area(kernel) * coadd.noise_correlation)
-    return AB_ZERO_POINT - 2.5 * np.log10(DEPTH_SNR * noise), 1.25 / np.log(10) * error / variance
+    depth = AB_ZERO_POINT - 2.5 * np.log10(DEPTH_SNR * noise)
+    # There is no PSF where the middle holds no data.
+    return depth, 1.25 / np.log(10) * error / variance if np.isfinite(depth) else np.nan
 
 
 def _mosaics(pieces):

@@ -1,12 +1,14 @@
 """The report counts what is there and draws what it counted."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib import image as matplotlib_image
 from report_parts import summary_of
 
+from skyloom.core.psf import CellPsf
 from skyloom.core.tables import column
 from skyloom.report.coadds import gather_coadds
 from skyloom.report.definitions import DEFINITIONS
@@ -137,6 +139,15 @@ def test_the_error_of_a_coadds_noise_is_that_of_its_pixels(run):
             assert scatter == pytest.approx(0, abs=1e-12)
         else:
             assert scatter == pytest.approx(one_by_one[0].error, rel=0.45)
+
+
+def test_a_coadd_without_a_psf_in_its_middle_has_no_depth_and_no_error(run):
+    whole = run.coadd("r", 1, "0_0")
+    lost = replace(whole, psf=CellPsf(np.full_like(whole.psf.images, np.nan), 200))
+    run.coadds, run.coadd = lambda: [("r", 1, "0_0")], lambda *key: lost
+    found = {m.name: m for m in gather_coadds(run, ["r"], 3).measurements if m.subject != SURVEY}
+    assert np.isnan([found["coadd_depth"].value, found["coadd_depth"].error]).all()
+    assert found["coadd_noise_ratio"].error > 0
 
 
 def test_of_many_coadds_a_few_from_end_to_end_are_read(run):
