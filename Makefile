@@ -14,7 +14,7 @@ DEMO := .venv/bin
 TEST := .venv-test/bin
 SITE := .venv-site/bin
 
-.PHONY: help demo test cluster-test envs-test site lint format bars soak docs lock environment environment-test environment-site clean
+.PHONY: help demo test cluster-test envs-test site lint format bars soak docs figures lock environment environment-test environment-site clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,8 +70,11 @@ soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the s
 	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m soak -rA
 	@for run in 1 2 3; do $(MAKE) test; done
 
-docs: demo ## what is generated in docs/: pages from the code, pictures from the demo's products
+docs: environment ## the pages of docs/ that are made from schema and code
 	@$(DEMO)/python tools/make_documentation.py
+
+figures: demo ## the pictures of docs/ that are drawn from the demo's products
+	@$(DEMO)/python tools/documentation_figures.py
 
 lock: environment-test ## all locks anew, after a change of pyproject.toml or requirements/*.in
 	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/lock.sh

@@ -9,18 +9,17 @@ author = "The Skyloom developers"
 release = skyloom.__version__
 html_title = f"Skyloom {release}"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
 
 # The notebooks run on the demo's products, each time, and a failing cell fails the build.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 60
-NOTEBOOK_SECONDS = 60
+# Of a cell, so that none runs on for ever; of a whole notebook at the end of the build.
+NOTEBOOK_SECONDS = nb_execution_timeout = 60
 
 autodoc_typehints = "none"
-autosummary_generate = True
 napoleon_google_docstring = False
 # A type such as "ndarray, shape (ny, nx)" is a phrase: its words are no references.
 napoleon_use_param = False

@@ -53,7 +53,7 @@ for night, night_visits in skyloom.simulated_nights().items():
 
     rule:
         name:
-            f"simulate_night_{night}"
+            night_rule(night)
         input:
             truth_object=path("truth_object"),
             truth_orbit=path("truth_orbit"),

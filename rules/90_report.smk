@@ -57,36 +57,19 @@ rule write_report:
         truth_sources=skyloom.truth_sources_of(targets.survey.detectors),
         failures=path("drp_failures"),
     output:
+        **{
+            name: report(
+                path("report_picture").format(picture=name),
+                caption=f"../resources/report/{name}.rst",
+                category=category,
+            )
+            for name, category in PICTURES.items()
+        },
         metrics=path("metrics"),
         metrics_text=path("metrics_text"),
         psf_shapes=path("psf_shapes"),
         methods=report(path("methods"), caption="../resources/report/methods.rst", category="Run"),
         citations=path("citations"),
-        colour_coadd=report(
-            path("report_picture").format(picture="colour_coadd"),
-            caption="../resources/report/colour_coadd.rst",
-            category="Coadds",
-        ),
-        difference_triplets=report(
-            path("report_picture").format(picture="difference_triplets"),
-            caption="../resources/report/difference_triplets.rst",
-            category="Differences",
-        ),
-        random_triplets=report(
-            path("report_picture").format(picture="random_triplets"),
-            caption="../resources/report/random_triplets.rst",
-            category="Differences",
-        ),
-        worst_triplets=report(
-            path("report_picture").format(picture="worst_triplets"),
-            caption="../resources/report/worst_triplets.rst",
-            category="Differences",
-        ),
-        astrometric_residuals=report(
-            path("report_picture").format(picture="astrometric_residuals"),
-            caption="../resources/report/astrometric_residuals.rst",
-            category="Visits",
-        ),
     log:
         log_of("metrics"),
     benchmark:
@@ -108,15 +91,11 @@ rule write_report:
 
 rule write_page:
     input:
+        **{name: path("report_picture").format(picture=name) for name in PICTURES},
         metrics=path("metrics"),
         psf_shapes=path("psf_shapes"),
         failures=path("drp_failures"),
         methods=path("methods"),
-        colour_coadd=path("report_picture").format(picture="colour_coadd"),
-        difference_triplets=path("report_picture").format(picture="difference_triplets"),
-        random_triplets=path("report_picture").format(picture="random_triplets"),
-        worst_triplets=path("report_picture").format(picture="worst_triplets"),
-        astrometric_residuals=path("report_picture").format(picture="astrometric_residuals"),
     output:
         page=report(path("page"), caption="../resources/report/page.rst", category="Run"),
         machine=path("machine"),

@@ -1,7 +1,8 @@
 """What all rules share: paths, settings, logs, memory, time, fingerprints, and what wildcards may hold. No rule."""
 
 from skyloom.core.settings import chosen_settings
-from skyloom.workflow.paths import NO_BAND, PATTERNS, WILDCARD_CONSTRAINTS, pattern
+from skyloom.workflow.paths import NO_BAND, PATTERNS, PICTURES, WILDCARD_CONSTRAINTS, pattern
+from skyloom.workflow.rule_names import night_rule
 
 
 wildcard_constraints:

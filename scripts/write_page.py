@@ -9,10 +9,7 @@ from skyloom.report.machine import machine_table
 from skyloom.report.metrics import tab_separated
 from skyloom.report.page import PageParts, write_page
 from skyloom.workflow.job import run_job
-
-PICTURES = (
-    "colour_coadd", "difference_triplets", "random_triplets", "worst_triplets", "astrometric_residuals",
-)  # fmt: skip
+from skyloom.workflow.paths import PICTURES
 
 
 def main(job):

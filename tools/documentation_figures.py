@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation from the products of the demo survey."""
+"""Draws the pictures of the documentation from the products of the demo survey: `make figures`."""
 
 from pathlib import Path
 
@@ -10,16 +10,17 @@ from PIL import Image
 
 import skyloom
 from skyloom.core.mask_planes import NO_DATA
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column
 from skyloom.io.calibs import read_calib
 from skyloom.io.exposures import read_exposure
 from skyloom.io.tables import read_table
 from skyloom.workflow.paths import product_path
 
-FOLDER = Path(__file__).parents[1] / "docs" / "figures"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "figures"
 VISIT, DETECTOR, TRACT, PATCH, BAND = 305, 0, 1, "0_0", "r"
 """What is shown of the demo: an exposure of its last night, and a patch that it meets."""
-AB_NJY = 31.4
 STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
 OTHER_TOOLS = {
     "masks.png": "tools/mask_figures.py",
@@ -120,7 +121,7 @@ def objects(results):
     table = skyloom.open_product("object", root=results, tract=TRACT, patch=PATCH)
     figure, (left, right) = panels(2)
     with np.errstate(invalid="ignore"):
-        magnitudes = {band: AB_NJY - 2.5 * np.log10(table[f"{band}_psfFlux"]) for band in "gri"}
+        magnitudes = {band: AB_ZERO_POINT - 2.5 * np.log10(table[f"{band}_psfFlux"]) for band in "gri"}
     for band, color in zip("gri", ("tab:blue", "tab:green", "tab:red"), strict=True):
         left.hist(
             magnitudes[band].dropna(), bins=np.arange(15, 26, 0.5), histtype="step", color=color, label=band
@@ -205,3 +206,6 @@ FIGURES = {
     "astrometric_residuals.png": picture_of_the_run("astrometric_residuals"),
 }
 """Every picture in docs/figures that the demo's products give, and what draws it."""
+
+if __name__ == "__main__":
+    draw_figures(ROOT / "results", FIGURES)

@@ -14,6 +14,7 @@ import numpy as np
 
 from skyloom.algorithms.matching import match_nearest
 from skyloom.core.errors import UpstreamFailure
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column
 from skyloom.io.exposures import read_exposure
 from skyloom.io.tables import read_table
@@ -21,7 +22,6 @@ from skyloom.io.tables import read_table
 FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "real-frames.png"
 RADIUS = 2.0  # pixel
 MIN_SIGNAL_TO_NOISE = 200.0
-AB_NJY = 31.4
 
 
 class Night(NamedTuple):
@@ -102,7 +102,7 @@ def measure_night(results, stars):
         scale = float(calexp.photo_calib.evaluate(nx / 2, ny / 2).item())
         mjd.append(calexp.info.mjd)
         rms.append(np.sqrt(np.mean(found[2:] ** 2)))
-        zero_point.append(AB_NJY - 2.5 * np.log10(scale * calexp.info.exposure_time))
+        zero_point.append(AB_ZERO_POINT - 2.5 * np.log10(scale * calexp.info.exposure_time))
         residuals.append(found)
     hours = 24 * (np.array(mjd) - min(mjd))
     return Night(hours, np.array(rms), np.array(zero_point), np.concatenate(residuals, axis=1), failed)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from skyloom.algorithms.robust import MAD_TO_SIGMA
 from skyloom.core.camera import camera_from_dict
 from skyloom.simulate.pipeline import simulate_exposure, simulate_sky
 from skyloom.simulate.simulation import Simulation
@@ -106,7 +107,7 @@ def radial_power(image):
     frequency, power : ndarray, shape (n,), float64
         [cycle/pixel] and [DN^2/pixel]; the brightest pixels are cut at 30 sigma, so that one star does not rule.
     """
-    sigma = 1.4826 * np.median(np.abs(image))
+    sigma = MAD_TO_SIGMA * np.median(np.abs(image))
     clipped = np.clip(image, -30 * sigma, 30 * sigma)
     power = np.abs(np.fft.rfft2(clipped)) ** 2 / clipped.size
     k = np.hypot(np.fft.fftfreq(image.shape[0])[:, None], np.fft.rfftfreq(image.shape[1])[None, :])
@@ -130,7 +131,7 @@ def draw(frames):
     figure = Figure(figsize=(11, 8.5), layout="constrained")
     axes = figure.subplots(2, 2)
     for axis, (name, image) in zip(axes[0], frames.items(), strict=True):
-        sigma = 1.4826 * np.median(np.abs(image))
+        sigma = MAD_TO_SIGMA * np.median(np.abs(image))
         axis.imshow(np.arcsinh(image[CUT] / sigma / 2), origin="lower", cmap="gray", vmin=-1, vmax=4)
         axis.set_title(f"{name}: noise {sigma:.2f} DN")
         axis.set_axis_off()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from columns_page import FILES
 from configuration_page import SCHEMA, cell, default_of, flat_keys, unit_of
 from errors_page import anchor_of, name_of, named_errors
 from skyloom.workflow.config import load_schema
@@ -22,10 +23,13 @@ PRODUCTS = {
     "diff": ("diff", "ap_diff"),
     "dia": ("dia_source", "ap_dia_source"),
     "association": ("dia_object", "dia_match"),
-    "report": ("metrics", "report_picture"),
+    "report": tuple(name for name, path in PATTERNS.items() if path.startswith("report/")),
 }
 """Where each stage's results are found; ISR's are inside the calexp."""
-TABLES = {"src": "source", "metrics": "metric", "ap_dia_source": "dia_source", "coadd": "coadd_input"}
+TABLES = {product: table for table, product in FILES.items()} | {
+    "ap_dia_source": "dia_source",
+    "ap_failures": "failures",
+}
 """Section of the page of columns, where it is not the product's own name."""
 PARTS = {"astrometry": ("calibrate", ("astrometry.", "photometry."))}
 """Pages that describe a part of another stage: whose settings, beginning how."""

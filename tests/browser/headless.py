@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import time
@@ -73,7 +74,9 @@ class Browser:
         """Next message of the browser."""
         limit = time.monotonic() + PATIENCE_S
         while b"\0" not in self._buffer:
-            assert time.monotonic() < limit, "the browser is silent"
+            # A read alone would wait for ever.
+            ready, _, _ = select.select([self._answers], [], [], max(0.0, limit - time.monotonic()))
+            assert ready, "the browser is silent"
             part = os.read(self._answers, 1 << 20)
             assert part, "the browser has ended"
             self._buffer += part
@@ -96,8 +99,9 @@ class Browser:
             self.events.append(self._receive())
 
     def value(self, expression):
-        """Value of a JavaScript expression in the page."""
-        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"]["value"]
+        """Value of a JavaScript expression in the page; of a promise, once it is kept."""
+        answer = self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        return answer["result"]["value"]
 
     def picture(self, path):
         """Write a PNG of the whole page."""

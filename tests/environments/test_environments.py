@@ -5,14 +5,13 @@ import subprocess
 
 import pytest
 from environment_support import CondaSnakemake
-from test_conda_environments import pinned, scripts_with_environment, third_party_imports
+from test_conda_environments import ENVIRONMENTS, pinned, scripts_with_environment, third_party_imports
 from workflow_support import copy_project
 
 from skyloom.io.tables import PROVENANCE_KEY, read_table_metadata
 
 pytestmark = [pytest.mark.environments, pytest.mark.slow]
 
-ENVIRONMENTS = ("science", "simulate", "report")
 IMPORT_ALL = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 
 

@@ -13,7 +13,7 @@ from skyloom.workflow.fingerprint import Fingerprints
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
 IMPORT_NAMES = {"pyerfa": "erfa", "pyyaml": "yaml"}
-ENVIRONMENTS = ("science", "simulate", "report")
+ENVIRONMENTS = tuple(sorted(path.stem for path in (ROOT / "envs").glob("*.yaml")))
 # Given by whoever runs the script: Snakemake puts itself on the script's path.
 GIVEN = {"skyloom", "snakemake"}
 RULE = re.compile(r"^ *rule \w+:\n(.*?)(?=^ *(?:use )?rule |\Z)", re.DOTALL | re.MULTILINE)

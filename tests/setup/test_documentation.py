@@ -14,7 +14,8 @@ from errors_page import PAGE as ERRORS
 from errors_page import errors_page, message_of, name_of, named_errors, raisers
 from skyloom.core.errors import SkyloomError
 from skyloom.core.mask_planes import PLANES
-from stage_sections import MARKER, STAGES, with_sections
+from skyloom.workflow.paths import PATTERNS
+from stage_sections import MARKER, PRODUCTS, STAGES, with_sections
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -78,6 +79,15 @@ def test_a_stages_page_has_its_settings_products_errors_and_a_picture(path):
     assert MARKER in page
     assert page == with_sections(page, path.stem), "run `make docs`"
     assert re.search(r"!\[[^\]]+\]\(\.\./figures/", page), "a picture with a text for who cannot see it"
+
+
+def test_every_product_of_a_rule_is_on_a_stages_page():
+    rules = "".join(read(path) for path in ROOT.glob("rules/*.smk"))
+    made = set(re.findall(r'\bpath\("(\w+)"\)', rules)) & set(PATTERNS)
+    shown = {name for names in PRODUCTS.values() for name in names}
+
+    assert made - shown == {"log", "benchmark", "kernels"}
+    assert {"machine", "citations", "dia_match"} <= made
 
 
 def test_every_picture_has_a_maker_and_a_page():

@@ -7,6 +7,7 @@ import pytest
 from workflow_support import Snakemake, copy_run
 
 from skyloom.io.tables import read_table
+from skyloom.workflow.paths import PICTURES
 
 MOST_BYTES = 15e6
 OVERHANG = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -63,11 +64,6 @@ def test_snakemakes_own_report_has_the_pictures_and_their_captions(real_survey, 
     copy_run(real_survey, tmp_path)
     Snakemake(tmp_path).run("report", "--report", "snakemake.html")
     text = (tmp_path / "snakemake.html").read_text(encoding="utf-8")
-    for words in (
-        "colour_coadd.png",
-        "stretched after Lupton",
-        "worst_triplets.png",
-        "fits worst",
-        "index.html",
-    ):
+    pictures = [f"{name}.png" for name in PICTURES]
+    for words in (*pictures, "stretched after Lupton", "fits worst", "index.html"):
         assert words in text

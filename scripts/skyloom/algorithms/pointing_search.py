@@ -20,9 +20,9 @@ from skyloom.algorithms.sky_triangles import (
     tangent_places,
     triangles_of_frame,
     triangles_on_sky,
-    unit_vectors,
     vectors_at,
 )
+from skyloom.core.directions import unit_vectors
 from skyloom.core.wcs import tan_deproject
 
 # Brightest sources of a round, and the longest side of their triangles over the field of view.

@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from skyloom.core.directions import unit_vectors
 from skyloom.core.wcs import tan_project
 
 # Of a triangle's sides over the field of view: short ones have no shape, long ones there are too many of.
@@ -64,18 +65,6 @@ class Triangles:
             np.abs(self.log_size[first:last] - log_size) <= margins[0]
         )
         return first + np.flatnonzero(near)
-
-
-def unit_vectors(ra, dec):
-    """Directions as unit vectors (ndarray, shape (n, 3)).
-
-    Parameters
-    ----------
-    ra, dec : ndarray, shape (n,), float64
-        [degree].
-    """
-    a, d = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
 
 
 def brightest_per_field(ra, dec, side_deg, n_star):

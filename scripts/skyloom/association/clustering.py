@@ -2,24 +2,9 @@
 
 import numpy as np
 
+from skyloom.core.directions import unit_vectors
+
 ARCSEC_TO_RADIAN = np.pi / 180 / 3600
-
-
-def unit_vectors(ra, dec):
-    """Directions of sky positions.
-
-    Parameters
-    ----------
-    ra, dec : ndarray, shape (n,), float64
-        Positions [degree].
-
-    Returns
-    -------
-    ndarray, shape (n, 3), float64
-        Unit vectors.
-    """
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
 def cluster_detections(ra, dec, epoch, radius_arcsec):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skyloom.association.clustering import ARCSEC_TO_RADIAN, unit_vectors
+from skyloom.association.clustering import ARCSEC_TO_RADIAN
+from skyloom.core.directions import unit_vectors
 
 DEGREE_TO_ARCSEC = 3600.0
 

@@ -4,13 +4,13 @@ import numpy as np
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.mask_planes import bits
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.psf import effective_area, psf_moments
 from skyloom.core.schemas import VISIT_SUMMARY
 from skyloom.core.tables import column
 from skyloom.core.wcs import tan_project
 
 FWHM_OVER_SIGMA = 2.3548200450309493
-AB_ZERO_POINT = 31.4
 MAGNITUDES_PER_LOG = 2.5 / np.log(10)
 DEPTH_SIGNAL_TO_NOISE = 5.0
 LOST_PLANES = bits("BAD", "SAT", "CR", "NO_DATA")

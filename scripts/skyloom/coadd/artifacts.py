@@ -33,7 +33,7 @@ def find_artifacts(warps, frame, settings):
 
     Notes
     -----
-    The idea of CompareWarp (AlSayyad, DMTN-080): differences are sought between PSF-matched images, and a
+    The idea of CompareWarp (AlSayyad 2019, DMTN-080): differences are sought between PSF-matched images, and a
     pixel that is an outlier in many visits is a variable source, no artifact. Each warp is smoothed by the
     Gaussian that brings its PSF to the size of the blurriest, and compared with the median. Its deviation
     must exceed ``n_sigma`` of the noise plus ``gradient_fraction`` of the median's range within 5x5 pixels:

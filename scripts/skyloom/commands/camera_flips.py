@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.algorithms.robust import MAD_TO_SIGMA
+
 TURNS = ((True, False), (False, True), (True, True))
 """Ways in which an amplifier may lie wrong: flipped in x, in y, in both."""
 BLOCKS_ACROSS = 12
@@ -165,7 +167,7 @@ def _fit(blocks, turns):
     for _ in range(N_CLIP):
         solution, *_ = np.linalg.lstsq(design[good], value[good], rcond=None)
         residual = value - design @ solution
-        scale = 1.4826 * np.median(np.abs(residual[good]))
+        scale = MAD_TO_SIGMA * np.median(np.abs(residual[good]))
         good = np.isfinite(value) & (np.abs(residual) <= CLIP_SIGMA * max(scale, 1e-9))
     # Clipped blocks count as the limit, so that a wrong turn cannot hide its own misfit.
     limited = np.minimum(np.abs(np.where(np.isfinite(residual), residual, 0)), CLIP_SIGMA * max(scale, 1e-9))
@@ -273,6 +275,6 @@ def _contrast(edge):
 
     finite = np.where(np.isfinite(edge), edge, np.nanmedian(edge))
     profile = finite - median_filter(finite, EDGE_SMOOTHING, mode="nearest")
-    scale = 1.4826 * np.median(np.abs(profile))
+    scale = MAD_TO_SIGMA * np.median(np.abs(profile))
     clipped = np.clip(profile / max(scale, 1e-9), -EDGE_CLIP, EDGE_CLIP)
     return clipped - clipped.mean()

@@ -46,18 +46,28 @@ class Comparison:
     only_second: tuple[str, ...]
 
     @property
-    def is_equal(self):
+    def is_alike(self):
         """Whether the roots hold the same files with the same bytes."""
         return not (self.different or self.only_first or self.only_second)
 
     def lines(self):
         """Return the lines that a person reads (list of str)."""
-        named = (
-            [f"differs: {name}" for name in self.different]
-            + [f"only in the first: {name}" for name in self.only_first]
-            + [f"only in the second: {name}" for name in self.only_second]
-        )
+        named = [f"differs: {name}" for name in self.different] + lines_of_lacking(self)
         return [*named, f"{self.n_equal} equal, {len(named)} not"]
+
+
+def lines_of_lacking(comparison):
+    """Lines of what only one of two roots has (list of str).
+
+    Parameters
+    ----------
+    comparison : object
+        With `only_first` and `only_second`, tuples of str.
+    """
+    return [
+        *(f"only in the first: {name}" for name in comparison.only_first),
+        *(f"only in the second: {name}" for name in comparison.only_second),
+    ]
 
 
 def compare_roots(first, second):

@@ -7,6 +7,7 @@ import numpy as np
 
 from skyloom.algorithms.pointing_search import PointingLimits, find_pointing
 from skyloom.commands.frame_stars import brightest_stars, frame_image
+from skyloom.core.directions import unit_vectors
 from skyloom.core.errors import DataError
 from skyloom.core.geometry import focal_plane_position
 
@@ -195,7 +196,5 @@ def separation(ra1, dec1, ra2, dec2):
     ra1, dec1, ra2, dec2 : float
         The directions.
     """
-    from skyloom.algorithms.sky_triangles import unit_vectors
-
     one, other = unit_vectors(np.array([ra1, ra2]), np.array([dec1, dec2]))
     return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(one, other)), one @ other)))

@@ -23,7 +23,7 @@ def main(arguments=None):
     int
         Exit code: 0 when all is well, 1 when the answer is no, 2 for a file that cannot be read.
     """
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     try:
         return options.run(options)
     except (SkyloomError, OSError) as error:
@@ -31,22 +31,22 @@ def main(arguments=None):
         return 2
 
 
-def _parser():
-    """Command line of all subcommands."""
+def command_parser():
+    """Command line of all subcommands (argparse.ArgumentParser)."""
     parser = argparse.ArgumentParser(prog="skyloom", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    compare = commands.add_parser(
-        "compare", help="compare the products of two runs byte for byte, headers included"
-    )
-    compare.add_argument("first", help="output root of one run")
-    compare.add_argument("second", help="output root of the other run")
-    compare.set_defaults(run=_compare)
-    compare = commands.add_parser(
-        "report-compare", help="say which numbers of two runs' reports differ beyond their noise"
-    )
-    compare.add_argument("first", help="output root of one run")
-    compare.add_argument("second", help="output root of the other run")
-    compare.set_defaults(run=_compare_reports)
+    for name, compare, what in (
+        ("compare", compare_roots, "compare the products of two runs byte for byte, headers included"),
+        (
+            "report-compare",
+            compare_reports,
+            "say which numbers of two runs' reports differ beyond their noise",
+        ),
+    ):
+        comparison = commands.add_parser(name, help=what)
+        comparison.add_argument("first", help="output root of one run")
+        comparison.add_argument("second", help="output root of the other run")
+        comparison.set_defaults(run=_compare, compare=compare)
     show = commands.add_parser("show", help="tell what a product is, where it comes from, or why it failed")
     show.add_argument("product", help="a FITS or Parquet file that Skyloom wrote")
     show.set_defaults(run=_show)
@@ -70,16 +70,8 @@ def _parser():
 
 
 def _compare(options):
-    """Print the differences of two output roots."""
-    comparison = compare_roots(options.first, options.second)
-    for line in comparison.lines():
-        print(line)
-    return 0 if comparison.is_equal else 1
-
-
-def _compare_reports(options):
-    """Print what changed between the reports of two output roots."""
-    comparison = compare_reports(options.first, options.second)
+    """Print what differs between two output roots."""
+    comparison = options.compare(options.first, options.second)
     for line in comparison.lines():
         print(line)
     return 0 if comparison.is_alike else 1

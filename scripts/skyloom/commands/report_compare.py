@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
+from skyloom.commands.compare import lines_of_lacking
 from skyloom.core.errors import ConfigError
 from skyloom.io.tables import read_table
 from skyloom.workflow.paths import product_path
 
 # A change counts when it is above so many standard errors of the difference.
 SIGNIFICANT = 3.0
+# A value of unknown error must change by this part of itself.
+UNKNOWN_ERROR = 1e-3
 SURVEY = "survey"
 
 
@@ -40,8 +43,8 @@ class Change:
         Which metric of what.
     before, after : float
         Its values; NaN where nothing was measured.
-    sigma : float
-        Difference over its standard error; inf where the error is zero or unknown.
+    error : float
+        Standard error of the difference; 0 for what is counted, NaN where it is unknown.
     """
 
     subject: str
@@ -50,11 +53,28 @@ class Change:
     unit: str
     before: float
     after: float
-    sigma: float
+    error: float
+
+    @property
+    def sigma(self):
+        """Difference over its standard error; inf where that is 0 or unknown."""
+        difference = abs(self.after - self.before)
+        return difference / self.error if self.error > 0 and np.isfinite(difference) else np.inf
+
+    @property
+    def is_beyond_noise(self):
+        """Whether a person should hear of it; two values that are missing are equal."""
+        if self.before == self.after or (np.isnan(self.before) and np.isnan(self.after)):
+            return False
+        if np.isnan(self.error) and np.isfinite(self.after - self.before):
+            return not np.isclose(self.after, self.before, rtol=UNKNOWN_ERROR, atol=0)
+        return self.sigma > SIGNIFICANT
 
     def line(self):
         """Return the line that a person reads (str)."""
-        size = "" if np.isinf(self.sigma) else f" ({self.sigma:.1f} sigma)"
+        size = f" ({self.sigma:.1f} sigma)" if np.isfinite(self.sigma) else ""
+        if np.isnan(self.error) and np.isfinite(self.after - self.before):
+            size = " (error unknown)"
         unit = f" {self.unit}" if self.unit else ""
         return f"{self.subject}: {self.name} {self.band}: {self.before:.6g} -> {self.after:.6g}{unit}{size}"
 
@@ -87,9 +107,8 @@ class ReportComparison:
         """Return the lines that a person reads (list of str)."""
         return [
             *(change.line() for change in self.changed),
-            *(f"only in the first: {name}" for name in self.only_first),
-            *(f"only in the second: {name}" for name in self.only_second),
-            f"{self.n_common} metrics in both, {len(self.changed)} changed by more than {SIGNIFICANT:g} sigma",
+            *lines_of_lacking(self),
+            f"{self.n_common} metrics in both, {len(self.changed)} changed beyond their noise",
         ]
 
 
@@ -113,13 +132,13 @@ def compare_reports(first, second):
 
     Notes
     -----
-    The errors of both runs are taken as independent, so that two runs of the same frames differ by less. A metric
-    whose error is 0 (a count) or unknown changes by any difference.
+    The errors of both runs are taken as independent, so that two runs of the same frames differ by less. A change is
+    above three standard errors; of what is counted it is any, of a value whose error is unknown above 0.1 %.
     """
     before, after = _rows(first), _rows(second)
     common = [key for key in before if key in after]
     changes = [_change(before[key], after[key]) for key in common]
-    changed = [change for change in changes if change.sigma > SIGNIFICANT]
+    changed = [change for change in changes if change.is_beyond_noise]
     changed.sort(key=lambda change: (change.subject != SURVEY, -change.sigma))
     lacking = [
         [" ".join(key) for key in one if key not in other]
@@ -140,11 +159,4 @@ def _change(before, after):
     """Change of one metric."""
     values = before["value"], after["value"]
     named = (before[name] for name in ("subject", "name", "band", "unit"))
-    return Change(*named, *values, _sigma(*values, float(np.hypot(before["error"], after["error"]))))
-
-
-def _sigma(before, after, error):
-    """Difference over its error; 0 for equal values, two that are missing included."""
-    if before == after or (np.isnan(before) and np.isnan(after)):
-        return 0.0
-    return abs(after - before) / error if error > 0 and np.isfinite(after - before) else np.inf
+    return Change(*named, *values, float(np.hypot(before["error"], after["error"])))

@@ -7,6 +7,8 @@ from numpy.polynomial import chebyshev
 
 from skyloom.core.wcs import unit_coordinates
 
+AB_ZERO_POINT = 31.4
+"""AB magnitude of 1 nJy."""
 # Rows of an image that are evaluated at a time, in double precision.
 STRIP = 256
 

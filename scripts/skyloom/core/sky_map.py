@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.core.directions import unit_vectors
 from skyloom.core.errors import ConfigError
 from skyloom.core.wcs import Wcs, tan_project
 
@@ -151,7 +152,7 @@ class SkyMap:
         ordered = [self._tracts[i] for i in self._ids]
         self._ra = np.array([t.ra for t in ordered])
         self._dec = np.array([t.dec for t in ordered])
-        self._vectors = _unit_vectors(self._ra, self._dec)
+        self._vectors = unit_vectors(self._ra, self._dec)
         self._radius = np.array([_tract_radius(t) for t in ordered])
         self.meets_everything = meets_everything
 
@@ -245,7 +246,7 @@ class SkyMap:
 
     def _candidates(self, ra, dec, padding):
         """Yield (position of a tract, which rows are near it)."""
-        corners = _unit_vectors(ra, dec)
+        corners = unit_vectors(ra, dec)
         centre = corners.sum(axis=1)
         centre /= np.linalg.norm(centre, axis=-1, keepdims=True)
         reach = np.arccos(np.clip(np.einsum("nkc,nc->nk", corners, centre), -1, 1)).max(axis=1)
@@ -273,7 +274,7 @@ class SkyMap:
         result = np.full(ra.shape, -1, dtype=np.int64)
         for start in range(0, len(ra), CHUNK):
             rows = slice(start, start + CHUNK)
-            separation = np.arccos(np.clip(_unit_vectors(ra[rows], dec[rows]) @ self._vectors.T, -1, 1))
+            separation = np.arccos(np.clip(unit_vectors(ra[rows], dec[rows]) @ self._vectors.T, -1, 1))
             best = np.full(separation.shape[0], np.inf)
             near = separation <= self._radius[None, :]
             for position in np.flatnonzero(near.any(axis=0)):
@@ -324,12 +325,6 @@ def _patch_key(name):
     """Sort patches by row, then column."""
     column, row = name.split("_")
     return int(row), int(column)
-
-
-def _unit_vectors(ra, dec):
-    """Cartesian unit vectors (..., 3) of positions [degree]."""
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 def _tract_radius(tract):

@@ -105,6 +105,31 @@ class TableSchema:
         arrays = [_arrow_array(values[c.name], ARROW_TYPES[c.type]) for c in self.columns]
         return pa.table(arrays, schema=self.arrow_schema())
 
+    def table_of_rows(self, rows):
+        """Build a table row by row.
+
+        Parameters
+        ----------
+        rows : sequence of sequence
+            One value a column, in the schema's order.
+
+        Returns
+        -------
+        pyarrow.Table
+            The table, as from `table`.
+
+        Raises
+        ------
+        TableColumnsError
+            If a row has more or fewer values than the schema has columns.
+        """
+        names = [c.name for c in self.columns]
+        for row in rows:
+            if len(row) != len(names):
+                raise TableColumnsError(self.name, names[len(row) :], list(row[len(names) :]))
+        columns = zip(*rows, strict=True) if rows else [()] * len(names)
+        return self.table({name: list(values) for name, values in zip(names, columns, strict=True)})
+
     def empty(self):
         """Return the table without rows (pyarrow.Table)."""
         return self.arrow_schema().empty_table()

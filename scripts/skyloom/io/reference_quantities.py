@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from skyloom.core.directions import unit_vectors
 from skyloom.core.errors import ConfigError
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.io.colour_terms import magnitude_in_band
 
 MAS_PER_RADIAN = np.degrees(1.0) * 3.6e6
 FLUX_UNITS_NJY = {"nJy": 1.0, "uJy": 1e3, "mJy": 1e6, "Jy": 1e9}
-AB_ZERO_POINT = 31.4
-"""AB magnitude of 1 nJy (Oke & Gunn 1983, rounded as Rubin does)."""
 J2000_MJD = 51544.5
 DAYS_PER_YEAR = 365.25
 UNKNOWN_MOTION_ERROR = 5.0
@@ -65,7 +65,7 @@ def positions_at_epoch(columns, settings, mjd):
     years = 2000.0 + (mjd - J2000_MJD) / DAYS_PER_YEAR - epoch
     east = np.array([-np.sin(ra), np.cos(ra), np.zeros_like(ra)])
     north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-    place = unit_vectors(columns["ra"], columns["dec"])
+    place = unit_vectors(columns["ra"], columns["dec"]).T
     errors = []
     for axis, direction in (("ra", east), ("dec", north)):
         motion, motion_error = _motion(columns, f"pm{axis}", len(ra))
@@ -130,23 +130,6 @@ def fluxes_in_band(columns, settings, band):
         flux = np.where(np.isfinite(flux) & (flux > 0), flux, np.nan)
         flux_error = np.where(np.isfinite(flux_error) & (flux_error > 0), flux_error, relative * flux)
     return flux, flux_error
-
-
-def unit_vectors(ra, dec):
-    """Unit vectors of positions on the sky.
-
-    Parameters
-    ----------
-    ra, dec : ndarray, shape (n,)
-        Positions [degree].
-
-    Returns
-    -------
-    ndarray, shape (3, n), float64
-        Axes towards (0, 0), (90, 0) and the pole.
-    """
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.array([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
 
 
 def _motion(columns, key, n):

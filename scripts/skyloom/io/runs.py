@@ -27,6 +27,7 @@ class RunReader:
         self._paths = {kind: [str(path) for path in files] for kind, files in paths.items()}
         per_detector = ("srcs", "calexps", "diffs", "dia_sources")
         self._by_id = {kind: {_detector_id(p): p for p in self._paths.get(kind, [])} for kind in per_detector}
+        self._coadds = {_coadd_id(path): path for path in self._paths.get("coadds", [])}
         self._truth = {int(Path(path).stem): path for path in self._paths.get("truth_sources", [])}
 
     @property
@@ -105,11 +106,22 @@ class RunReader:
         return _or_none(read_difference, self._by_id["diffs"].get((visit, detector)))
 
     def coadds(self):
-        """Yield the deep coadds that are not tombstones (Exposure)."""
-        for path in self._paths["coadds"]:
-            coadd = _or_none(read_exposure, path)
-            if coadd is not None:
-                yield coadd
+        """Data ids of the deep coadds that are not tombstones (sorted list of (str, int, str): band, tract, patch)."""
+        return sorted(key for key, path in self._coadds.items() if read_fits_status(path)[0] == "OK")
+
+    def coadd(self, band, tract, patch):
+        """Read a deep coadd (Exposure).
+
+        Parameters
+        ----------
+        band : str
+            Its band.
+        tract : int
+            Its tract.
+        patch : str
+            Its patch.
+        """
+        return read_exposure(self._coadds[band, tract, patch])
 
     def calibs(self):
         """Yield the combined calibrations as ``epoch/kind/band/detector`` and CalibImage."""
@@ -169,6 +181,12 @@ def _detector_id(path):
     """Return (visit, detector) of a path that ends in {visit}/{detector}.suffix."""
     path = Path(path)
     return int(path.parent.name), int(path.stem)
+
+
+def _coadd_id(path):
+    """Return (band, tract, patch) of a path that ends in {band}/{tract}/{patch}.fits."""
+    path = Path(path)
+    return path.parts[-3], int(path.parent.name), path.stem
 
 
 def _or_none(read, path):

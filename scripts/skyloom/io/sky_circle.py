@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.io.reference_quantities import unit_vectors
+from skyloom.core.directions import unit_vectors
 
 # Degrees around which a right ascension may be written: -10 is 350.
 TURNS = (-360.0, 0.0, 360.0)
@@ -45,7 +45,7 @@ class SkyCircle:
         near = np.flatnonzero(inside)
         centre = unit_vectors(np.array([self.ra]), np.array([self.dec]))
         vectors = unit_vectors(ra[near] * self.degrees_per_unit, dec[near])
-        chord2 = ((vectors - centre) ** 2).sum(axis=0)
+        chord2 = ((vectors - centre) ** 2).sum(axis=1)
         inside[near] = chord2 <= 4 * np.sin(np.radians(min(self.radius, 180.0)) / 2) ** 2
         return inside
 

@@ -11,16 +11,13 @@ from skyloom.core.calibrated_layout import NANO_JANSKY, PLANE_FORMS, RATES
 from skyloom.core.errors import DataError
 from skyloom.core.header_values import UnreadableValueError, number_of
 from skyloom.core.images import Exposure, MaskedImage
-from skyloom.core.photo_calib import constant_field
+from skyloom.core.photo_calib import AB_ZERO_POINT, constant_field
 from skyloom.isr.assembly import AllPixelsBadError, ConstantImageError
 from skyloom.isr.header_wcs import MissingWcsError, UnsupportedWcsError, has_wcs, wcs_of_cards
 from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
 from skyloom.isr.variance import expected_light
 
 log = logging.getLogger(__name__)
-
-AB_ZERO_POINT = 31.4
-"""AB magnitude of 1 nJy."""
 
 SKY_BIN = 64
 SPELLINGS = {

@@ -1,10 +1,12 @@
 """Combined calibrations one by one: frames, age, level, scatter and bad pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
-from skyloom.report.metrics import Measurement, counted
+from skyloom.report.metrics import MEDIAN_ERROR, SCATTER_ERROR, Measurement, counted, fraction_of
 
 BAD = mask_planes.bits("BAD")
 
@@ -31,15 +33,16 @@ def gather_calibrations(run, ages):
         band = combination.rpartition("/")[2] if calib.kind == "flat" else "all"
         usable = ~calib.is_bad
         values = calib.image[usable]
-        numbers = {
-            "calib_level": float(np.median(values)) if values.size else np.nan,
-            "calib_scatter": mad_sigma(values),
-            "calib_bad_fraction": float(1 - usable.mean()),
-        }
+        n, scatter = values.size, mad_sigma(values)
+        level = float(np.median(values)) if n else np.nan
+        of_a_pixel = scatter / np.sqrt(n) if n else np.nan
+        measurements += [
+            Measurement("calib_level", band, level, n, MEDIAN_ERROR * of_a_pixel, subject),
+            Measurement("calib_scatter", band, scatter, n, SCATTER_ERROR * of_a_pixel, subject),
+            replace(fraction_of("calib_bad_fraction", band, usable.size - n, usable.size), subject=subject),
+        ]
         if combination in ages:
             measurements.append(Measurement("calib_age", band, ages[combination], 1, 0.0, subject))
         if "n_frame" in calib.info:
             measurements.append(counted("calib_n_frame", band, calib.info["n_frame"], subject))
-        for key, value in numbers.items():
-            measurements.append(Measurement(key, band, value, usable.sum().item(), subject=subject))
     return measurements

@@ -1,17 +1,19 @@
 """Deep coadds: their depth, coverage and noise, one by one and together, and mosaics for the picture."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.psf import effective_area
 from skyloom.core.tables import column
-from skyloom.report.metrics import Measurement, median_of
+from skyloom.report.metrics import MEDIAN_ERROR, SCATTER_ERROR, Measurement, median_of
 from skyloom.report.noise import noise_ratio
+from skyloom.report.sampling import even_steps
 
-AB_OF_NJY = 31.4
 DEPTH_SNR = 5.0
 # Names of the numbers of one coadd, of which the survey has the medians.
 NUMBERS = ("coadd_depth", "coadd_coverage", "coadd_n_visit", "coadd_noise_ratio")
@@ -38,7 +40,7 @@ class CoaddsPart:
     """What the coadds gave: metrics, and a mosaic a band."""
 
     measurements: list
-    mosaics: dict = field(default_factory=dict)
+    mosaics: dict
 
 
 def gather_coadds(run, bands, n_image):
@@ -51,7 +53,7 @@ def gather_coadds(run, bands, n_image):
     bands : list of str
         Bands of the survey.
     n_image : int
-        Most coadds of a band that are looked at.
+        Most coadds of a band that are measured, at even steps through the survey, and most of a mosaic.
 
     Returns
     -------
@@ -59,44 +61,57 @@ def gather_coadds(run, bands, n_image):
         Metrics of each coadd and of the survey, and mosaics.
     """
     numbers, pieces = defaultdict(dict), defaultdict(list)
-    first_tract = None
-    for coadd in run.coadds():
-        info = coadd.info
-        if len(numbers[info.band]) >= n_image:
-            continue
-        numbers[info.band][f"coadd {info.band}/{info.tract}/{info.patch}"] = _numbers(coadd)
-        first_tract = info.tract if first_tract is None else first_tract
-        if info.tract == first_tract:
-            pieces[info.band].append(coadd)
+    coadds = run.coadds()
+    for band in bands:
+        of_band = [key for key in coadds if key[0] == band]
+        measured = set(even_steps(of_band, n_image))
+        # The same patches in each band, side by side.
+        pictured = set([key for key in of_band if key[1] == coadds[0][1]][:n_image])
+        for key in sorted(measured | pictured):
+            coadd = run.coadd(*key)
+            if key in measured:
+                numbers[band]["coadd {}/{}/{}".format(*key)] = _numbers(coadd)
+            if key in pictured:
+                pieces[band].append(coadd)
     measurements = []
     for band in bands:
         for name in NUMBERS:
-            measurements.append(median_of(name, band, [values[name] for values in numbers[band].values()]))
+            measurements.append(median_of(name, band, [values[name][0] for values in numbers[band].values()]))
         for subject, values in numbers[band].items():
-            measurements += [Measurement(name, band, values[name], 1, subject=subject) for name in NUMBERS]
+            measurements += [
+                Measurement(name, band, values[name][0], 1, values[name][1], subject) for name in NUMBERS
+            ]
     mosaics = _mosaics({band: pieces[band] for band in bands if pieces[band]})
     return CoaddsPart(measurements, mosaics)
 
 
 def _numbers(coadd):
-    """Values of `NUMBERS` of one coadd (dict)."""
+    """Values of `NUMBERS` of one coadd and their errors (dict of str to (float, float)); what is counted has none."""
     covered = ~coadd.pixels.is_masked(mask_planes.NO_DATA)
     used = column(coadd.inputs, "used") if coadd.inputs is not None else np.empty(0)
+    ratio, n_pixel = noise_ratio(coadd.pixels)
+    # So many fewer pixels are independent.
+    n_independent = n_pixel / coadd.noise_correlation
+    ratio_error = SCATTER_ERROR * ratio / np.sqrt(n_independent) if n_pixel else np.nan
     return {
         "coadd_depth": _coadd_depth(coadd),
-        "coadd_coverage": float(covered.mean()),
-        "coadd_n_visit": float(used.sum()) if len(used) else np.nan,
-        "coadd_noise_ratio": noise_ratio(coadd.pixels)[0],
+        "coadd_coverage": (float(covered.mean()), 0.0),
+        "coadd_n_visit": (float(used.sum()) if len(used) else np.nan, 0.0),
+        "coadd_noise_ratio": (ratio, ratio_error),
     }
 
 
 def _coadd_depth(coadd):
-    """5-sigma AB depth of a point source in the middle of a coadd."""
+    """5-sigma AB depth of a point source in the middle of a coadd, and its error by the spread of the variance."""
     ny, nx = coadd.pixels.shape
     kernel = coadd.psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
-    variance = positive_median(coadd.pixels.variance)
+    positive = coadd.pixels.variance[coadd.pixels.variance > 0]
+    variance = positive_median(positive)
+    error = MEDIAN_ERROR * mad_sigma(positive) / np.sqrt(positive.size) if positive.size else np.nan
     noise = np.sqrt(variance * effective_area(kernel) * coadd.noise_correlation)
-    return AB_OF_NJY - 2.5 * np.log10(DEPTH_SNR * noise)
+    depth = AB_ZERO_POINT - 2.5 * np.log10(DEPTH_SNR * noise)
+    # There is no PSF where the middle holds no data.
+    return depth, 1.25 / np.log(10) * error / variance if np.isfinite(depth) else np.nan
 
 
 def _mosaics(pieces):

@@ -81,7 +81,8 @@ VISITS = {
     "wcs_scatter": Definition("mas", "Median scatter per axis of the stars that the WCS was fitted to."),
     "psf_ellipticity": Definition("", "Median ellipticity |e| of the PSF over the focal plane."),
     "psf_residual": Definition(
-        "", "Median over the detectors of the stars' median |e| minus that of the PSF."
+        "",
+        "Median over the detectors of the length of the vector of the medians of e1 and e2, star minus PSF.",
     ),
 }
 CALIBRATIONS = {
@@ -104,7 +105,7 @@ DIFFERENCES = {
         "", "Pixel noise of blank sky in the differences over the propagated one.", 0.9, 1.1
     ),
     "n_difference": Definition("", "Differences that were made."),
-    "n_dia_source": Definition("", "DIA sources on the differences that were looked at."),
+    "n_dia_source": Definition("", "DIA sources on all differences."),
     "negative_fraction": Definition("", "Fraction of the DIA sources that are fainter than in the template."),
     "dipole_fraction": Definition("", "Fraction of the DIA sources that are dipoles."),
 }

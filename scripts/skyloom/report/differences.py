@@ -1,6 +1,6 @@
 """Differences: their noise, their sources against truth, and triplets of the best, random and worst sources."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from skyloom.report.coadds import positive_median
 from skyloom.report.metrics import Measurement, counted, fraction_of, median_of
 from skyloom.report.noise import noise_ratio
 from skyloom.report.pictures import Triplet, cutout
+from skyloom.report.sampling import even_steps
 from skyloom.report.truth_comparison import compare_dia_sources
 from skyloom.report.visits import bands_and_shapes
 
@@ -19,30 +20,13 @@ REFERENCE_PIXELS = 2048 * 2048
 TRIPLET_SNR = 10.0
 # Golden ratio's fraction: ranks times it, modulo 1, are spread evenly and repeat in no pattern.
 GOLDEN = 0.6180339887498949
+FLAGS = {"negative_fraction": "isNegative", "dipole_fraction": "isDipole"}
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A DIA source that may be shown.
-
-    Attributes
-    ----------
-    snr : float
-        Signal to noise.
-    misfit : float
-        Chi squared of the PSF fit over its pixels.
-    visit, detector : int
-        Where it is.
-    x, y : float
-        Where it is there [pixel].
-    """
-
-    snr: float
-    misfit: float
-    visit: int
-    detector: int
-    x: float
-    y: float
+CANDIDATE = np.dtype(
+    [("snr", "f8"), ("misfit", "f8"), ("visit", "i8"), ("detector", "i8"), ("x", "f8"), ("y", "f8")]
+)
+"""A DIA source that may be shown: signal to noise, chi squared of the PSF fit over its pixels, and place [pixel]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +64,25 @@ def gather_differences(run, summary, bands, settings, template_visits):
     Returns
     -------
     DifferencesPart
-        Metrics and triplets; at most `n_image` differences of a band are looked at.
+        Metrics and triplets. All sources are counted and may be shown; of the pixels of a band's differences at most
+        `n_image` are looked at, at even steps through the visits.
     """
-    known = bands_and_shapes(summary)
-    ratios, comparisons, tables, candidates = defaultdict(list), [], defaultdict(list), []
-    template_flux = {}
-    if run.has_truth:
-        template_flux = {band: mean_fluxes(run, visits) for band, visits in template_visits.items()}
-    for visit, detector in run.detectors("dia_sources"):
-        band = known[visit, detector][0]
-        dia_sources = run.table("dia_sources", visit, detector)
-        if dia_sources is None or len(ratios[band]) >= settings["n_image"]:
-            continue
-        difference = run.difference(visit, detector)
-        ratios[band].append(noise_ratio(difference.exposure.pixels)[0])
-        tables[band].append(dia_sources)
-        if run.has_truth:
-            truth = run.truth(visit, detector), template_flux.get(band, {})
-            comparisons.append(_compare(truth, difference, dia_sources))
-        candidates += _candidates(dia_sources, visit, detector)
+    made, counts, candidates = _look_at_sources(run, summary)
+    ratios, comparisons = defaultdict(list), []
+    for band in bands:
+        of_template = (
+            mean_fluxes(run, template_visits[band]) if run.has_truth and band in template_visits else {}
+        )
+        for visit, detector in even_steps(made[band], settings["n_image"]):
+            difference = run.difference(visit, detector)
+            ratios[band].append(noise_ratio(difference.exposure.pixels)[0])
+            if run.has_truth:
+                sources = run.table("dia_sources", visit, detector)
+                comparisons.append(_compare((run.truth(visit, detector), of_template), difference, sources))
     measurements = []
     for band in bands:
         measurements.append(median_of("diff_noise_ratio", band, ratios[band]))
-        measurements += _source_counts(band, tables[band])
+        measurements += _source_counts(band, len(made[band]), counts[band])
     if run.has_truth:
         measurements += _pooled_differences(comparisons)
     chosen = choose_candidates(candidates, settings["n_triplet"])
@@ -110,23 +90,42 @@ def gather_differences(run, summary, bands, settings, template_visits):
     return DifferencesPart(measurements, triplets)
 
 
-def _source_counts(band, tables):
+def _look_at_sources(run, summary):
+    """Differences that were made, by band; numbers of their sources, by band; all sources as candidates."""
+    known = bands_and_shapes(summary)
+    made, counts, candidates = defaultdict(list), defaultdict(Counter), [np.empty(0, CANDIDATE)]
+    for visit, detector in run.detectors("dia_sources"):
+        dia_sources = run.table("dia_sources", visit, detector)
+        if dia_sources is None:
+            continue
+        band = known[visit, detector][0]
+        made[band].append((visit, detector))
+        counts[band]["all"] += dia_sources.num_rows
+        for flag in FLAGS.values():
+            counts[band][flag] += int(column(dia_sources, flag).sum())
+        candidates.append(_candidates(dia_sources, visit, detector))
+    return made, counts, np.concatenate(candidates)
+
+
+def _source_counts(band, n_difference, counts):
     """Numbers of one band's differences and their sources."""
-    n_source = sum(table.num_rows for table in tables)
-    measurements = [counted("n_difference", band, len(tables)), counted("n_dia_source", band, n_source)]
-    for name, flag in (("negative_fraction", "isNegative"), ("dipole_fraction", "isDipole")):
-        number = sum(int(column(table, flag).sum()) for table in tables)
-        measurements.append(fraction_of(name, band, number, n_source))
-    return measurements
+    n_source = counts["all"]
+    return [
+        counted("n_difference", band, n_difference),
+        counted("n_dia_source", band, n_source),
+        *(fraction_of(name, band, counts[flag], n_source) for name, flag in FLAGS.items()),
+    ]
 
 
 def _candidates(dia_sources, visit, detector):
-    """DIA sources of one difference (list of Candidate); a fit without pixels is the worst there is."""
+    """DIA sources of one difference (ndarray of CANDIDATE); a fit without pixels is the worst there is."""
     names = ("snr", "psfChi2", "psfNdata", "x", "y")
     snr, chi2, number, x, y = (column(dia_sources, name).astype(np.float64) for name in names)
     misfit = np.where((number > 0) & np.isfinite(chi2), chi2 / np.maximum(number, 1), np.inf)
-    rows = zip(*(values.tolist() for values in (snr, misfit, x, y)), strict=True)
-    return [Candidate(s, m, visit, detector, x0, y0) for s, m, x0, y0 in rows]
+    found = np.empty(len(snr), CANDIDATE)
+    for name, values in zip(CANDIDATE.names, (snr, misfit, visit, detector, x, y), strict=True):
+        found[name] = values
+    return found
 
 
 def choose_candidates(candidates, number):
@@ -134,31 +133,25 @@ def choose_candidates(candidates, number):
 
     Parameters
     ----------
-    candidates : list of Candidate
+    candidates : ndarray, shape (n,), CANDIDATE
         All that there are.
     number : int
         Most of each choice.
 
     Returns
     -------
-    dict of str to list of Candidate
+    dict of str to ndarray of CANDIDATE
         best: of S/N above 10, from the brightest to the faintest at even steps; random: any of them, the same ones in
         each run; worst: those that the PSF fits worst.
     """
-
-    def of(source):
-        return source.visit, source.detector, source.x, source.y
-
-    bright = sorted(
-        (c for c in candidates if c.snr > TRIPLET_SNR), key=lambda c: (c.snr, *of(c)), reverse=True
-    )
-    steps = np.unique(np.linspace(0, len(bright) - 1, min(number, len(bright))).astype(int))
-    ordered = sorted(candidates, key=of)
-    ranks = sorted(range(len(ordered)), key=lambda k: (k * GOLDEN) % 1.0)
+    ordered = candidates[np.lexsort([candidates[name] for name in ("y", "x", "detector", "visit")])]
+    brightest = ordered[np.argsort(-ordered["snr"], kind="stable")]
+    ranks = np.argsort(np.arange(len(ordered)) * GOLDEN % 1.0)
+    worst = np.lexsort([-ordered["snr"], -ordered["misfit"]])
     return {
-        "best": [bright[k] for k in steps],
-        "random": [ordered[k] for k in ranks[:number]],
-        "worst": sorted(candidates, key=lambda c: (-c.misfit, -c.snr, *of(c)))[:number],
+        "best": even_steps(brightest[brightest["snr"] > TRIPLET_SNR], number),
+        "random": ordered[ranks[:number]],
+        "worst": ordered[worst[:number]],
     }
 
 
@@ -214,11 +207,12 @@ def _pooled_differences(comparisons):
 
 def _triplet(run, source):
     """Cut-outs of one DIA source."""
-    difference = run.difference(source.visit, source.detector)
-    pixels, position = difference.exposure.pixels, (source.x, source.y)
+    visit, detector = int(source["visit"]), int(source["detector"])
+    difference = run.difference(visit, detector)
+    pixels, position = difference.exposure.pixels, (source["x"], source["y"])
     return Triplet(
-        f"visit {source.visit} detector {source.detector}, S/N {source.snr:.0f}",
-        cutout(run.calexp(source.visit, source.detector).pixels.image, *position),
+        f"visit {visit} detector {detector}, S/N {source['snr']:.0f}",
+        cutout(run.calexp(visit, detector).pixels.image, *position),
         cutout(difference.template, *position),
         cutout(pixels.image, *position),
         float(np.sqrt(positive_median(pixels.variance))),

@@ -140,9 +140,7 @@ class ShapeCollector:
 
     def whiskers(self):
         """Return the PSF's shape over the focal plane (pyarrow.Table, schema PSF_SHAPE)."""
-        names = [c.name for c in PSF_SHAPE.columns]
-        columns = zip(*self._whiskers, strict=True) if self._whiskers else [()] * len(names)
-        return PSF_SHAPE.table({name: np.array(values) for name, values in zip(names, columns, strict=True)})
+        return PSF_SHAPE.table_of_rows(self._whiskers)
 
     def measurements(self, band):
         """Return metrics TE1 and TE2 of a band (list of Measurement): medians over its visits.

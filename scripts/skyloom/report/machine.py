@@ -39,9 +39,7 @@ def machine_table(costs):
     )
     longest = sorted(costs, key=lambda cost: (-np.nan_to_num(cost.wall_s), cost.job))[:MOST_JOBS]
     rows += [_row(f"job {cost.job}", [cost]) for cost in longest]
-    names = [c.name for c in MACHINE.columns]
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return MACHINE.table({name: list(values) for name, values in zip(names, columns, strict=True)})
+    return MACHINE.table_of_rows(rows)
 
 
 def _row(subject, costs):

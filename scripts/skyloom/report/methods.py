@@ -1,116 +1,51 @@
 """What a run used, as text to quote: methods with their papers, versions, and BibTeX of them all."""
 
-from dataclasses import dataclass
+import re
 
-PAPERS = {
-    "Alard1998": ("article", "Alard, C. and Lupton, R. H.", "A Method for Optimal Image Subtraction", "1998",
-                  {"journal": "The Astrophysical Journal", "volume": "503", "pages": "325--331",
-                   "doi": "10.1086/305984"}),
-    "Reiss2016": ("techreport", "Reiss, D. J. and Lupton, R. H.",
-                  "Implementation of Image Difference Decorrelation", "2016",
-                  {"institution": "LSST", "number": "DMTN-021", "doi": "10.5281/zenodo.192833"}),
-    "Barbary2016": ("article", "Barbary, K.", "SEP: Source Extractor as a library", "2016",
-                    {"journal": "Journal of Open Source Software", "volume": "1", "number": "6", "pages": "58",
-                     "doi": "10.21105/joss.00058"}),
-    "Bertin1996": ("article", "Bertin, E. and Arnouts, S.", "SExtractor: Software for source extraction", "1996",
-                   {"journal": "Astronomy and Astrophysics Supplement", "volume": "117", "pages": "393--404",
-                    "doi": "10.1051/aas:1996164"}),
-    "Plazas2025": ("article", "Plazas Malag{\\'o}n, A. A. and others",
-                   "Instrument signature removal and calibration products for the Rubin Legacy Survey of Space "
-                   "and Time", "2025",
-                   {"journal": "Journal of Astronomical Telescopes, Instruments, and Systems", "volume": "11",
-                    "pages": "011209"}),
-    "Calabretta2002": ("article", "Calabretta, M. R. and Greisen, E. W.",
-                       "Representations of celestial coordinates in FITS", "2002",
-                       {"journal": "Astronomy and Astrophysics", "volume": "395", "pages": "1077--1122",
-                        "doi": "10.1051/0004-6361:20021327"}),
-    "Bosch2018": ("article", "Bosch, J. and others", "The Hyper Suprime-Cam software pipeline", "2018",
-                  {"journal": "Publications of the Astronomical Society of Japan", "volume": "70", "pages": "S5",
-                   "doi": "10.1093/pasj/psx080"}),
-    "Lupton2004": ("article", "Lupton, R. and others",
-                   "Preparing Red-Green-Blue Images from CCD Data", "2004",
-                   {"journal": "Publications of the Astronomical Society of the Pacific", "volume": "116",
-                    "pages": "133--137", "doi": "10.1086/382245"}),
-    "Ivezic2018": ("techreport", "Ivezi{\\'c}, {\\v Z}. and {the LSST Science Collaboration}",
-                   "LSST Science Requirements Document", "2018", {"institution": "LSST", "number": "LPM-17"}),
-    "Rowe2015": ("article", "Rowe, B. T. P. and others", "GalSim: The modular galaxy image simulation toolkit",
-                 "2015", {"journal": "Astronomy and Computing", "volume": "10", "pages": "121--150",
-                          "doi": "10.1016/j.ascom.2015.02.002"}),
-    "Molder2021": ("article", "M{\\\"o}lder, F. and others", "Sustainable data analysis with Snakemake", "2021",
-                   {"journal": "F1000Research", "volume": "10", "pages": "33",
-                    "doi": "10.12688/f1000research.29032.2"}),
-    "Harris2020": ("article", "Harris, C. R. and others", "Array programming with NumPy", "2020",
-                   {"journal": "Nature", "volume": "585", "pages": "357--362", "doi": "10.1038/s41586-020-2649-2"}),
-    "Virtanen2020": ("article", "Virtanen, P. and others",
-                     "SciPy 1.0: fundamental algorithms for scientific computing in Python", "2020",
-                     {"journal": "Nature Methods", "volume": "17", "pages": "261--272",
-                      "doi": "10.1038/s41592-019-0686-2"}),
-    "Astropy2022": ("article", "{Astropy Collaboration}",
-                    "The Astropy Project: Sustaining and Growing a Community-oriented Open-source Project", "2022",
-                    {"journal": "The Astrophysical Journal", "volume": "935", "pages": "167",
-                     "doi": "10.3847/1538-4357/ac7c74"}),
-    "Lam2015": ("inproceedings", "Lam, S. K. and Pitrou, A. and Seibert, S.",
-                "Numba: a LLVM-based Python JIT compiler", "2015",
-                {"booktitle": "Proceedings of the Second Workshop on the LLVM Compiler Infrastructure in HPC",
-                 "doi": "10.1145/2833157.2833162"}),
-}  # fmt: skip
-"""Kind, authors, title, year and further fields of each paper by its key."""
+from skyloom.report.papers import bibtex, reference
 
 PAPERS_OF_PACKAGES = {
     "numpy": "Harris2020",
     "scipy": "Virtanen2020",
     "astropy": "Astropy2022",
     "numba": "Lam2015",
-    "sep": "Barbary2016",
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """What one rule does.
-
-    Attributes
-    ----------
-    text : str
-        One or two sentences, with the keys of `PAPERS` in brackets.
-    papers : tuple of str
-        Those keys.
-    """
-
-    text: str
-    papers: tuple = ()
-
-
+# Pages and docstrings of the stages cite the same papers: the tests compare them.
 METHODS = {
-    "simulate_night": Method("The raw frames were simulated with GalSim [Rowe2015].", ("Rowe2015",)),
-    "combine_bias": Method("Bias frames were combined by a clipped mean."),
-    "combine_dark": Method("Dark frames were combined by a clipped mean; hot pixels became defects."),
-    "combine_flat": Method("Flat frames were scaled to their median and combined by a clipped mean."),
-    "find_defects": Method("Defects were found as pixels that stand out of the science frames themselves."),
-    "calibrate_image": Method(
-        "Each detector had its instrumental signature removed in the order of [Plazas2025]; background, sources and "
-        "apertures by SEP [Barbary2016], after SExtractor [Bertin1996]; PSF, WCS in the TPV convention "
-        "[Calabretta2002] and zero point came from its own stars.",
-        ("Plazas2025", "Barbary2016", "Bertin1996", "Calabretta2002"),
-    ),
-    "assemble_coadd": Method(
-        "Warps were combined by an inverse-variance mean; artifacts were rejected by comparing the warps."
-    ),
-    "measure_objects": Method(
-        "Detections of all bands were merged and measured at one position [Bosch2018].", ("Bosch2018",)
-    ),
-    "subtract_template": Method(
-        "Templates were subtracted after matching of the PSFs by [Alard1998]; the differences were decorrelated "
-        "by [Reiss2016].",
-        ("Alard1998", "Reiss2016"),
-    ),
-    "associate_dia_sources": Method("DIA sources were grouped into objects by their positions."),
-    "write_report": Method(
-        "Repeatability and PSF residuals are those of the LSST requirements [Ivezic2018]; the colour picture has the "
-        "stretch of [Lupton2004].",
-        ("Ivezic2018", "Lupton2004"),
-    ),
+    "simulate_night": "The raw frames were simulated with GalSim [Rowe2015].",
+    "combine_bias": "Bias frames were combined by a clipped mean of known noise.",
+    "combine_dark": "Dark frames, divided by their exposure times, were combined by a clipped mean of known noise; "
+    "hot pixels became defects.",
+    "combine_flat": "Flat frames were divided by their medians and combined by a clipped mean of known noise.",
+    "find_defects": "Defects were found as pixels that stand out of their neighbourhood in the same sense in most "
+    "science frames, while the stars drift.",
+    "calibrate_image": "Each detector had its instrumental signature removed in the order of [Plazas2025], defects "
+    "and cosmic rays filled in by the linear predictor of [Rybicki1992]. The background is the clipped mode of a "
+    "mesh [Bertin1996]; cosmic rays are pixels sharper than the PSF, by filters that no star answers to and "
+    "contrasts with neighbours [Lupton2001], grown as by [vanDokkum2001]; trails of satellites were found by the "
+    "fast Radon transform [Nir2018] and aureoles of bright stars masked after [King1971]. The PSF is the effective "
+    "one of [Anderson2000] from the detector's own stars, unless one came with the image; sources were detected with "
+    "it, fitted together as points and searched for companions in what is left [Stetson1987], their shapes measured "
+    "by adaptive moments [Bernstein2002]. The WCS, a tangent-plane projection [Calabretta2002] with a polynomial in "
+    "the TPV convention [Calabretta2004], and the zero point were fitted to the reference catalogue, unless they "
+    "came with the image: its stars were matched by pairs [Groth1986] whose hypotheses are verified by counts "
+    "[Lang2010], the orders chosen by the corrected information criterion [Hurvich1989].",
+    "assemble_coadd": "Calexps were resampled with Lanczos-3 [Duchon1979] as by SWarp [Bertin2002], their PSFs with "
+    "splines [Unser1999], and combined by a mean of inverse-variance weights [Bosch2018]; artifacts were rejected by "
+    "comparing warps of one PSF size [AlSayyad2019].",
+    "measure_objects": "Detections of all bands were merged and measured at one position [Bosch2018], as points "
+    "fitted together [Stetson1987] and by adaptive moments [Bernstein2002].",
+    "subtract_template": "Templates, resampled with Lanczos-3 [Duchon1979], were subtracted after matching of the "
+    "PSFs by a kernel that varies over the image [Alard1998, Alard2000]; the differences were whitened by the filter "
+    "of [Reiss2016]. DIA sources were detected with the difference's PSF, errors of imperfect matching included "
+    "[Zackay2016].",
+    "associate_dia_sources": "DIA sources were grouped into objects by agglomerative clustering of their positions "
+    "[Murtagh1983].",
+    "write_report": "Repeatability and PSF residuals are those of the LSST requirements [Ivezic2018]; the colour "
+    "picture has the stretch of [Lupton2004].",
 }
+"""What each rule does, with the keys of `PAPERS` in brackets."""
 
 
 def methods_text(provenances):
@@ -129,11 +64,11 @@ def methods_text(provenances):
     """
     rules = _rules_in_order(provenances)
     lines = ["# What this run used", "", "## Methods", ""]
-    lines += [f"- {METHODS[rule].text} (rule `{rule}`)" for rule in rules]
+    lines += [f"- {METHODS[rule]} (rule `{rule}`)" for rule in rules]
     lines += ["", "## Software", ""]
     lines += [f"- {name} {', '.join(versions)}" for name, versions in software_versions(provenances).items()]
     lines += ["", "Snakemake [Molder2021] decided what ran.", "", "## Papers", ""]
-    lines += [_reference(key) for key in _papers(provenances)]
+    lines += [reference(key) for key in _papers(provenances)]
     return "\n".join(lines) + "\n"
 
 
@@ -145,13 +80,7 @@ def citations_text(provenances):
     provenances : list of Provenance
         Of a product of each rule, the report's included.
     """
-    entries = []
-    for key in _papers(provenances):
-        kind, author, title, year, more = PAPERS[key]
-        fields = {"author": author, "title": f"{{{title}}}", "year": year} | more
-        body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items())
-        entries.append(f"@{kind}{{{key},\n{body}}}\n")
-    return "\n".join(entries)
+    return "\n".join(bibtex(key) for key in _papers(provenances))
 
 
 def software_versions(provenances):
@@ -177,36 +106,26 @@ def software_versions(provenances):
 
 
 def _rules_in_order(provenances):
-    """Rules of `METHODS` that made something; nights have rules of their own."""
+    """Rules of `METHODS` that made something."""
     made = {p.rule for p in provenances}
-    return [rule for rule in METHODS if any(name == rule or name.startswith(f"{rule}_") for name in made)]
+    return [rule for rule in METHODS if rule in made]
 
 
 def _papers(provenances):
     """Keys of the papers of a run, in alphabetical order."""
-    keys = {key for rule in _rules_in_order(provenances) for key in METHODS[rule].papers}
+    keys = {key for rule in _rules_in_order(provenances) for key in papers_in(METHODS[rule])}
     packages = {name for p in provenances for name in p.packages}
     return sorted(
         keys | {PAPERS_OF_PACKAGES[name] for name in packages & PAPERS_OF_PACKAGES.keys()} | {"Molder2021"}
     )
 
 
-def _reference(key):
-    """Line of the list of papers."""
-    _, author, title, year, fields = PAPERS[key]
-    authors = _plain(author).replace(" and others", " et al.").replace(" and ", ", ")
-    return f"- [{key}] {authors} ({year}), {_plain(title)}. {_place(fields)}"
+def papers_in(text):
+    """Keys of the papers that a text names (set of str).
 
-
-def _plain(text):
-    """Text without BibTeX's braces and accents' marks."""
-    for mark, letter in (("{\\'o}", "ó"), ("{\\'c}", "ć"), ("{\\v Z}", "Ž"), ('{\\"o}', "ö")):
-        text = text.replace(mark, letter)
-    return text.replace("{", "").replace("}", "")
-
-
-def _place(fields):
-    """Journal or institution, volume, pages and DOI of a paper."""
-    names = ("journal", "booktitle", "institution", "number", "volume", "pages")
-    found = [fields[name].replace("--", "-") for name in names if name in fields]
-    return " ".join(found) + (f", doi:{fields['doi']}" if "doi" in fields else "")
+    Parameters
+    ----------
+    text : str
+        Text with keys of `PAPERS` in brackets, several of them divided by commas.
+    """
+    return {key for group in re.findall(r"\[([^\]]*)\]", text) for key in group.split(", ")}

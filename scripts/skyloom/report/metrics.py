@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.algorithms.robust import mad_sigma
+from skyloom.algorithms.robust import MAD_TO_SIGMA, mad_sigma
 from skyloom.core.tables import Column, TableSchema
 from skyloom.report.definitions import DEFINITIONS
 
@@ -115,12 +115,12 @@ def scatter_of(name, band, values, subject=SURVEY):
     Returns
     -------
     Measurement
-        1.4826 times the median absolute value; NaN below two values.
+        `MAD_TO_SIGMA` times the median absolute value; NaN below two values.
     """
     values = _finite(values)
     if values.size < 2:
         return Measurement(name, band, np.nan, values.size, np.nan, subject)
-    value = float(np.median(np.abs(values)) * 1.4826022185056018)
+    value = float(np.median(np.abs(values)) * MAD_TO_SIGMA)
     return Measurement(name, band, value, values.size, SCATTER_ERROR * value / np.sqrt(values.size), subject)
 
 

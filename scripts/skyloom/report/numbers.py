@@ -8,6 +8,8 @@ DECIMALS = {
     "mjd": 5, "seeing": 2, "depth": 2, "zero_point": 3, "sky": 2, "airmass": 2, "coadd_depth": 2, "wcs_scatter": 1,
     "calib_age": 2,
 }  # fmt: skip
+# Three digits of it are a thousand, which g writes as 1e+03.
+ROUNDS_TO_A_THOUSAND = 999.5
 
 
 class Numbers:
@@ -80,4 +82,4 @@ def format_number(row):
         return f"{value:.0f}"
     if row["name"] in DECIMALS:
         return f"{value:.{DECIMALS[row['name']]}f}"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) < ROUNDS_TO_A_THOUSAND else f"{value:.0f}"

@@ -41,7 +41,7 @@ HEADS = {
     "sky": "sky [mag/arcsec²]",
     "wcs_scatter": "WCS scatter [mas]",
     "psf_ellipticity": "PSF |e|",
-    "psf_residual": "star − PSF |e|",
+    "psf_residual": "|Δe| star − PSF",
     "airmass": "airmass",
 }
 
@@ -136,15 +136,13 @@ def headline(numbers, failures):
     dict
         cards: (title, text, class); failures by reason; alarms: metrics outside their bounds.
     """
-    survived, total, lost = (
-        format_number(numbers.of(name)) for name in ("n_survived", "n_detector", "n_failed")
-    )
+    survived, total = (format_number(numbers.of(name)) for name in ("n_survived", "n_detector"))
     rows = [row for row in numbers.rows if row["subject"] == SURVEY]
     bounded = [row for row in rows if np.isfinite(row["low"]) or np.isfinite(row["high"])]
     alarms = [row for row in bounded if not row["ok"]]
     cards = [
         ("visits", format_number(numbers.of("n_visit")), ""),
-        ("detectors survived", f"{survived} of {total}", "good" if lost == "0" else "warn"),
+        ("detectors survived", f"{survived} of {total}", "good" if survived == total else "warn"),
         (
             "metrics within bounds",
             f"{len(bounded) - len(alarms)} of {len(bounded)}",

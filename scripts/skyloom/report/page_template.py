@@ -61,7 +61,7 @@ for (const head of document.querySelectorAll("table.sortable th.sort")) {
     const column = [...head.parentNode.children].indexOf(head);
     const sign = head.dataset.sign === "1" ? -1 : 1;
     head.dataset.sign = sign;
-    const key = (row) => { const text = row.cells[column].dataset.key ?? row.cells[column].textContent.trim();
+    const key = (row) => { const text = row.cells[column].textContent.trim();
       const number = parseFloat(text); return Number.isNaN(number) ? text : number; };
     const rows = [...body.rows].map((row) => [key(row), row]);
     rows.sort((a, b) => typeof a[0] === typeof b[0] ? (a[0] < b[0] ? -sign : a[0] > b[0] ? sign : 0)

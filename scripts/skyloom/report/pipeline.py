@@ -18,7 +18,7 @@ from skyloom.report.repeatability import (
     isolated_stars,
     photometric_repeatability,
 )
-from skyloom.report.sources import gather_sources
+from skyloom.report.sources import sources_collector
 from skyloom.report.visits import bands_and_shapes, gather_losses, gather_visits
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,7 @@ class Report:
     psf_shapes : pyarrow.Table
         Schema PSF_SHAPE.
     pictures : dict of str to bytes
-        PNG of each picture: colour_coadd, difference_triplets, random_triplets, worst_triplets,
-        astrometric_residuals.
+        PNG of each of the report's pictures.
     """
 
     metrics: object
@@ -85,9 +84,8 @@ def report(run, losses, facts, settings):
         Metrics, shapes and pictures.
     """
     summary, bands = run.visit_summary(), facts.bands
-    shapes, stars = _look_at_stars(run, summary, bands)
+    sources, shapes, stars = _look_at_sources(run, summary, bands)
     measurements = gather_losses(*losses) + gather_visits(summary, bands, shapes) + stars
-    sources = gather_sources(run, summary, bands)
     coadds = gather_coadds(run, bands, settings["n_image"])
     differences = gather_differences(run, summary, bands, settings, facts.template_visits)
     for part in (sources, coadds, differences):
@@ -104,10 +102,10 @@ def report(run, losses, facts, settings):
     return Report(metrics_table(measurements), shapes, drawn)
 
 
-def _look_at_stars(run, summary, bands):
-    """Shapes of the PSF, and the metrics that LPM-17 limits."""
+def _look_at_sources(run, summary, bands):
+    """Residuals of the sources, shapes of the PSF and the metrics that LPM-17 limits, of tables that are read once."""
     sightings = SightingCollector(isolated_stars(run.objects(STAR_COLUMNS)))
-    shapes = ShapeCollector(summary)
+    shapes, sources = ShapeCollector(summary), sources_collector(run, summary)
     known = bands_and_shapes(summary)
     for visit, detector in run.detectors("srcs"):
         src = run.table("srcs", visit, detector)
@@ -115,12 +113,13 @@ def _look_at_stars(run, summary, bands):
             band = known[visit, detector][0]
             sightings.add(src, visit, band)
             shapes.add(src, visit, detector, band)
+            sources.add(src, visit, detector)
     measurements = []
     for band in bands:
         seen = sightings.sightings(band)
         measurements += photometric_repeatability(seen, band) + astrometric_repeatability(seen, band)
         measurements += shapes.measurements(band)
-    return shapes.whiskers(), measurements
+    return sources.part(bands), shapes.whiskers(), measurements
 
 
 def _draw_coadd(mosaics, bands):

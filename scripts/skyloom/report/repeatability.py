@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.core.directions import unit_vectors
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column
 from skyloom.report.definitions import OUTLIER_MAS, OUTLIER_MMAG, PAIR_ARCMIN, UZY, UZY_FACTOR
 from skyloom.report.metrics import fraction_of, scatter_of
@@ -76,18 +78,6 @@ def isolated_stars(objects):
     return np.concatenate(found)
 
 
-def unit_vectors(ra, dec):
-    """Unit vectors of positions (ndarray, shape (n, 3)).
-
-    Parameters
-    ----------
-    ra, dec : ndarray, shape (n,)
-        [deg].
-    """
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
-
-
 class SightingCollector:
     """Gathers the sightings of a survey's isolated stars from one source table after the other.
 
@@ -127,7 +117,7 @@ class SightingCollector:
         distance, star = self._tree.query(unit_vectors(ra, dec), distance_upper_bound=radius)
         near = np.isfinite(distance)
         rows = chosen[near]
-        magnitude = 31.4 - 2.5 * np.log10(flux[rows])
+        magnitude = AB_ZERO_POINT - 2.5 * np.log10(flux[rows])
         visits = np.full(len(rows), visit)
         self._parts[band].append((star[near], visits, ra[near], dec[near], magnitude, snr[rows]))
 

@@ -42,8 +42,86 @@ class SourcesPart:
 _COUNTS = ("n_star", "n_star_found", "n_source", "n_source_true")
 
 
-def gather_sources(run, summary, bands):
-    """Metrics of the source tables, against truth where there is one.
+class TruthCollector:
+    """Compares one source table after the other with the simulator's truth.
+
+    Parameters
+    ----------
+    run : RunReader
+        The run, of a simulated survey.
+    summary : pyarrow.Table
+        Schema VISIT_SUMMARY.
+    """
+
+    def __init__(self, run, summary):
+        self._run, self._known = run, bands_and_shapes(summary)
+        self._comparisons = defaultdict(list)
+
+    def add(self, src, visit, detector):
+        """Compare the sources of one detector.
+
+        Parameters
+        ----------
+        src : pyarrow.Table
+            Schema SOURCE.
+        visit, detector : int
+            Which one.
+        """
+        band, shape = self._known[visit, detector]
+        self._comparisons[band].append(compare_sources(src, self._run.truth(visit, detector), shape))
+
+    def part(self, bands):
+        """Metrics and residuals of all that was added (SourcesPart).
+
+        Parameters
+        ----------
+        bands : list of str
+            Bands of the survey.
+        """
+        measurements = []
+        for band in bands:
+            measurements += _truth_measurements(band, self._comparisons[band])
+        comparisons = [c for band in bands for c in self._comparisons[band]]
+        parts = {
+            name: np.concatenate([np.empty(0), *(getattr(c, name) for c in comparisons)])
+            for name in ("x", "y", "residual_ra", "residual_dec")
+        }
+        return SourcesPart(measurements, basis="truth", **parts)
+
+
+class RepeatCollector:
+    """Gathers bright sources, whose positions are compared with their mean over all visits: no truth is known."""
+
+    def __init__(self):
+        self._rows = []
+
+    def add(self, src, visit, detector):
+        """Take the bright sources of one detector.
+
+        Parameters
+        ----------
+        src : pyarrow.Table
+            Schema SOURCE.
+        visit, detector : int
+            Which one: the positions are compared whatever it is.
+        """
+        with np.errstate(invalid="ignore"):
+            bright = column(src, "psfFlux") > REPEAT_SNR * column(src, "psfFluxErr")
+        self._rows.append(np.stack([column(src, name)[bright] for name in ("ra", "dec", "x", "y")]))
+
+    def part(self, bands):
+        """Residuals of all that was added, without metrics (SourcesPart).
+
+        Parameters
+        ----------
+        bands : list of str
+            Bands of the survey: the positions of all are compared.
+        """
+        return _repeatability(self._rows)
+
+
+def sources_collector(run, summary):
+    """Collector of source tables that fits a run.
 
     Parameters
     ----------
@@ -51,32 +129,13 @@ def gather_sources(run, summary, bands):
         The run.
     summary : pyarrow.Table
         Schema VISIT_SUMMARY.
-    bands : list of str
-        Bands of the survey.
 
     Returns
     -------
-    SourcesPart
-        Without truth, the residuals are those from the star's mean position over all visits.
+    TruthCollector or RepeatCollector
+        The latter without truth.
     """
-    known = bands_and_shapes(summary)
-    if not run.has_truth:
-        return _repeatability(run)
-    by_band = defaultdict(list)
-    for visit, detector in run.detectors("srcs"):
-        src = run.table("srcs", visit, detector)
-        if src is not None:
-            band, shape = known[visit, detector]
-            by_band[band].append(compare_sources(src, run.truth(visit, detector), shape))
-    measurements = []
-    for band in bands:
-        measurements += _truth_measurements(band, by_band[band])
-    comparisons = [c for band in bands for c in by_band[band]]
-    parts = {
-        name: np.concatenate([getattr(c, name) for c in comparisons]) if comparisons else np.empty(0)
-        for name in ("x", "y", "residual_ra", "residual_dec")
-    }
-    return SourcesPart(measurements, basis="truth", **parts)
+    return TruthCollector(run, summary) if run.has_truth else RepeatCollector()
 
 
 def _truth_measurements(band, comparisons):
@@ -109,16 +168,8 @@ def _zero_point_error(band, comparisons):
     return Measurement("zero_point_error", band, abs(worst.value), len(medians), worst.error)
 
 
-def _repeatability(run):
-    """Residuals of bright sources from the mean of their positions in all visits."""
-    rows = []
-    for visit, detector in run.detectors("srcs"):
-        src = run.table("srcs", visit, detector)
-        if src is None:
-            continue
-        with np.errstate(invalid="ignore"):
-            bright = column(src, "psfFlux") > REPEAT_SNR * column(src, "psfFluxErr")
-        rows.append(np.stack([column(src, name)[bright] for name in ("ra", "dec", "x", "y")]))
+def _repeatability(rows):
+    """Residuals of bright sources (list of rows of ra, dec, x, y) from the mean of their positions in all visits."""
     if not rows:
         return SourcesPart([], *(np.empty(0) for _ in range(4)), basis="the mean position")
     ra, dec, x, y = np.concatenate(rows, axis=1)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column
 from skyloom.report.metrics import Measurement, counted, median_of
 
-AB_OF_NJY = 31.4
 MAS_PER_ARCSEC = 1000.0
 SECONDS_PER_DAY = 86400.0
 # Exposures further apart [d] belong to two nights.
@@ -81,7 +81,7 @@ def _values_of_detectors(summary):
         )
     }  # fmt: skip
     with np.errstate(invalid="ignore", divide="ignore"):
-        sky = AB_OF_NJY - 2.5 * np.log10(raw["skyBg"] / raw["pixelScale"] ** 2)
+        sky = AB_ZERO_POINT - 2.5 * np.log10(raw["skyBg"] / raw["pixelScale"] ** 2)
     return {
         "mjd": raw["expMidptMJD"],
         "airmass": raw["airmass"],

@@ -6,6 +6,7 @@ import numpy as np
 
 from skyloom.core.random import generator
 from skyloom.simulate.atmosphere import Air, draw_air
+from skyloom.simulate.colours import AB_ZERO_POINT_NJY
 
 ARCSEC_PER_RADIAN = 180 / np.pi * 3600
 INVERSION_STEPS = 6
@@ -225,7 +226,8 @@ def draw_visit(visit, simulation):
         ra=ra,
         dec=dec,
         rotation=rotation,
-        electrons_per_njy=visit["exposure_time"] * 10 ** (0.4 * (zero_point - extinction - 31.4)),
+        electrons_per_njy=visit["exposure_time"]
+        * 10 ** (0.4 * (zero_point - extinction - AB_ZERO_POINT_NJY)),
         sky=sky_rate * visit["exposure_time"],
         sky_slope=(slope * np.cos(slope_angle), slope * np.sin(slope_angle)),
         fwhm=rng.uniform(*atmosphere["seeing"]),

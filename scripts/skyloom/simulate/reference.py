@@ -4,6 +4,7 @@ import numpy as np
 
 from skyloom.core.random import generator
 from skyloom.simulate.catalog import STAR, flux_name, reference_columns, select
+from skyloom.simulate.colours import AB_ZERO_POINT_NJY
 from skyloom.simulate.groups import offset
 
 REFERENCE_BAND_ORDER = "rgizyu"
@@ -67,7 +68,7 @@ def reference_catalog(objects, simulation):
 
 def _flux(magnitude):
     """Flux [nJy] of an AB magnitude."""
-    return 10 ** (0.4 * (31.4 - magnitude))
+    return 10 ** (0.4 * (AB_ZERO_POINT_NJY - magnitude))
 
 
 def _listed_stars(objects, simulation):

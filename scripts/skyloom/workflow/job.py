@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from skyloom.core.errors import DataError, SkyloomError
+from skyloom.workflow.rule_names import family_of
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ HEAD_VARIABLE = "SKYLOOM_HEAD"
 COMMIT_VARIABLE = "SKYLOOM_COMMIT"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 FAILURE_FOLDER = Path(".snakemake") / "skyloom" / "failures"
-PACKAGES = ("numpy", "scipy", "astropy", "sep", "numba", "pyarrow")
+PACKAGES = ("numpy", "scipy", "astropy", "numba", "pyarrow")
 PR_SET_PDEATHSIG = 1
 PREAMBLE_END = "snakemake preamble end"
 
@@ -275,7 +276,7 @@ def provenance_of(snakemake):
     versions = {name: _version(metadata, name) for name in PACKAGES}
     python = ".".join(str(part) for part in sys.version_info[:3])
     return Provenance(
-        rule=snakemake.rule,
+        rule=family_of(snakemake.rule),
         wildcards={name: str(value) for name, value in snakemake.wildcards.items()},
         version=__version__,
         commit=os.environ.get(COMMIT_VARIABLE, ""),

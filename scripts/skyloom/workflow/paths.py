@@ -38,6 +38,15 @@ PATTERNS = {
     "benchmark": "benchmarks/{job}.tsv",
 }
 
+PICTURES = {
+    "colour_coadd": "Coadds",
+    "difference_triplets": "Differences",
+    "random_triplets": "Differences",
+    "worst_triplets": "Differences",
+    "astrometric_residuals": "Visits",
+}
+"""Pictures of the report, and their heading in Snakemake's own."""
+
 NO_BAND = "none"
 
 # Wildcards are what a file name may hold: no slash, no dot, no leading dash.

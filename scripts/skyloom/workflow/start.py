@@ -17,6 +17,7 @@ from skyloom.workflow.kernel_cache import refill_kernel_cache
 from skyloom.workflow.lock import is_only_looking, take_lock
 from skyloom.workflow.needs import CLUSTER_MB, NEEDS, memory_mb, runtime_minutes
 from skyloom.workflow.paths import product_path
+from skyloom.workflow.rule_names import family_of
 from skyloom.workflow.scheduler_timers import keep_one_timer
 from skyloom.workflow.slurm_plugin import mend_slurm_plugin
 from skyloom.workflow.slurm_runs import cancel_remembered_runs
@@ -202,8 +203,7 @@ class Skyloom:
         for rule in rules:
             if rule.benchmark and not rule.name.startswith("ap_"):
                 pattern = Path(str(rule.benchmark)).relative_to(self.survey.root)
-                name = "simulate_night" if rule.name.startswith("simulate_night_") else rule.name
-                found.setdefault(name, []).append(WILDCARD.sub("*", str(pattern)))
+                found.setdefault(family_of(rule.name), []).append(WILDCARD.sub("*", str(pattern)))
         return found
 
     def all_frame_raws(self):

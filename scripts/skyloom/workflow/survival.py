@@ -64,9 +64,7 @@ def collect_failures(summaries, dia_statuses):
     for pair, (status, reason, message) in sorted(dia_statuses.items()):
         if status == "FAILED" and pair not in lost:
             rows.append(("subtract_template", *pair, reason, message))
-    columns = zip(*rows, strict=True) if rows else [[] for _ in FAILURES.columns]
-    names = [column.name for column in FAILURES.columns]
-    table = FAILURES.table({name: list(values) for name, values in zip(names, columns, strict=True)})
+    table = FAILURES.table_of_rows(rows)
     total = len(calibrated.keys() | dia_statuses.keys())
     n_empty = sum(status == "EMPTY" for status, _, _ in dia_statuses.values())
     return table, {"survived": total - len(rows), "total": total, "without_template": n_empty}

@@ -10,9 +10,9 @@ from skyloom.algorithms.sky_triangles import (
     tangent_places,
     triangles_of_frame,
     triangles_on_sky,
-    unit_vectors,
     vectors_at,
 )
+from skyloom.core.directions import unit_vectors
 from skyloom.core.wcs import tan_project
 
 PIXEL = 2.0 / 3600

@@ -47,19 +47,30 @@ def test_only_what_lies_beyond_the_noise_is_told(runs, capsys):
         "visit 7: seeing r: 0.8 -> 0.9 arcsec (70.7 sigma)",
         "only in the first: survey depth g",
         "only in the second: survey depth z",
-        "5 metrics in both, 3 changed by more than 3 sigma",
+        "5 metrics in both, 3 changed beyond their noise",
     ]
 
 
 def test_a_run_is_like_itself(runs, capsys):
     assert main(["report-compare", str(runs[0]), str(runs[0])]) == 0
-    assert capsys.readouterr().out == "6 metrics in both, 0 changed by more than 3 sigma\n"
+    assert capsys.readouterr().out == "6 metrics in both, 0 changed beyond their noise\n"
 
 
 def test_a_value_that_is_no_longer_measured_is_a_change(tmp_path):
     first = write_run(tmp_path / "a", Measurement("seeing", "r", 0.8, 9, 0.01))
     second = write_run(tmp_path / "b", Measurement("seeing", "r", np.nan, 0))
     assert [change.name for change in compare_reports(first, second).changed] == ["seeing"]
+
+
+def test_a_value_of_unknown_error_must_change_by_a_thousandth(tmp_path):
+    first = write_run(tmp_path / "a", Measurement("seeing", "r", 0.8, 1), Measurement("seeing", "i", 0.8, 1))
+    second = write_run(
+        tmp_path / "b", Measurement("seeing", "r", 0.8004, 1), Measurement("seeing", "i", 0.802, 1)
+    )
+    assert compare_reports(first, second).lines() == [
+        "survey: seeing i: 0.8 -> 0.802 arcsec (error unknown)",
+        "2 metrics in both, 1 changed beyond their noise",
+    ]
 
 
 def test_a_root_without_a_report_is_named(runs, tmp_path, capsys):

@@ -292,3 +292,16 @@ def test_splines_of_each_psf_are_those_of_its_images():
         expected = spline_coefficients(psf.kernels_at(x, y))
         np.testing.assert_allclose(psf.splines_at(x, y), expected, atol=1e-6)
     assert np.isnan(cells.splines_at([100.0], [5.0])).all()
+
+
+def test_a_table_is_made_of_rows():
+    schema = TableSchema("t", (Column("n", "int64", "", "N."), Column("x", "float64", "", "X.")))
+    table = schema.table_of_rows([(1, 0.5), (2, float("nan"))])
+    assert column(table, "n").tolist() == [1, 2]
+    assert column(table, "x") == pytest.approx([0.5, np.nan], nan_ok=True)
+    assert table.column("x").null_count == 0
+    assert schema.table_of_rows([]).schema.equals(schema.arrow_schema(), check_metadata=True)
+    with pytest.raises(TableColumnsError, match=r"missing columns \['x'\]"):
+        schema.table_of_rows([(1, 0.5), (2,)])
+    with pytest.raises(TableColumnsError, match=r"unknown columns \['z'\]"):
+        schema.table_of_rows([(1, 0.5, "z")])

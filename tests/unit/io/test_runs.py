@@ -4,8 +4,12 @@ import numpy as np
 
 from skyloom.core.calib_images import CalibImage
 from skyloom.core.errors import DataError
+from skyloom.core.images import Exposure, ExposureInfo, MaskedImage
+from skyloom.core.psf import PixelPsf, gaussian_kernel
 from skyloom.core.tables import Column, TableSchema
+from skyloom.core.wcs import Wcs
 from skyloom.io.calibs import write_calib
+from skyloom.io.exposures import write_exposure
 from skyloom.io.fits_files import write_fits_tombstone
 from skyloom.io.provenance import Provenance
 from skyloom.io.runs import RunReader
@@ -57,3 +61,18 @@ def test_each_rule_tells_its_provenance_once_and_tombstones_do_not(tmp_path):
     assert [(record.rule, record.version) for record in found] == [
         ("combine_bias", ""), ("combine_dark", ""), ("measure_objects", "new"),
     ]  # fmt: skip
+
+
+def test_coadds_are_named_by_their_path_without_those_that_are_lost(tmp_path):
+    paths = [tmp_path / f"coadd/deep/{name}.fits" for name in ("r/2/1_0", "g/10/0_1", "g/2/0_0", "r/2/0_0")]
+    write_fits_tombstone(paths[0], LostError("gone"), Provenance(rule="assemble_coadd"))
+    for path in paths[1:]:
+        pixels = MaskedImage(*(np.ones((6, 6), kind) for kind in (np.float32, np.uint32, np.float32)))
+        psf = PixelPsf(gaussian_kernel(1.0, 5)[None].astype(np.float32), 0, (0, 6, 0, 6))
+        wcs = Wcs(np.array([10.0, 20.0]), np.zeros(2), np.eye(2) * 1e-4)
+        info = ExposureInfo(band=path.parts[-3])
+        write_exposure(path, Exposure(pixels, info, wcs=wcs, psf=psf), Provenance())
+    run = RunReader(coadds=paths)
+
+    assert run.coadds() == [("g", 2, "0_0"), ("g", 10, "0_1"), ("r", 2, "0_0")]
+    assert run.coadd("g", 10, "0_1").info.band == "g"

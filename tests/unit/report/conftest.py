@@ -68,6 +68,7 @@ class MadeUpRun:
     has_truth: bool = True
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(4))
     bands: tuple = ("g", "r", "i")
+    read: list = field(default_factory=list)
     false_at: dict = field(default_factory=lambda: {1: (100.0, 190.0), 2: (100.0, 190.0)})
 
     def __post_init__(self):
@@ -106,6 +107,7 @@ class MadeUpRun:
 
     def table(self, kind, visit, detector):
         """Return sources; visit 3 is a tombstone."""
+        self.read.append((kind, visit, detector))
         if visit == 3:
             return None
         if kind == "srcs":
@@ -122,6 +124,7 @@ class MadeUpRun:
 
     def difference(self, visit, detector):
         """Return blank sky whose noise is right."""
+        self.read.append((visit, detector))
         psf = PixelPsf(gaussian_kernel(1.5, 15)[None].astype(np.float32), 0, (0, 200, 0, 200))
         pixels = blank_pixels(self.rng, 0.2)
         exposure = Exposure(pixels, ExposureInfo(visit=visit, band="r"), psf=psf)
@@ -143,16 +146,19 @@ class MadeUpRun:
         yield "e1/bias/none/0", CalibImage("bias", image, np.ones_like(image), is_bad, {"n_frame": 12})
 
     def coadds(self):
-        """Yield coadds of two patches in three bands; the variance of g is wrong by 20 % in sigma."""
-        tract = Tract(1, 10.0, 20.0, (2, 1), 0.2, 180, 10)
-        for band in self.bands:
-            for name in ("0_0", "1_0"):
-                patch = tract.patch(name)
-                pixels = blank_pixels(self.rng, 1.2 if band == "g" else 1.0, 1.0)
-                pixels.mask[:5] |= mask_planes.NO_DATA
-                images = np.broadcast_to(gaussian_kernel(1.5, 15), (1, 1, 15, 15)).astype(np.float32)
-                info = ExposureInfo(band=band, tract=1, patch=name)
-                yield Exposure(pixels, info, wcs=patch.wcs, psf=CellPsf(images, 200))
+        """Return two patches in three bands."""
+        return [(band, 1, patch) for band in sorted(self.bands) for patch in ("0_0", "1_0")]
+
+    def coadd(self, band, tract, patch):
+        """Return a coadd; the variance of g is wrong by 20 % in sigma."""
+        self.read.append((band, tract, patch))
+        pixels = blank_pixels(self.rng, 1.2 if band == "g" else 1.0, 1.0)
+        pixels.mask[:5] |= mask_planes.NO_DATA
+        images = np.broadcast_to(gaussian_kernel(1.5, 15), (1, 1, 15, 15)).astype(np.float32)
+        wcs = Tract(tract, 10.0, 20.0, (2, 1), 0.2, 180, 10).patch("1_0" if patch == "1_0" else "0_0").wcs
+        return Exposure(
+            pixels, ExposureInfo(band=band, tract=tract, patch=patch), wcs=wcs, psf=CellPsf(images, 200)
+        )
 
 
 @pytest.fixture

@@ -9,16 +9,10 @@ from skyloom.report.metrics import Measurement, counted, fraction_of, median_of,
 from skyloom.report.page import PageParts
 from skyloom.report.pictures import empty_picture
 from skyloom.report.visits import gather_losses, gather_visits
+from skyloom.workflow.paths import PICTURES
 from skyloom.workflow.survival import FAILURES
 
 BANDS = ["g", "r", "i"]
-PICTURES = (
-    "colour_coadd",
-    "difference_triplets",
-    "random_triplets",
-    "worst_triplets",
-    "astrometric_residuals",
-)
 CELLS = 4
 
 

@@ -18,6 +18,20 @@ def test_a_calibration_is_measured_on_its_good_pixels(run):
     assert {m.band for m in measured} == {"all"}
 
 
+def test_the_error_of_a_calibration_is_that_of_its_scatter_over_all_pixels(run):
+    rng = np.random.default_rng(3)
+    images = [rng.normal(2, 3, (200, 200)).astype(np.float32) for _ in range(40)]
+    calibs = [
+        (f"e1/bias/none/{k}", CalibImage("bias", i, i, np.zeros(i.shape, bool))) for k, i in enumerate(images)
+    ]
+    run.calibs = lambda: iter(calibs)
+    measured = gather_calibrations(run, {})
+    for name in ("calib_level", "calib_scatter"):
+        of_name = [m for m in measured if m.name == name]
+        # 40 values tell their scatter to 11 %.
+        assert np.std([m.value for m in of_name]) == pytest.approx(of_name[0].error, rel=0.45)
+
+
 def test_a_flat_has_its_band_and_defects_of_science_frames_neither_age_nor_frames(run):
     image = np.ones((4, 4), np.float32)
     parts = image, image, np.zeros((4, 4), bool)

@@ -2,13 +2,18 @@
 
 import numpy as np
 
-from skyloom.report.differences import Candidate, choose_candidates
+from skyloom.report.differences import CANDIDATE, choose_candidates
 
-CANDIDATES = [Candidate(float(snr), 1.0, snr, 0, 1.0, 2.0) for snr in range(5, 105)]
+
+def candidate(snr, misfit, visit):
+    return np.array([(snr, misfit, visit, 0, 1.0, 2.0)], CANDIDATE)
+
+
+CANDIDATES = np.concatenate([candidate(snr, 1.0, snr) for snr in range(5, 105)])
 
 
 def numbers(chosen):
-    return {name: [source.visit for source in sources] for name, sources in chosen.items()}
+    return {name: sources["visit"].tolist() for name, sources in chosen.items()}
 
 
 def test_the_best_reach_from_the_brightest_to_the_faintest_significant_one():
@@ -24,12 +29,11 @@ def test_random_ones_are_the_same_in_each_run_and_spread_over_all():
 
 
 def test_the_worst_are_those_that_the_psf_fits_worst():
-    odd = Candidate(7.0, 50.0, 200, 0, 1.0, 2.0)
-    lost = Candidate(6.0, np.inf, 201, 0, 1.0, 2.0)
-    assert numbers(choose_candidates([*CANDIDATES, odd, lost], 2))["worst"] == [201, 200]
+    odd, lost = candidate(7.0, 50.0, 200), candidate(6.0, np.inf, 201)
+    assert numbers(choose_candidates(np.concatenate([CANDIDATES, odd, lost]), 2))["worst"] == [201, 200]
 
 
 def test_fewer_than_wanted_are_all_shown_once():
     chosen = numbers(choose_candidates(CANDIDATES[-2:], 6))
     assert sorted(chosen["best"]) == sorted(chosen["random"]) == sorted(chosen["worst"]) == [103, 104]
-    assert numbers(choose_candidates([], 6)) == {"best": [], "random": [], "worst": []}
+    assert numbers(choose_candidates(CANDIDATES[:0], 6)) == {"best": [], "random": [], "worst": []}

@@ -10,9 +10,11 @@ from made_up_page import made_up_parts
 
 from skyloom.io.benchmarks import JobCost
 from skyloom.report import definitions
-from skyloom.report.metrics import Measurement, metrics_table
+from skyloom.report.metrics import Measurement, counted, metrics_table
 from skyloom.report.numbers import Numbers, format_number
-from skyloom.report.page import visit_rows, write_page
+from skyloom.report.page import VISIT_COLUMNS, headline, visit_rows, write_page
+from skyloom.report.visits import gather_losses
+from skyloom.workflow.survival import FAILURES
 
 MOST_SECONDS = 60
 MOST_BYTES = 30e6
@@ -84,6 +86,22 @@ def test_failures_come_with_their_number_and_an_example(html):
     assert row[3][:4] == ["visit", "40,", "detector", "0:"]
 
 
+@pytest.mark.parametrize(("n_lost", "level"), [(0, "good"), (1, "warn")])
+def test_detectors_have_survived_only_when_their_differences_did_too(n_lost, level):
+    row = {
+        "step": "subtract_template",
+        "visit": 2,
+        "detector": 0,
+        "reason": "PoorSubtraction",
+        "message": "bad",
+    }
+    failures = FAILURES.table({name: [value] * n_lost for name, value in row.items()})
+    good = {"n_visit": 2, "n_detector": 4, "n_failed": 0}
+    measurements = [counted(name, "all", number) for name, number in good.items()]
+    numbers = Numbers(metrics_table(gather_losses(failures, {"survived": 4 - n_lost}) + measurements))
+    assert ("detectors survived", f"{4 - n_lost} of 4", level) in headline(numbers, failures)["cards"]
+
+
 def test_a_metric_outside_its_bounds_is_an_alarm(html):
     alarms = [row for row in cells_of(html, "headline") if row and row[0] == ["star_completeness"]]
     assert [row[1:5] for row in alarms] == [[[band], ["0.9"], [], ["≥", "0.95"]] for band in ("g", "r", "i")]
@@ -124,9 +142,12 @@ def test_a_visit_of_bad_seeing_is_worse_than_those_of_its_band():
 def test_every_number_of_a_visit_is_that_of_the_metrics(parts, html):
     shown = {row[0][0]: row for row in cells_of(html, "visits") if len(row) > 10}
     assert len(shown) == 40
+    cells = next(iter(shown.values()))
+    columns = {name: len(cells) - len(VISIT_COLUMNS) + k for k, name in enumerate(VISIT_COLUMNS)}
+    assert columns["seeing"] == 6
     for (subject, name), row in {(r["subject"], r["name"]): r for r in parts.metrics.to_pylist()}.items():
-        if subject.startswith("visit ") and name == "seeing":
-            assert shown[subject.split()[1]][6] == [format_number(row)]
+        if subject.startswith("visit ") and name in columns:
+            assert shown[subject.split()[1]][columns[name]] == [format_number(row)], name
 
 
 def test_rules_are_listed_from_the_dearest_and_only_the_ten_longest_jobs(html):
@@ -147,6 +168,11 @@ def test_numbers_are_written_as_people_do():
     assert format_number(row("mjd", 61000.123456)) == "61000.12346"
     assert format_number(row("TE2", 1.234e-7)) == "1.23e-07"
     assert format_number(row("calib_level", 12345.6)) == "12346"
+    assert [format_number(row("calib_level", value)) for value in (999.4, 999.5, -999.7)] == [
+        "999",
+        "1000",
+        "-1000",
+    ]
 
 
 def test_a_run_without_anything_still_has_a_page(parts):

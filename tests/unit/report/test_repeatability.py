@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from report_parts import filled
 
+from skyloom.core.directions import unit_vectors
 from skyloom.core.schemas import SOURCE, object_schema
 from skyloom.report.repeatability import (
     SightingCollector,
@@ -13,7 +14,6 @@ from skyloom.report.repeatability import (
     photometric_repeatability,
     scaled_residuals,
     separation_residuals,
-    unit_vectors,
 )
 
 MAD = 1.4826022185056018

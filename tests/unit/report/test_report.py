@@ -1,19 +1,24 @@
 """The report counts what is there and draws what it counted."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib import image as matplotlib_image
+from report_parts import summary_of
 
+from skyloom.core.psf import CellPsf
 from skyloom.core.tables import column
 from skyloom.report.coadds import gather_coadds
 from skyloom.report.definitions import DEFINITIONS
+from skyloom.report.differences import gather_differences
 from skyloom.report.metrics import SURVEY, Measurement, metrics_table, scatter_of
 from skyloom.report.noise import noise_ratio
 from skyloom.report.pictures import cell_medians, colour_picture, cutout, empty_picture, residual_picture
 from skyloom.report.pipeline import SurveyFacts, failure_lines, report
 from skyloom.report.truth_comparison import compare_sources, faint_flux_error, magnitude_residuals, nearest
+from skyloom.workflow.paths import PICTURES
 from skyloom.workflow.survival import FAILURES
 
 SETTINGS = {"n_image": 10, "n_triplet": 3}
@@ -88,9 +93,7 @@ def test_every_metric_says_whether_it_is_within_its_bounds(run):
     assert ok["coadd_noise_ratio", "r"]
     assert not ok["coadd_noise_ratio", "g"]
     assert not ok["seeing", "g"]
-    assert set(pictures) == {
-        "colour_coadd", "difference_triplets", "random_triplets", "worst_triplets", "astrometric_residuals",
-    }  # fmt: skip
+    assert set(pictures) == set(PICTURES)
     assert all(data.startswith(PNG_HEAD) for data in pictures.values())
 
 
@@ -105,6 +108,13 @@ def test_a_run_without_truth_has_only_what_its_products_tell(real_run):
     assert done.pictures["astrometric_residuals"].startswith(PNG_HEAD)
 
 
+@pytest.mark.parametrize("has_truth", [True, False])
+def test_each_source_table_is_read_once(run, has_truth):
+    run.has_truth = has_truth
+    made(run)
+    assert [key for key in run.read if key[0] == "srcs"] == [("srcs", 1, 0), ("srcs", 2, 0), ("srcs", 3, 0)]
+
+
 def test_failures_are_named(run):
     assert failure_lines(run.visit_summary()) == ["visit 3 detector 0: TooFewStars: 2 stars, needs 10"]
 
@@ -115,6 +125,66 @@ def test_a_mosaic_puts_patches_where_they_belong(run):
     assert mosaic.shape == (200, 380)
     assert np.isnan(mosaic[:5]).all()
     assert np.isfinite(mosaic[5:]).all()
+
+
+def test_the_error_of_a_coadds_noise_is_that_of_its_pixels(run):
+    run.coadds = lambda: [("r", tract, "0_0") for tract in range(40)]
+    part = gather_coadds(run, ["r"], 40)
+    for name, exact in (("coadd_noise_ratio", False), ("coadd_depth", True), ("coadd_coverage", True)):
+        one_by_one = [m for m in part.measurements if m.name == name and m.subject != SURVEY]
+        scatter = np.std([m.value for m in one_by_one])
+        assert len(one_by_one) == 40
+        if exact:
+            assert one_by_one[0].error == 0
+            assert scatter == pytest.approx(0, abs=1e-12)
+        else:
+            assert scatter == pytest.approx(one_by_one[0].error, rel=0.45)
+
+
+def test_a_coadd_without_a_psf_in_its_middle_has_no_depth_and_no_error(run):
+    whole = run.coadd("r", 1, "0_0")
+    lost = replace(whole, psf=CellPsf(np.full_like(whole.psf.images, np.nan), 200))
+    run.coadds, run.coadd = lambda: [("r", 1, "0_0")], lambda *key: lost
+    found = {m.name: m for m in gather_coadds(run, ["r"], 3).measurements if m.subject != SURVEY}
+    assert np.isnan([found["coadd_depth"].value, found["coadd_depth"].error]).all()
+    assert found["coadd_noise_ratio"].error > 0
+
+
+def test_of_many_coadds_a_few_from_end_to_end_are_read(run):
+    run.coadds = lambda: [("r", tract, f"{k}_0") for tract in (1, 2, 3) for k in range(1000)]
+    part = gather_coadds(run, ["r"], 3)
+
+    assert run.read == [
+        ("r", 1, "0_0"),
+        ("r", 1, "1_0"),
+        ("r", 1, "2_0"),
+        ("r", 2, "499_0"),
+        ("r", 3, "999_0"),
+    ]
+    measured = [m.subject for m in part.measurements if m.name == "coadd_depth" and m.subject != SURVEY]
+    assert measured == ["coadd r/1/0_0", "coadd r/2/499_0", "coadd r/3/999_0"]
+    assert np.isfinite([m.value for m in part.measurements]).sum() >= 12
+
+
+def test_of_many_differences_a_few_are_read_and_all_sources_are_candidates(run):
+    detectors = [(visit, detector) for visit in (1, 2) for detector in range(50)]
+    run.detectors = lambda kind: detectors
+    summary = summary_of(
+        visit=[v for v, _ in detectors],
+        detector=[d for _, d in detectors],
+        band=["r"] * 100,
+        status=["OK"] * 100,
+    )
+    part = gather_differences(run, summary, ["r"], {"n_image": 3, "n_triplet": 5}, {})
+
+    differences = [key for key in run.read if len(key) == 2]
+    assert differences[:3] == [(1, 0), (1, 49), (2, 49)]
+    found = {(m.name, m.band): m for m in part.measurements}
+    assert found["n_difference", "r"].value == 100
+    assert found["n_dia_source", "r"].value == 300
+    assert found["diff_noise_ratio", "r"].n == 3
+    assert {triplet.title.split(",")[0] for triplet in part.triplets["random"]} > {"visit 1 detector 0"}
+    assert len(set(differences[3:])) > 8
 
 
 def test_a_star_that_was_missed_and_a_false_source_are_counted(run):
@@ -186,7 +256,7 @@ def test_a_cutout_beyond_the_edge_is_nan_there():
 
 
 def test_a_run_without_any_product_says_so_in_its_pictures(run, tmp_path):
-    run.coadds = lambda: iter(())
+    run.coadds = list
     run.detectors = lambda kind: []
     for has_truth in (True, False):
         run.has_truth = has_truth

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from skyloom.core.errors import DataError, UpstreamFailure
 from skyloom.core.tables import Column, TableSchema
 from skyloom.io.fits_files import read_fits_status
 from skyloom.io.tables import read_table_status
+from skyloom.workflow.fingerprint import Fingerprints
 from skyloom.workflow.job import (
     FAILURE_FOLDER,
+    PACKAGES,
     THREAD_VARIABLES,
     LibraryPathError,
     ThreadPinningError,
@@ -26,6 +29,7 @@ from skyloom.workflow.job import (
     provenance_of,
     run_job,
 )
+from skyloom.workflow.rule_names import night_rule
 
 SCRIPTS = Path(skyloom.__file__).resolve().parents[1]
 SCHEMA = TableSchema("src", (Column("visit", "int64", "", "Visit."),))
@@ -151,6 +155,17 @@ def test_provenance_is_relative_to_the_roots_and_knows_no_time(snakemake):
     assert "numpy" in first.packages
 
 
+def test_the_packages_of_a_product_are_those_that_a_job_imports():
+    prints = Fingerprints(SCRIPTS, cache=None)
+    rules = [path.stem for path in SCRIPTS.glob("*.py")]
+    modules = {module for rule in rules for module in prints.modules_of(rule)}
+    paths = [SCRIPTS.joinpath(*module.split(".")).with_suffix(".py") for module in modules]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+    assert [
+        name for name in PACKAGES if not re.search(rf"^\s*(import|from) {name}\b", text, re.MULTILINE)
+    ] == []
+
+
 def test_the_settings_hash_is_that_of_the_rule_alone(snakemake):
     before = provenance_of(snakemake).settings_hash
     snakemake.config["visit"] = 11
@@ -221,3 +236,12 @@ def test_a_job_that_starts_after_its_snakemake_died_leaves_at_once():
     )
     assert done.returncode == 1
     assert done.stdout == ""
+
+
+def test_the_rules_of_all_nights_have_one_name_in_the_provenance(snakemake):
+    assert provenance_of(snakemake).rule == "calibrate_image"
+    snakemake.rule = night_rule("n1")
+    assert snakemake.rule == "simulate_night_n1"
+    assert provenance_of(snakemake).rule == "simulate_night"
+    snakemake.rule = "simulate_sky"
+    assert provenance_of(snakemake).rule == "simulate_sky"
