@@ -146,6 +146,31 @@ def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa:
     return PsfPhotometry(*results)
 
 
+def without_position_bias(flux, flux_err):
+    """Fluxes without what a free position adds to them, and their errors.
+
+    Parameters
+    ----------
+    flux, flux_err : ndarray, shape (n,), float64
+        From fits with free positions.
+
+    Returns
+    -------
+    flux, flux_err : ndarray, shape (n,), float64
+        Unbiased to second order from a signal to noise of 4 on; smooth and of the same sign below.
+
+    Notes
+    -----
+    The best of all positions is one where the noise adds to the star: half a unit of log likelihood for each of two
+    coordinates, ``flux_err^2 / flux`` of flux (Cox & Snell 1968, second-order bias of maximum likelihood), 1 % at a
+    signal to noise of 10. What is left is ``flux / (1 + (flux_err / flux)^2)``, which is bounded.
+    """
+    square, variance = np.asarray(flux, dtype=np.float64) ** 2, np.asarray(flux_err, dtype=np.float64) ** 2
+    total = np.where(square + variance > 0, square + variance, 1.0)
+    slope = square * (square + 3 * variance) / total**2
+    return flux * square / total, flux_err * np.maximum(slope, 1.0)
+
+
 def point_source_image(shape, psf, x, y, flux):
     """Image of point sources.
 

@@ -6,7 +6,7 @@ from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, psf_photometry
+from skyloom.algorithms.photometry import UNUSABLE, FitSettings, psf_photometry, without_position_bias
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
@@ -82,6 +82,7 @@ def measure_sources(masked_image, psf, detections, start, settings):
         raise PsfWithoutSizeError(len(x))
     sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
     shape = adaptive_moments(masked_image.image, x, y, sigma)
+    flux, flux_err = without_position_bias(fit.flux, fit.flux_err)
     columns = {
         "x": x,
         "y": y,
@@ -89,8 +90,8 @@ def measure_sources(masked_image, psf, detections, start, settings):
         "yErr": np.where(failed, np.nan, fit.y_err),
         "xyCov": np.where(failed, np.nan, fit.xy_covariance),
         "centroid_flag": failed,
-        "psfFlux": fit.flux,
-        "psfFluxErr": fit.flux_err,
+        "psfFlux": flux,
+        "psfFluxErr": flux_err,
         "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2)),
         "psfFlux_chi2": fit.chi2,
         "psfFlux_npix": fit.n_pixel,
