@@ -91,10 +91,8 @@ class StarField:
 def psf_at(sky, u, v):
     """Profile at a place of the field, (0, 0) in the middle, 1 at the edges: its size varies by a tenth."""
     size = sky.seeing * (1 + 0.025 * u - 0.02 * v + 0.015 * u * v + 0.015 * (u**2 - v**2))
-    if sky.profile == "kolmogorov":
-        profile = galsim.Kolmogorov(fwhm=size)
-    else:
-        profile = galsim.Moffat(beta=3.0, fwhm=size)
+    is_moffat = sky.profile == "moffat"
+    profile = galsim.Moffat(beta=3.0, fwhm=size) if is_moffat else galsim.Kolmogorov(fwhm=size)
     return profile.shear(e1=0.02 + 0.015 * u - 0.01 * v * u, e2=-0.01 + 0.02 * v + 0.01 * u**2)
 
 

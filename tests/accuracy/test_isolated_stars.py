@@ -28,7 +28,7 @@ CENTROID_BAR, FLUX_BAR, PULL_BAR = 1.10, 1.05, 0.05
 BIAS_BAR, FAINT_BIAS_BAR = 0.002, 0.2
 COMPLETENESS_BAR, PURITY_BAR = 0.02, 0.998
 FAINT = Sky(levels=FAINT_LEVELS, bright=(20.0, 800.0), bright_share=0.5, n_star=1000)
-"""As many stars between the S/N of 20 and 800 as in the bins; what lies below the threshold lifts the sky by 0.02 sigma."""
+"""As many stars between the S/N of 20 and 800 as in the bins: those below the threshold lift the sky by 0.02 sigma."""
 
 
 @pytest.fixture(scope="module")

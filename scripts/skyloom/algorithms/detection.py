@@ -137,9 +137,9 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     -----
     The signal to noise nu of the matched filter is that of its maximum between the pixels, by a Gaussian through the
     highest pixel and its neighbours: the pixels alone lose up to 8 % of it at a FWHM of 3 pixels. A maximum over two
-    coordinates is too high, E(nu^2) being that of the source's own place plus 2 (one half for each coordinate in the log
-    likelihood, Wilks 1938): a significance is ``sqrt(nu^2 - 2)``, so that of stars of S/N s those above a threshold t are
-    Phi(s - t).
+    coordinates is too high: E(nu^2) is that of the source's own place plus 2, one half for each coordinate in the
+    log likelihood (Wilks 1938). A significance is ``sqrt(nu^2 - 2)``: of stars of S/N s a part of Phi(s - t) is above
+    a threshold t.
     """
     if polarity not in POLARITIES:
         raise ValueError(f"polarity {polarity!r}: one of {', '.join(POLARITIES)} is needed")
