@@ -171,6 +171,39 @@ def without_position_bias(flux, flux_err):
     return flux * square / total, flux_err * np.maximum(slope, 1.0)
 
 
+def position_error_factor(kernel, flux, flux_err):
+    """Factor by which errors of free positions exceed those that the fit's normal equations give.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (k, k), float64
+        PSF image.
+    flux, flux_err : ndarray, shape (n,), float64
+        From fits with free positions.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        ``sqrt(1 + c / nu^2)`` at a signal to noise nu, at most the root of 2; NaN as the flux.
+
+    Notes
+    -----
+    The next order of the variance of the maximum of ``nu R(d) + n(d)``, R the PSF's autocorrelation and n noise of that
+    correlation: noise also bends the peak, and the flux that scales the error is that of the maximum. With the moments
+    m of the PSF's power over wave numbers, ``c = 1 + (m40 + m22) / m20^2``: 5 for a Gaussian, 6 for a PSF with wings.
+    """
+    power = np.abs(np.fft.rfft2(kernel)) ** 2
+    # The side is odd: all columns but the first stand for two.
+    power[:, 1:] *= 2
+    rows, columns = np.fft.fftfreq(kernel.shape[0])[:, None] ** 2, np.fft.rfftfreq(kernel.shape[1]) ** 2
+    power /= power.sum()
+    square = float(np.sum(power * (rows + columns))) / 2
+    fourth = float(np.sum(power * (rows**2 + columns**2))) / 2 + float(np.sum(power * rows * columns))
+    bend = 1 + fourth / square**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sqrt(1 + np.minimum(bend * (flux_err / flux) ** 2, 1.0))
+
+
 def point_source_image(shape, psf, x, y, flux):
     """Image of point sources.
 

@@ -7,7 +7,13 @@ from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, psf_photometry, without_position_bias
+from skyloom.algorithms.photometry import (
+    UNUSABLE,
+    FitSettings,
+    position_error_factor,
+    psf_photometry,
+    without_position_bias,
+)
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
@@ -83,8 +89,11 @@ def measure_sources(masked_image, psf, detections, start, settings):
         raise PsfWithoutSizeError(len(x))
     sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
     shape = adaptive_moments(masked_image.image, x, y, sigma)
-    columns = _psf_columns(fit, failed, detections, settings)
+    ny, nx = masked_image.shape
+    widening = position_error_factor(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2), fit.flux, fit.flux_err)
+    columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings)
     columns |= {"x": x, "y": y, "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2))}
+    columns["detectionSignificance"] = detections.significance
     columns |= _edge_flags(masked_image.shape, x, y, psf.size // 2)
     columns |= {name: getattr(shape, name) for name in ("ixx", "iyy", "ixy")}
     columns |= {f"{name}PSF": getattr(psf_shape, name) for name in ("ixx", "iyy", "ixy")}
@@ -108,21 +117,20 @@ def measure_sources(masked_image, psf, detections, start, settings):
     return columns
 
 
-def _psf_columns(fit, failed, detections, settings):
-    """Fluxes and errors of the PSF fit under their schema names."""
+def _psf_columns(fit, widening, settings):
+    """Fluxes and errors of the PSF fit under their schema names; `widening` is NaN for positions that failed."""
     flux, flux_err = without_position_bias(fit.flux, fit.flux_err)
     return {
-        "xErr": np.where(failed, np.nan, fit.x_err),
-        "yErr": np.where(failed, np.nan, fit.y_err),
-        "xyCov": np.where(failed, np.nan, fit.xy_covariance),
-        "centroid_flag": failed,
+        "xErr": fit.x_err * widening,
+        "yErr": fit.y_err * widening,
+        "xyCov": fit.xy_covariance * widening**2,
+        "centroid_flag": np.isnan(widening),
         "psfFlux": flux,
         "psfFluxErr": flux_err,
         "psfFlux_chi2": fit.chi2,
         "psfFlux_npix": fit.n_pixel,
         "psfFlux_flag": ~np.isfinite(fit.flux) | (fit.usable_fraction < settings["min_usable_fraction"]),
         "psfFlux_flag_noGoodPixels": ~np.isfinite(fit.flux),
-        "detectionSignificance": detections.significance,
     }
 
 

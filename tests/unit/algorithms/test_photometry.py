@@ -6,6 +6,7 @@ import pytest
 from skyloom.algorithms.photometry import (
     FitSettings,
     point_source_image,
+    position_error_factor,
     psf_photometry,
     without_position_bias,
 )
@@ -217,6 +218,11 @@ def test_fluxes_of_faint_stars_are_unbiased_once_the_free_position_is_accounted_
     fit = psf_photometry(pixels, psf, x, y)
     corrected, error = without_position_bias(fit.flux, fit.flux_err)
 
+    widened = position_error_factor(kernel, fit.flux, fit.flux_err)
+    off = np.r_[(fit.x - x) / fit.x_err / widened, (fit.y - y) / fit.y_err / widened]
+    assert off.std() == pytest.approx(1.0, abs=4 / np.sqrt(4) / n)
+    # 1 + c / (2 nu^2) with c = 5 of a Gaussian.
+    assert np.median(widened) == pytest.approx(1 + 5 / 2 / 64, abs=0.005)
     pulls = (corrected - flux) / error
     assert abs(np.mean(pulls)) < 4 / n
     assert np.std(pulls) == pytest.approx(1.0, abs=4 / np.sqrt(2) / n)
