@@ -1,7 +1,7 @@
 """Detection of point-like and larger sources on the matched-filter significance image."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from skyloom.core import mask_planes
 log = logging.getLogger(__name__)
 
 POLARITIES = ("positive", "negative", "both")
+# A peak between four pixels shows at least this part of its height on the nearest, at a FWHM of 2 pixels.
+SAMPLED_PART = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Detections:
     x, y : ndarray, shape (n,), float64
         Peaks [pixel], refined by a parabola through the significance.
     significance : ndarray, shape (n,), float64
-        Signal to noise of a point source at the peak [sigma]; negative for negative polarity.
+        Signal to noise of a point source at the peak [sigma], as `detect` or `find_peaks` have it; negative for
+        negative polarity.
     footprint : ndarray, shape (n,), int32
         Index of the footprint that holds the peak.
     n_peak : ndarray, shape (n,), int32
@@ -122,26 +125,35 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     Returns
     -------
     Detections
-        Peaks by falling absolute significance; empty when there is none.
+        Peaks by falling absolute significance; empty when there is none. A footprint reaches out to `SAMPLED_PART` of
+        the threshold.
 
     Raises
     ------
     ValueError
         If the polarity has no such name.
+
+    Notes
+    -----
+    The signal to noise nu of the matched filter is that of its maximum between the pixels, by a Gaussian through the
+    highest pixel and its neighbours: the pixels alone lose up to 8 % of it at a FWHM of 3 pixels. A maximum over two
+    coordinates is too high: E(nu^2) is that of the source's own place plus 2, one half for each coordinate in the
+    log likelihood (Wilks 1938). A significance is ``sqrt(nu^2 - 2)``: of stars of S/N s a part of Phi(s - t) is above
+    a threshold t.
     """
     if polarity not in POLARITIES:
         raise ValueError(f"polarity {polarity!r}: one of {', '.join(POLARITIES)} is needed")
     settings = settings or DetectionSettings()
     significance = significance_image(masked_image, psf, settings.excluded, settings.noise_correlation)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[polarity]
-    parts = [find_peaks(np.float32(sign) * significance, threshold, settings) for sign in signs]
+    parts = [_find_sources(np.float32(sign) * significance, threshold, settings) for sign in signs]
     detections = parts[0] if len(parts) == 1 and signs[0] > 0 else _joined(parts, signs)
     log.info("found %d peaks in %d footprints", len(detections), detections.labels.max(initial=0))
     return detections
 
 
 def find_peaks(significance, threshold, settings):
-    """Detections on a significance image, positive side only; see `detect`.
+    """Peaks of a significance image as its pixels have them, positive side only.
 
     Parameters
     ----------
@@ -157,18 +169,58 @@ def find_peaks(significance, threshold, settings):
     Detections
         Peaks by falling significance; empty when there is none.
     """
-    labels, peak_y, peak_x, footprint = flood_footprints(
-        significance, threshold, settings.min_prominence, settings.relative_prominence
+    flooded = flood_footprints(significance, threshold, settings.min_prominence, settings.relative_prominence)
+    return _detections(significance, flooded, significance[flooded[1:3]].astype(np.float64))
+
+
+def _find_sources(significance, threshold, settings):
+    """Detections by the height of the peaks between the pixels, positive side only; see `detect`."""
+    level = SAMPLED_PART * threshold
+    flooded = flood_footprints(significance, level, settings.min_prominence, settings.relative_prominence)
+    height = _height_between_pixels(significance, *flooded[1:3])
+    found = _detections(significance, flooded, np.sqrt(np.maximum(height**2 - 2, 0.0)))
+    order = np.argsort(-found.significance, kind="stable")
+    found = found.select(order[found.significance[order] > threshold])
+    kept, number = np.unique(found.footprint, return_inverse=True)
+    renumbered = np.zeros(int(found.labels.max(initial=0)) + 1, dtype=np.int32)
+    renumbered[kept + 1] = 1 + np.arange(len(kept))
+    return replace(
+        found,
+        footprint=number.astype(np.int32),
+        n_peak=np.bincount(number, minlength=1)[number].astype(np.int32),
+        labels=renumbered[found.labels],
     )
+
+
+def _detections(significance, flooded, height):
+    """Detections of what `flood_footprints` returned, with the significance of each peak."""
+    labels, peak_y, peak_x, footprint = flooded
     shift_x, shift_y = _parabola_offset(significance, peak_y, peak_x)
     return Detections(
         x=peak_x + shift_x,
         y=peak_y + shift_y,
-        significance=significance[peak_y, peak_x].astype(np.float64),
+        significance=height,
         footprint=footprint,
         n_peak=np.bincount(footprint, minlength=1)[footprint].astype(np.int32),
         labels=labels,
     )
+
+
+def _height_between_pixels(significance, y, x):
+    """Heights of Gaussians through peaks and their neighbours along both axes."""
+    ny, nx = significance.shape
+    centre = significance[y, x].astype(np.float64)
+    gain = np.zeros(len(centre))
+    for step_y, step_x in ((0, 1), (1, 0)):
+        after = significance[np.minimum(y + step_y, ny - 1), np.minimum(x + step_x, nx - 1)]
+        before = significance[np.maximum(y - step_y, 0), np.maximum(x - step_x, 0)]
+        is_between = (after > 0) & (before > 0)
+        log_after, log_before = (
+            np.log(np.where(is_between, side, centre) / centre) for side in (after, before)
+        )
+        curvature = np.maximum(-log_after - log_before, np.finfo(np.float64).tiny)
+        gain += (log_after - log_before) ** 2 / (8 * curvature)
+    return centre * np.minimum(np.exp(gain), 1 / SAMPLED_PART)
 
 
 def _parabola_offset(significance, y, x):

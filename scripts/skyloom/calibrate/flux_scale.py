@@ -7,9 +7,13 @@ import numpy as np
 from skyloom.algorithms.apertures import APERTURE_FLUXES
 from skyloom.core.images import MaskedImage
 
+CORRECTED = ("psfFlux", "uniformPsfFlux", "gaussianFlux")
+"""Fluxes that the aperture correction turns into those of the large aperture."""
+FLUXES = (*CORRECTED, "kronFlux", "calibFlux", *APERTURE_FLUXES)
+
 
 def apply_aperture_correction(columns, ap_corr):
-    """Columns with PSF fluxes corrected to the large aperture.
+    """Columns with PSF and Gaussian fluxes corrected to the large aperture.
 
     Parameters
     ----------
@@ -26,8 +30,7 @@ def apply_aperture_correction(columns, ap_corr):
     """
     correction = ap_corr.evaluate(columns["x"], columns["y"])
     return {
-        "psfFlux": columns["psfFlux"] * correction,
-        "psfFluxErr": columns["psfFluxErr"] * correction,
+        **{key: columns[key] * correction for name in CORRECTED for key in (name, f"{name}Err")},
         "psfFlux_apCorr": correction,
         "psfFlux_apCorrErr": ap_corr.error(columns["x"], columns["y"]),
     }
@@ -48,11 +51,12 @@ def calibrate_fluxes(columns, background, photo_calib):
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        The flux columns, and ``sky``: the sky's brightness at each source [nJy/pixel].
+        The columns in units of flux, and ``sky``: the sky's brightness at each source [nJy/pixel].
     """
     scale = photo_calib.evaluate(columns["x"], columns["y"])
-    names = ["psfFlux", *APERTURE_FLUXES]
-    scaled = {key: columns[key] * scale for name in names for key in (name, f"{name}Err")}
+    scaled = {key: columns[key] * scale for name in FLUXES for key in (name, f"{name}Err")}
+    scaled |= {name: columns[name] * scale for name in ("localBackground", "skyErr")}
+    scaled["variance_value"] = columns["variance_value"] * scale**2
     level = background.image()
     ny, nx = level.shape
     column = np.clip(np.rint(columns["x"]).astype(np.int64), 0, nx - 1)

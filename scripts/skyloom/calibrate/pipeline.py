@@ -75,6 +75,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
+    columns |= _calibration_flux(columns, settings["measurement"])
     ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
     astrometry = _astrometry(columns, references, predicted_wcs, exposure.info, settings)
@@ -165,14 +166,19 @@ def _first_stars(exposure, settings, rng):
     return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
 
 
+def _calibration_flux(columns, settings):
+    """Flux within the aperture that PSF fluxes are corrected to."""
+    trace = columns["ixxPSF"] + columns["iyyPSF"]
+    radius = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
+    return dict(zip(("calibFlux", "calibFluxErr"), flux_within(columns, radius), strict=True))
+
+
 def _aperture_correction(columns, shape, settings):
     """Aperture correction from the PSF stars that are bright enough."""
-    trace = columns["ixxPSF"] + columns["iyyPSF"]
-    wanted = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
     bright = columns["psfFlux"] > settings["aperture_correction_signal_to_noise"] * columns["psfFluxErr"]
     used = columns["calib_psf_candidate"] & bright & is_good_star(columns)
     flux = columns["psfFlux"][used]
-    ratio, ratio_err = (values[used] / flux for values in flux_within(columns, wanted))
+    ratio, ratio_err = (columns[name][used] / flux for name in ("calibFlux", "calibFluxErr"))
     positions = (columns["x"][used], columns["y"][used])
     return fit_aperture_correction(positions, ratio, ratio_err, shape, settings)
 

@@ -2,11 +2,18 @@
 
 import numpy as np
 
+from skyloom.algorithms.alone import measure_alone
 from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, psf_photometry
+from skyloom.algorithms.photometry import (
+    UNUSABLE,
+    FitSettings,
+    position_error_factor,
+    psf_photometry,
+    without_position_bias,
+)
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
@@ -76,43 +83,122 @@ def measure_sources(masked_image, psf, detections, start, settings):
     fit = psf_photometry(masked_image, psf, detections.x, detections.y, IN_ELECTRONS, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
-    kernels = psf.kernels_at(x, y)
+    kernels, splines = psf.kernels_at(x, y), psf.splines_at(x, y)
     psf_shape = kernel_moments(kernels)
     if len(x) and not np.isfinite(psf_shape.sigma).any():
         raise PsfWithoutSizeError(len(x))
     sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
     shape = adaptive_moments(masked_image.image, x, y, sigma)
-    columns = {
-        "x": x,
-        "y": y,
-        "xErr": np.where(failed, np.nan, fit.x_err),
-        "yErr": np.where(failed, np.nan, fit.y_err),
-        "xyCov": np.where(failed, np.nan, fit.xy_covariance),
-        "centroid_flag": failed,
-        "psfFlux": fit.flux,
-        "psfFluxErr": fit.flux_err,
-        "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2)),
-        "psfFlux_chi2": fit.chi2,
-        "psfFlux_npix": fit.n_pixel,
-        "psfFlux_flag": ~np.isfinite(fit.flux) | (fit.usable_fraction < settings["min_usable_fraction"]),
-        "detectionSignificance": detections.significance,
-    }
+    ny, nx = masked_image.shape
+    widening = position_error_factor(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2), fit.flux, fit.flux_err)
+    columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings)
+    columns |= {"x": x, "y": y, "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2))}
+    columns["detectionSignificance"] = detections.significance
+    columns |= _edge_flags(masked_image.shape, x, y, psf.size // 2)
     columns |= {name: getattr(shape, name) for name in ("ixx", "iyy", "ixy")}
     columns |= {f"{name}PSF": getattr(psf_shape, name) for name in ("ixx", "iyy", "ixy")}
+    columns |= {"i_flag": np.isnan(shape.ixx), "invalidPsfFlag": np.isnan(psf_shape.ixx)}
     with np.errstate(invalid="ignore"):
         signal_to_noise = fit.flux / fit.flux_err
     classes = classify_by_size(
-        *(shape, star_moments(psf.splines_at(x, y), x, y), signal_to_noise),
+        *(shape, star_moments(splines, x, y), signal_to_noise),
         *(settings["extended_size_excess"], settings["extended_sigma"]),
     )
     columns |= {
         "extendedness": classes.extended,
         "extendedness_flag": np.isnan(classes.extended),
         "sizeExtendedness": classes.size,
+        "sizeExtendedness_flag": np.isnan(classes.size),
     }
+    columns |= _alone_columns(masked_image, splines, fit, columns)
+    columns |= _gaussian_columns(masked_image, shape, psf_shape, columns)
     columns |= _aperture_columns(masked_image, x, y)
     columns |= pixel_flags(masked_image.mask, x, y, FLAG_BOX_SIGMA * sigma)
     return columns
+
+
+def _psf_columns(fit, widening, settings):
+    """Fluxes and errors of the PSF fit under their schema names; `widening` is NaN for positions that failed."""
+    flux, flux_err = without_position_bias(fit.flux, fit.flux_err)
+    return {
+        "xErr": fit.x_err * widening,
+        "yErr": fit.y_err * widening,
+        "xyCov": fit.xy_covariance * widening**2,
+        "centroid_flag": np.isnan(widening),
+        "psfFlux": flux,
+        "psfFluxErr": flux_err,
+        "psfFlux_chi2": fit.chi2,
+        "psfFlux_npix": fit.n_pixel,
+        "psfFlux_flag": ~np.isfinite(fit.flux) | (fit.usable_fraction < settings["min_usable_fraction"]),
+        "psfFlux_flag_noGoodPixels": ~np.isfinite(fit.flux),
+    }
+
+
+def _edge_flags(shape, x, y, half):
+    """Flag of the sources whose PSF image reaches over the edge."""
+    ny, nx = shape
+    distance = np.minimum(np.minimum(x, nx - 1 - x), np.minimum(y, ny - 1 - y))
+    return {"psfFlux_flag_edge": np.rint(distance) < half}
+
+
+def _alone_columns(masked_image, splines, fit, columns):
+    """What is measured with the other sources subtracted, under its schema names."""
+    names = ("ixx", "iyy", "ixy")
+    of_psf = [np.nan_to_num(columns[f"{name}PSF"]) for name in names]
+    of_source = [np.where(columns["i_flag"], psf, columns[n]) for n, psf in zip(names, of_psf, strict=True)]
+    psf_sigma = np.maximum(of_psf[0] * of_psf[1] - of_psf[2] ** 2, 0.0) ** 0.25
+    places = (columns["x"], columns["y"], np.where(columns["centroid_flag"], np.nan, fit.flux))
+    alone = measure_alone(masked_image, splines, places, (*of_source, psf_sigma), IN_ELECTRONS.unusable)
+    uniform_flux, uniform_flux_err = without_position_bias(alone.uniform_flux, alone.uniform_flux_err)
+    return {
+        "uniformPsfFlux": uniform_flux,
+        "uniformPsfFluxErr": uniform_flux_err,
+        "uniformPsfFlux_flag": columns["psfFlux_flag"] | np.isnan(uniform_flux),
+        "blendedness_abs": alone.blendedness,
+        "blendedness_flag": np.isnan(alone.blendedness),
+        "localBackground": alone.sky,
+        "skyErr": alone.sky_err,
+        "localBackground_flag": np.isnan(alone.sky),
+        "xWin": alone.x,
+        "yWin": alone.y,
+        "xWinErr": alone.x_err,
+        "yWinErr": alone.y_err,
+        "xyWinCov": alone.xy_covariance,
+        "centroidWin_flag": np.isnan(alone.x),
+        "kronFlux": alone.kron_flux,
+        "kronFluxErr": alone.kron_flux_err,
+        "kronRad": alone.kron_radius,
+        "kronFlux_flag": ~np.isfinite(alone.kron_flux) | ~(alone.kron_limited == 0),
+    }
+
+
+def _gaussian_columns(masked_image, shape, psf_shape, columns):
+    """Flux of the Gaussian that has the source's adaptive moments, such that a star has the flux of its PSF."""
+    variance = _sky_variance(masked_image, columns["x"], columns["y"])
+    area = np.pi * np.sqrt(np.maximum(shape.ixx * shape.iyy - shape.ixy**2, 0.0))
+    # The weighted sum is half of a Gaussian's flux, and holds noise of sum(w^2 V), its own photons' part flux / 3.
+    flux = 2 * shape.amplitude
+    error = 2 * np.sqrt(variance * area + np.maximum(flux, 0.0) / 3)
+    of_psf = 2 * psf_shape.amplitude
+    return {
+        "gaussianFlux": flux / of_psf,
+        "gaussianFluxErr": error / of_psf,
+        "gaussianFlux_flag": ~np.isfinite(flux / of_psf),
+        "variance_value": variance,
+    }
+
+
+def _sky_variance(masked_image, x, y):
+    """Variance of the pixel that holds each source, without the photons in it [electron^2].
+
+    Both planes hold the same photons, and their noise goes; where a wrong gain leaves nothing, it is the variance.
+    """
+    ny, nx = masked_image.shape
+    row = np.clip(np.rint(y).astype(np.int64), 0, ny - 1)
+    column = np.clip(np.rint(x).astype(np.int64), 0, nx - 1)
+    variance = masked_image.variance[row, column].astype(np.float64)
+    without = variance - masked_image.image[row, column]
+    return np.where(without > 0, without, variance)
 
 
 def is_centred_on(columns, shape):
@@ -182,6 +268,11 @@ def source_table(columns, detections, info):
     )
     brightest = first[member]
     is_brightest = brightest == np.arange(n)
+    light = np.maximum(np.nan_to_num(columns["psfFlux"]), 0.0)
+    with np.errstate(invalid="ignore"):
+        share = light / np.bincount(member, weights=light, minlength=1)[member]
+    n_label = 2 + int(detections.footprint.max(initial=0))
+    area = np.bincount(detections.labels[detections.labels > 0], minlength=n_label)[1 + detections.footprint]
     return SOURCE.table(
         columns
         | {
@@ -191,6 +282,9 @@ def source_table(columns, detections, info):
             "band": np.full(n, info.band, dtype=object),
             "parentSourceId": np.where(is_brightest, 0, identifiers[brightest]),
             "deblend_nChild": np.where(is_brightest, count[member] - 1, 0).astype(np.int32),
+            "deblend_nPeaks": count[member].astype(np.int32),
+            "deblend_fluxFraction": share,
+            "footprintArea_value": area.astype(np.int32),
         }
     )
 

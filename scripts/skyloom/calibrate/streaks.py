@@ -44,6 +44,10 @@ CORE_LEVEL = 0.3
 EVENNESS = 0.4
 """A piece shows the trail when its core is between this fraction of the median piece's and the inverse multiple: spikes
 fall with the square of the distance."""
+FAR_PART = 0.5
+WING_REACH, WING_SIGMA = 8.0, 5.0
+"""Beyond a distance [pixel] from compact sources a trail has at least this part of its height: a row of stars lives of
+their wings. That is looked at where so many standard errors tell it."""
 MEDIAN_ERROR = 1.2533
 """Standard error of a median over that of a mean."""
 
@@ -128,13 +132,14 @@ def find_streaks(pixels, labels, settings):
     What makes a line a trail is that the medians along its pieces, which know nothing of stars on it, show it in nearly
     all of them: spikes, galaxies, halos and rows of stars do not cross the image.
     """
-    binned = _Bins.of(pixels, labels)
+    is_compact = _is_compact(labels)
+    binned = _Bins.of(pixels, labels, is_compact)
     streaks, n_rejected = [], 0
     while len(streaks) < MAX_STREAKS and n_rejected < MAX_REJECTED:
         ends = binned.best_line(settings["min_length"])
         if ends is None:
             break
-        streak = _verified(pixels, ends, settings)
+        streak = _verified(pixels, is_compact[labels], ends, settings)
         if streak is None:
             n_rejected += 1
             streak = Streak(ends, -float(binned.size), float(binned.size), 0.0, 0.0)
@@ -180,7 +185,7 @@ class _Bins:
         self.sums, self.counts, self.size = sums, counts, size
 
     @classmethod
-    def of(cls, pixels, labels):
+    def of(cls, pixels, labels, is_compact):
         """Bins of an image without its compact sources, above a smooth sky."""
         ny, nx = pixels.shape
         size = max(MIN_BIN, -(-max(ny, nx) // N_BIN))
@@ -188,7 +193,7 @@ class _Bins:
         counts = np.zeros_like(sums)
         _bin_significance(
             (pixels.image, pixels.variance, (pixels.mask & UNUSABLE) != 0, labels),
-            _is_compact(labels),
+            is_compact,
             size,
             (sums, counts),
         )
@@ -239,8 +244,8 @@ def _frame(ends):
     return ends[0], along, np.array([-along[1], along[0]]), length
 
 
-def _verified(pixels, ends, settings):
-    """Trail along a line, or None when the line is something else."""
+def _verified(pixels, is_source, ends, settings):
+    """Trail along a line, or None when the line is something else; `is_source` is true on compact sources."""
     for _ in range(2):
         profiles = _profiles(pixels, ends)
         core, _ = _core_and_rims(finite_median(profiles), settings["mask_level"])
@@ -258,7 +263,27 @@ def _verified(pixels, ends, settings):
     continuity = np.mean((heights > EVENNESS * level) & (heights < level / EVENNESS))
     if significance < settings["min_sigma"] or continuity < settings["min_continuity"]:
         return None
+    if not _is_lit_between(pixels, is_source, (ends, core, level)):
+        return None
     return Streak(ends, rims[0] - RIM, rims[1] + RIM, level, float(significance))
+
+
+def _is_lit_between(pixels, is_source, line):
+    """Whether a trail (ends, core and height) is there far from compact sources, too.
+
+    Where these leave too few pixels to tell, it is.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    ends, core, height = line
+    x, y, inside = _strip(pixels.shape, ends)
+    values = _significance_along(pixels, ends)
+    far = np.isfinite(values) & (distance_transform_edt(~(is_source[y, x] & inside)) > WING_REACH)
+    beside = _beside(core)
+    core_values, sky_values = values[:, core][far[:, core]], values[:, beside][far[:, beside]]
+    if min(len(core_values), len(sky_values)) < (WING_SIGMA * MEDIAN_ERROR / height) ** 2:
+        return True
+    return bool(np.median(core_values) - np.median(sky_values) > FAR_PART * height)
 
 
 def _profiles(pixels, ends):
@@ -266,18 +291,31 @@ def _profiles(pixels, ends):
 
     Shape (pieces, 2 HALF_WIDTH + 1).
     """
+    values = _significance_along(pixels, ends)
+    return finite_median(values.reshape(-1, SEGMENT, values.shape[1]), axis=1, least=MIN_SAMPLES)
+
+
+def _significance_along(pixels, ends):
+    """Significance of the pixels along a line; NaN where they say nothing. Shape as in `_strip`."""
+    x, y, inside = _strip(pixels.shape, ends)
+    inside &= (pixels.mask[y, x] & UNUSABLE) == 0
+    return np.where(inside, pixels.image[y, x] / np.sqrt(pixels.variance[y, x]), np.nan)
+
+
+def _strip(shape, ends):
+    """Pixels x, y along a line, whole pieces of it, and whether they are on the image.
+
+    Shape (pieces * SEGMENT, 2 HALF_WIDTH + 1).
+    """
     start, along, across, length = _frame(ends)
     n_piece = max(int(length) // SEGMENT, 1)
     t = (np.arange(n_piece * SEGMENT) + 0.5) * length / (n_piece * SEGMENT)
     offset = np.arange(-HALF_WIDTH, HALF_WIDTH + 1)
     x = np.rint(start[0] + t[:, None] * along[0] + offset * across[0]).astype(np.int64)
     y = np.rint(start[1] + t[:, None] * along[1] + offset * across[1]).astype(np.int64)
-    ny, nx = pixels.shape
+    ny, nx = shape
     inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
-    x, y = np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1)
-    inside &= (pixels.mask[y, x] & UNUSABLE) == 0
-    values = np.where(inside, pixels.image[y, x] / np.sqrt(pixels.variance[y, x]), np.nan)
-    return finite_median(values.reshape(n_piece, SEGMENT, -1), axis=1, least=MIN_SAMPLES)
+    return np.clip(x, 0, nx - 1), np.clip(y, 0, ny - 1), inside
 
 
 def _core_and_rims(profile, mask_level):
@@ -306,17 +344,20 @@ def _contiguous(is_set, index):
 
 def _heights(profiles, core):
     """Height of each piece's core above the sky on both sides [sigma], and its standard error."""
-    position = np.flatnonzero(core)
-    margin = 2 * len(position)
-    offset = np.arange(len(core))
-    beside = (offset < position[0] - margin) | (offset > position[-1] + margin)
-    if beside.sum() < len(position):
-        beside = ~core
+    position, beside = np.flatnonzero(core), _beside(core)
     sky = finite_median(profiles[:, beside], axis=1, least=int(beside.sum()) // 2)
     height = finite_median(profiles[:, core], axis=1, least=len(position) // 2 + 1) - sky
     error = MEDIAN_ERROR**2 / np.sqrt(SEGMENT * len(position))
     scatter = mad_sigma(profiles[:, beside]) * MEDIAN_ERROR / np.sqrt(len(position))
     return height, max(error, scatter if np.isfinite(scatter) else 0.0)
+
+
+def _beside(core):
+    """Offsets from a trail's middle where the sky beside its core is (ndarray of bool)."""
+    position, offset = np.flatnonzero(core), np.arange(len(core))
+    margin = 2 * len(position)
+    beside = (offset < position[0] - margin) | (offset > position[-1] + margin)
+    return beside if beside.sum() >= len(position) else ~core
 
 
 def _straightened(ends, profiles, core, is_seen):

@@ -82,6 +82,11 @@ SOURCE = TableSchema(
             "parentSourceId", "int64", "", "Brightest source of the same footprint; 0 for that one itself."
         ),
         Column("deblend_nChild", "int32", "", "Other sources in the footprint; 0 for all but the brightest."),
+        Column("deblend_nPeaks", "int32", "", "Sources in the footprint, this one included."),
+        Column("deblend_fluxFraction", "float32", "", "psfFlux over the sum of those in the footprint."),
+        Column("footprintArea_value", "int32", "pixel", "Pixels of the footprint."),
+        Column("blendedness_abs", "float64", "", "Part of the light below its PSF that is its neighbours'."),
+        Column("blendedness_flag", "bool", "", "True where that is not known."),
         Column("ra", "float64", "deg", "Right ascension (ICRS)."),
         Column("dec", "float64", "deg", "Declination (ICRS)."),
         Column("raErr", "float32", "deg", "Error of ra times cos(dec), from the centroid alone."),
@@ -93,28 +98,73 @@ SOURCE = TableSchema(
         Column("yErr", "float32", "pixel", "Error of y; NaN where the fit failed."),
         Column("xyCov", "float32", "pixel**2", "Covariance of x and y."),
         Column("centroid_flag", "bool", "", "True where the fit failed and x, y are those of the peak."),
+        Column("xWin", "float64", "pixel", "Column of the windowed centroid, other sources subtracted."),
+        Column("yWin", "float64", "pixel", "Row of the windowed centroid."),
+        Column("xWinErr", "float32", "pixel", "Error of xWin."),
+        Column("yWinErr", "float32", "pixel", "Error of yWin."),
+        Column("xyWinCov", "float32", "pixel**2", "Covariance of xWin and yWin."),
+        Column(
+            "centroidWin_flag", "bool", "", "True where it moved away or its window reaches over the edge."
+        ),
         *_flux_columns(
             "psfFlux",
             "float64",
-            "Flux of the fitted PSF, aperture-corrected.",
+            "Flux of the fitted PSF, aperture-corrected, without what the free position adds.",
             "Error of psfFlux from photons and read noise.",
             "True where too few pixels below the PSF are usable.",
         ),
+        Column("psfFlux_flag_edge", "bool", "", "True where the PSF's image reaches over the edge."),
+        Column("psfFlux_flag_noGoodPixels", "bool", "", "True where no pixel below the PSF is usable."),
+        Column("invalidPsfFlag", "bool", "", "True where the PSF has no moments."),
         Column("psfFlux_area", "float32", "pixel", "Noise-equivalent area of the PSF, 1 / sum(p^2)."),
         Column("psfFlux_apCorr", "float64", "", "Aperture correction that was applied to psfFlux."),
         Column("psfFlux_apCorrErr", "float64", "", "Error of the aperture correction, not in psfFluxErr."),
         Column("psfFlux_chi2", "float32", "", "Chi squared of the PSF fit in the PSF's stamp."),
         Column("psfFlux_npix", "float32", "", "Usable pixels of the PSF fit."),
+        *_flux_columns(
+            "uniformPsfFlux",
+            "float64",
+            "PSF flux with one weight for all pixels, as Rubin's psfFlux; corrected as psfFlux.",
+            "Error of uniformPsfFlux.",
+            "True where psfFlux is flagged or there is none.",
+        ),
+        *_flux_columns(
+            "gaussianFlux",
+            "float64",
+            "Flux of the Gaussian with the source's moments, corrected such that a star's is psfFlux.",
+            "Error of gaussianFlux.",
+            "True where the moments failed.",
+        ),
+        *_flux_columns(
+            "kronFlux",
+            "float64",
+            "Flux within an ellipse of 2.5 kronRad, other sources subtracted; NaN over an edge.",
+            "Error of kronFlux.",
+            "True where there is none or kronRad had to be set to a limit.",
+        ),
+        Column("kronRad", "float32", "pixel", "Kron radius, sqrt(a b) of its ellipse."),
+        Column("calibFlux", "float64", "nJy", "Flux within the aperture that psfFlux is corrected to."),
+        Column("calibFluxErr", "float64", "nJy", "Error of calibFlux."),
         *_aperture_columns("", "float64", "; NaN over an edge", "True where {} could not be measured."),
         *(
             Column(f"{name}{suffix}", "float64", "pixel**2", f"Adaptive second moment {axes} of {of}.")
             for suffix, of in (("", "the source"), ("PSF", "the PSF at the source"))
             for name, axes in (("ixx", "x x"), ("iyy", "y y"), ("ixy", "x y"))
         ),
+        Column("i_flag", "bool", "", "True where the moments failed."),
         Column("extendedness", "float64", "", "1 for a source larger than the PSF, 0 for the others."),
         Column("extendedness_flag", "bool", "", "True where there is no shape to tell."),
         Column("sizeExtendedness", "float64", "", "((T - T_psf) / T_psf^0.5)^2 with T = ixx + iyy."),
+        Column("sizeExtendedness_flag", "bool", "", "True where there is none."),
         Column("sky", "float64", "nJy", "Background that was subtracted, per pixel."),
+        Column(
+            "skyErr", "float64", "nJy", "Standard error of the sky in a ring of 7 to 15 sigma of the PSF."
+        ),
+        Column("localBackground", "float64", "nJy", "Mean of that ring after the subtraction, per pixel."),
+        Column("localBackground_flag", "bool", "", "True where the ring has no usable pixels."),
+        Column(
+            "variance_value", "float64", "nJy**2", "Variance of a pixel there without the source's photons."
+        ),
         Column("detectionSignificance", "float32", "", "Matched-filter signal to noise of the peak."),
         *(
             Column(f"pixelFlags_{name}", "bool", "", f"True where {what}.")

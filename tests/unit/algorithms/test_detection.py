@@ -37,7 +37,10 @@ def with_gaussians(pixels, x, y, flux, sigma=SIGMA):
 def test_completeness_is_that_of_the_perfect_matched_filter(seed, signal_to_noise):
     rng = np.random.default_rng(seed)
     n = 20
-    x, y = (grid.ravel() * 24.0 + 12 for grid in np.meshgrid(np.arange(n), np.arange(n)))
+    x, y = (
+        grid.ravel() * 24.0 + rng.uniform(11.5, 12.5, n * n)
+        for grid in np.meshgrid(np.arange(n), np.arange(n))
+    )
     flux = np.full(n * n, signal_to_noise * 2.0 * np.sqrt(4 * np.pi * SIGMA**2))
     pixels = with_gaussians(noise_image(rng, (n * 24, n * 24)), x, y, flux)
 
@@ -45,9 +48,42 @@ def test_completeness_is_that_of_the_perfect_matched_filter(seed, signal_to_nois
 
     distance = np.hypot(found.x[:, None] - x, found.y[:, None] - y).min(axis=0)
     expected = NormalDist().cdf(signal_to_noise - 5)
-    # The maximum over neighbouring pixels finds some more than the pixel of the star alone would.
     error = 4 * np.sqrt(expected * (1 - expected) / n**2)
-    assert expected - error < np.mean(distance < 2) < expected + error + 0.12
+    assert np.mean(distance < 3) == pytest.approx(expected, abs=error)
+
+
+@pytest.mark.parametrize("sigma", [0.85, 1.2, 2.5])
+def test_a_significance_is_the_signal_to_noise_wherever_a_star_lies_in_its_pixel(sigma):
+    rng = np.random.default_rng(4)
+    n, signal_to_noise = 20, 12.0
+    x, y = (
+        grid.ravel() * 32.0 + rng.uniform(15.5, 16.5, n * n)
+        for grid in np.meshgrid(np.arange(n), np.arange(n))
+    )
+    flux = np.full(n * n, signal_to_noise * 2.0 * np.sqrt(4 * np.pi * sigma**2))
+    pixels = with_gaussians(noise_image(rng, (n * 32, n * 32)), x, y, flux, sigma)
+
+    found = detect(pixels, gaussian_kernel(sigma, 21), 7.0)
+
+    assert len(found) == n * n
+    # 0.01 of it is lost by the pixels' own sum of squares and by interpolation at a FWHM of 2 pixels.
+    assert found.significance.mean() == pytest.approx(signal_to_noise, abs=4 / n + 0.01 * signal_to_noise)
+    assert found.significance.std() == pytest.approx(1.0, abs=4 / np.sqrt(2) / n + 0.05)
+
+
+def test_footprints_without_a_significant_peak_are_none():
+    pixels = with_gaussians(noise_image(np.random.default_rng(6), (80, 80), 0.01), [20, 60], [30, 50], [1, 1])
+    scale = 4.6 / detect(pixels, gaussian_kernel(SIGMA, 13), 5.0).significance.min()
+    pixels = with_gaussians(
+        noise_image(np.random.default_rng(6), (80, 80), 0.01), [20, 60], [30, 50], [scale, 2 * scale]
+    )
+
+    found = detect(pixels, gaussian_kernel(SIGMA, 13), 5.0)
+
+    assert len(found) == 1
+    assert (found.footprint.tolist(), found.n_peak.tolist()) == ([0], [1])
+    assert np.unique(found.labels).tolist() == [0, 1]
+    assert found.labels[50, 60] == 1
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -6,7 +6,9 @@ import pytest
 from skyloom.algorithms.photometry import (
     FitSettings,
     point_source_image,
+    position_error_factor,
     psf_photometry,
+    without_position_bias,
 )
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
@@ -195,3 +197,44 @@ def test_a_source_stays_near_its_peak_however_often_it_is_fitted():
     for _ in range(3):
         fit = psf_photometry(pixels, kernels, [12.0], [15.0], IN_ELECTRONS, (fit.x, fit.y, fit.flux))
     assert fit.x == pytest.approx([13.5])
+
+
+def test_fluxes_of_faint_stars_are_unbiased_once_the_free_position_is_accounted_for():
+    rng = np.random.default_rng(11)
+    n, sigma, noise = 40, 1.6, 5.0
+    kernel = gaussian_kernel(sigma, 2 * HALF + 1)
+    x, y = grid(n, 34, rng)
+    flux = 8 * noise / np.sqrt(np.sum(kernel**2))
+    image = point_source_image(
+        (n * 34, n * 34), np.repeat(kernel[None], n * n, 0), x, y, np.full(n * n, flux)
+    )
+    pixels = MaskedImage(
+        (image + rng.normal(0, noise, image.shape)).astype(np.float32),
+        np.zeros(image.shape, np.uint32),
+        np.full(image.shape, noise**2, np.float32),
+    )
+    psf = PixelPsf(kernel[None].astype(np.float32), 0, (0, n * 34 - 1, 0, n * 34 - 1))
+
+    fit = psf_photometry(pixels, psf, x, y)
+    corrected, error = without_position_bias(fit.flux, fit.flux_err)
+
+    widened = position_error_factor(kernel, fit.flux, fit.flux_err)
+    off = np.r_[(fit.x - x) / fit.x_err / widened, (fit.y - y) / fit.y_err / widened]
+    assert off.std() == pytest.approx(1.0, abs=4 / np.sqrt(4) / n)
+    # 1 + c / (2 nu^2) with c = 5 of a Gaussian.
+    assert np.median(widened) == pytest.approx(1 + 5 / 2 / 64, abs=0.005)
+    pulls = (corrected - flux) / error
+    assert abs(np.mean(pulls)) < 4 / n
+    assert np.std(pulls) == pytest.approx(1.0, abs=4 / np.sqrt(2) / n)
+    assert np.mean(fit.flux - flux) == pytest.approx(
+        np.mean(fit.flux_err) / 8, abs=4 * np.mean(fit.flux_err) / n
+    )
+
+
+def test_fluxes_that_are_not_significant_keep_sign_and_finite_errors():
+    flux, error = without_position_bias(np.r_[-2.0, 0.0, 0.5, np.nan], np.r_[1.0, 1.0, 1.0, 1.0])
+
+    assert (np.sign(flux[:3]) == [-1, 0, 1]).all()
+    assert np.all(np.abs(flux[:3]) <= [2.0, 0.0, 0.5])
+    assert np.all(error[:3] >= 1.0)
+    assert np.isnan(flux[3])

@@ -36,6 +36,8 @@ def detections_at(x, y, footprint):
     footprint = np.asarray(footprint, dtype=np.int32)
     n_peak = np.bincount(footprint)[footprint].astype(np.int32)
     labels = np.zeros((200, 200), dtype=np.int32)
+    for column_, row, number in zip(x, y, footprint, strict=True):
+        labels[round(row) - 2 : round(row) + 3, round(column_) - 2 : round(column_) + 3] = 1 + number
     significance = np.linspace(100, 50, len(x))
     return Detections(np.asarray(x, float), np.asarray(y, float), significance, footprint, n_peak, labels)
 
@@ -86,6 +88,28 @@ def test_fluxes_positions_and_classes_of_stars_and_a_galaxy(measured):
     assert is_good_star(columns).tolist() == [True, True, False, False]
 
 
+def test_other_fluxes_and_the_windowed_centroid_agree_with_truth(measured):
+    columns, _, flux = measured
+    point, galaxy = [0, 1], 3
+
+    # The PSF's image holds 99 % of a star's light, which the aperture correction gives back.
+    for name in ("uniformPsfFlux", "gaussianFlux"):
+        error = 4 * columns[f"{name}Err"] + 0.01 * flux
+        assert np.all(np.abs(columns[name] - 0.99 * flux)[point] < error[point])
+        assert not columns[f"{name}_flag"][point].any()
+    whole = [0, 1, galaxy]
+    assert np.all(
+        np.abs(columns["kronFlux"] - flux)[whole] < (4 * columns["kronFluxErr"] + 0.025 * flux)[whole]
+    )
+    assert columns["kronRad"][galaxy] > 1.3 * columns["kronRad"][0]
+    for name, true in (("x", [40.2, 120.0]), ("y", [50.0, 60.3])):
+        off = (columns[f"{name}Win"][point] - true) / columns[f"{name}WinErr"][point]
+        assert np.all(np.abs(off) < 4.5)
+    assert np.all(columns["blendedness_abs"][point] < 0.02)
+    assert columns["variance_value"] == pytest.approx(325, rel=0.3)
+    assert np.all(np.abs(columns["localBackground"]) < 5 * columns["skyErr"] + 2)
+
+
 def test_a_bright_star_hardly_wider_than_a_pixel_is_a_star_wherever_it_lies_in_its_pixel(stars, settings):
     rng = np.random.default_rng(2)
     profile = gaussian_kernel(1.75 / 2.3548, 25)
@@ -108,7 +132,8 @@ def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):
     columns, detections, _ = measured
     n = len(detections)
     wcs = Wcs(np.r_[150.0, 60.0], np.r_[100.0, 100.0], np.array([[-5e-5, 0], [0, 5e-5]]), shape=(200, 200))
-    complete = columns | sky_columns(columns, wcs)
+    complete = columns | sky_columns(columns, wcs) | {"calibFlux": columns["ap12Flux"]}
+    complete |= {"calibFluxErr": columns["ap12FluxErr"]}
     complete |= apply_aperture_correction(complete, constant_field(1.1, (200, 200), 0.01))
     background = Background(np.full((2, 2), 300, np.float32), 128, (200, 200))
     complete |= calibrate_fluxes(complete, background, constant_field(2.0, (200, 200)))
@@ -123,10 +148,18 @@ def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):
     assert column(table, "sourceId").tolist() == identifiers.tolist()
     assert column(table, "parentSourceId").tolist() == [0, 0, 0, identifiers[2]]
     assert column(table, "deblend_nChild").tolist() == [0, 0, 1, 0]
+    assert column(table, "deblend_nPeaks").tolist() == [1, 1, 2, 2]
+    assert column(table, "footprintArea_value").tolist() == [25, 25, 50, 50]
+    share = np.maximum(columns["psfFlux"][2:], 0)
+    assert column(table, "deblend_fluxFraction") == pytest.approx([1, 1, *(share / share.sum())], rel=1e-6)
     assert column(table, "band").tolist() == ["g"] * 4
     assert column(table, "psfFlux") == pytest.approx(2.2 * columns["psfFlux"])
     assert column(table, "psfFlux_apCorrErr") == pytest.approx(0.01)
-    assert column(table, "ap12Flux") == pytest.approx(2 * columns["ap12Flux"])
+    for name in ("uniformPsfFlux", "gaussianFlux"):
+        assert column(table, name) == pytest.approx(2.2 * columns[name], nan_ok=True)
+    for name in ("ap12Flux", "kronFlux", "calibFlux"):
+        assert column(table, name) == pytest.approx(complete[name], nan_ok=True)
+    assert column(table, "variance_value") == pytest.approx(4 * columns["variance_value"])
     assert column(table, "sky") == pytest.approx(600.0)
 
 

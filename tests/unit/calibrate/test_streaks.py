@@ -56,6 +56,20 @@ def test_two_trails_that_cross_are_both_found():
         assert min(abs(distance(line)[tuple(np.rint(middle[::-1]).astype(int))]) for line in lines) < 2
 
 
+@pytest.mark.parametrize("pitch", [40, 64])
+def test_rows_of_stars_on_a_grid_are_no_trails(pitch):
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    middle = pitch / 2 - 0.3
+    square = ((rows % pitch) - middle) ** 2 + ((columns % pitch) - middle) ** 2
+    pixels, _ = image(6, 300 * (1 + square / 3.5**2) ** -3)
+    labels = (square < 5**2) * (1 + rows // pitch * SIDE + columns // pitch)
+
+    assert find_streaks(pixels, labels.astype(np.int32), SETTINGS) == []
+    # One across them is found.
+    crossed, _ = image(7, 300 * (1 + square / 3.5**2) ** -3, trail((330.0, 300.0, 0.3), 1.0, 3.0))
+    assert len(find_streaks(crossed, labels.astype(np.int32), SETTINGS)) == 1
+
+
 def test_noise_stars_spikes_and_galaxies_are_no_trails():
     rng = np.random.default_rng(3)
     stars = np.zeros((SIDE, SIDE))

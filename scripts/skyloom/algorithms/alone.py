@@ -1,0 +1,202 @@
+"""Each source measured with the models of all others subtracted: unweighted PSF flux, centroid, Kron flux, sky."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skyloom.algorithms.kron import measure_kron
+from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.windowed_centroid import find_centroid
+from skyloom.core.jit import kernel
+
+ANNULUS = (7.0, 15.0)
+"""Radii of the ring that shows what sky is left [sigma of the PSF]."""
+N_CLIP, CLIP_SIGMA = 4, 3.0
+MIN_SKY_PIXELS = 20
+# Rows of the results of `_measure_each`.
+N_ROW = 14
+
+
+class Alone(NamedTuple):
+    """Measurements of n sources; every entry is NaN where there is none.
+
+    Attributes
+    ----------
+    uniform_flux, uniform_flux_err : ndarray, shape (n,), float64
+        PSF flux at the fitted position with one weight for all pixels, and its error [unit of the image].
+    blendedness : ndarray, shape (n,), float64
+        Part of the light below the source's PSF that is its neighbours', 0 to 1.
+    sky, sky_err : ndarray, shape (n,), float64
+        Mean of what is left around the source, and its error [unit of the image].
+    x, y, x_err, y_err, xy_covariance : ndarray, shape (n,), float64
+        Windowed centroid [pixel], [pixel^2].
+    kron_flux, kron_flux_err, kron_radius, kron_limited : ndarray, shape (n,), float64
+        As from `kron_photometry`.
+    """
+
+    uniform_flux: np.ndarray
+    uniform_flux_err: np.ndarray
+    blendedness: np.ndarray
+    sky: np.ndarray
+    sky_err: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    x_err: np.ndarray
+    y_err: np.ndarray
+    xy_covariance: np.ndarray
+    kron_flux: np.ndarray
+    kron_flux_err: np.ndarray
+    kron_radius: np.ndarray
+    kron_limited: np.ndarray
+
+
+def measure_alone(masked_image, splines, sources, shapes, unusable):
+    """Measurements of point sources and galaxies without the light of their neighbours.
+
+    Parameters
+    ----------
+    masked_image : MaskedImage
+        Background-subtracted pixels.
+    splines : ndarray, shape (n, k, k), float32
+        Spline coefficients of each source's PSF.
+    sources : tuple of ndarray, shape (n,)
+        x, y [pixel] and flux [unit of the image] of their fits; nothing is subtracted for those whose flux is NaN.
+    shapes : tuple of ndarray, shape (n,)
+        Ixx, Iyy, Ixy of the sources and size of the PSF [pixel^2], [pixel].
+    unusable : int
+        Mask bits of pixels that say nothing of PSF flux and sky.
+
+    Returns
+    -------
+    Alone
+        One entry a source.
+
+    Notes
+    -----
+    The neighbours' light is that of point sources: of a galaxy its PSF part is taken away. What is left of the whole
+    image is made once; each source is put back for its own turn.
+    """
+    x, y, flux = sources
+    m_xx, m_yy, m_xy, psf_sigma = shapes
+    size = np.maximum(np.maximum(m_xx * m_yy - m_xy**2, 0) ** 0.25, psf_sigma)
+    rows = np.stack([x, y, np.nan_to_num(flux), m_xx, m_yy, m_xy, psf_sigma, size]).astype(np.float64)
+    results = np.full((N_ROW, len(x)), np.nan)
+    rest = masked_image.image.astype(np.float32, copy=True)
+    planes = (rest, masked_image.mask, masked_image.variance, masked_image.image)
+    _measure_each(planes, np.uint32(unusable), splines, rows, results)
+    return Alone(*results)
+
+
+@kernel
+def _measure_each(planes, unusable, splines, sources, results):
+    """Subtract all sources from the first plane, then measure each put back alone."""
+    rest = planes[0]
+    n, size = sources.shape[1], splines.shape[1]
+    work = working_space(size)
+    profile = np.zeros((1, size, size), dtype=np.float32)
+    ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
+    for i in range(n):
+        corner = _move(splines[i], sources[:, i], work, profile)
+        _add(rest, profile[0], corner, -sources[2, i])
+    for i in range(n):
+        source = sources[:, i]
+        corner = _move(splines[i], source, work, profile)
+        _psf_sums(planes, unusable, (profile[0], corner, source[2]), results[:3, i])
+        _sky_around(planes, unusable, source, ring, results[3:5, i])
+        _add(rest, profile[0], corner, source[2])
+        window = np.array([source[0], source[1], source[7]])
+        find_centroid(rest, planes[2], window, results[5:10, i])
+        shape = np.array([source[0], source[1], source[3], source[4], source[5], source[6]])
+        measure_kron(planes[:3], shape, results[10:14, i])
+        _add(rest, profile[0], corner, -source[2])
+
+
+@kernel
+def _move(spline, source, work, profile):
+    """PSF of a source at its place within its pixel; first row and column of its stamp."""
+    half = spline.shape[0] // 2
+    column, row = int(np.rint(source[0])), int(np.rint(source[1]))
+    move_stamp(spline, half, (source[0] - column, source[1] - row), work, profile)
+    return row - half, column - half
+
+
+@kernel
+def _add(image, profile, corner, scale):
+    """Add a scaled stamp to an image."""
+    ny, nx = image.shape
+    row0, column0 = corner
+    n = profile.shape[0]
+    factor = np.float32(scale)
+    left, right = max(0, -column0), min(n, nx - column0)
+    for row in range(max(0, -row0), min(n, ny - row0)):
+        for column in range(left, right):
+            image[row0 + row, column0 + column] += factor * profile[row, column]
+
+
+@kernel
+def _psf_sums(planes, unusable, light, result):
+    """Unweighted flux, its error and the neighbours' share of a source (profile, corner, flux) that is subtracted."""
+    rest, mask, variance, image = planes
+    profile, (row0, column0), flux = light
+    ny, nx = rest.shape
+    n = profile.shape[0]
+    norm = left = spread = model = 0.0
+    for row in range(max(0, -row0), min(n, ny - row0)):
+        y = row0 + row
+        for column in range(max(0, -column0), min(n, nx - column0)):
+            x = column0 + column
+            if mask[y, x] & unusable or np.isnan(image[y, x]):
+                continue
+            p = profile[row, column]
+            norm += p * p
+            left += p * rest[y, x]
+            spread += p * p * variance[y, x]
+            model += p * (image[y, x] - rest[y, x])
+    if not norm > 0:
+        return
+    result[0] = flux + left / norm
+    result[1] = np.sqrt(spread) / norm
+    if model > 0 and flux > 0:
+        result[2] = min(max(1 - flux * norm / model, 0.0), 1.0)
+
+
+@kernel
+def _sky_around(planes, unusable, source, ring, result):
+    """Clipped mean of a ring around a source, and its error."""
+    rest, mask, variance, _ = planes
+    ny, nx = rest.shape
+    x, y = source[0], source[1]
+    inner, outer = ANNULUS[0] * source[6], ANNULUS[1] * source[6]
+    if not outer > 0:
+        return
+    n, spread = 0, 0.0
+    for row in range(max(0, int(np.ceil(y - outer))), min(ny - 1, int(np.floor(y + outer))) + 1):
+        square = (row - y) ** 2
+        for column in range(max(0, int(np.ceil(x - outer))), min(nx - 1, int(np.floor(x + outer))) + 1):
+            distance = square + (column - x) ** 2
+            if distance < inner * inner or distance > outer * outer or mask[row, column] & unusable:
+                continue
+            ring[n] = rest[row, column]
+            spread += variance[row, column]
+            n += 1
+    if n < MIN_SKY_PIXELS:
+        return
+    level, noise = 0.0, np.sqrt(spread / n)
+    for _ in range(N_CLIP):
+        total, n_kept = 0.0, 0
+        for i in range(n):
+            if abs(ring[i] - level) < CLIP_SIGMA * noise:
+                total += ring[i]
+                n_kept += 1
+        if n_kept < MIN_SKY_PIXELS:
+            return
+        level = total / n_kept
+    result[0], result[1] = level, noise / np.sqrt(n_kept)
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    plane = np.ones((16, 16), dtype=np.float32)
+    planes = (plane.copy(), plane.astype(np.uint32) - np.uint32(1), plane, plane)
+    sources = np.array([[8.0], [8.0], [1.0], [1.0], [1.0], [0.0], [1.0], [1.0]])
+    _measure_each(planes, np.uint32(1), plane[None, :9, :9].copy(), sources, np.full((N_ROW, 1), np.nan))
