@@ -46,7 +46,7 @@ class PsfWithoutSizeError(DataError):
         self.n_source = n_source
 
 
-def measure_sources(masked_image, psf, detections, start, settings):
+def measure_sources(masked_image, psf, detections, start, settings, fit_settings=IN_ELECTRONS):  # noqa: PLR0913
     """Measurements of all detections of one image.
 
     Parameters
@@ -61,6 +61,8 @@ def measure_sources(masked_image, psf, detections, start, settings):
         x, y [pixel] and flux [electron] of fits before; NaN where unknown.
     settings : dict
         Section ``calibrate.measurement``.
+    fit_settings : FitSettings
+        How the PSF is fitted.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def measure_sources(masked_image, psf, detections, start, settings):
     PsfWithoutSizeError
         If the PSF looks like no star anywhere.
     """
-    fit = psf_photometry(masked_image, psf, detections.x, detections.y, IN_ELECTRONS, start)
+    fit = psf_photometry(masked_image, psf, detections.x, detections.y, fit_settings, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     kernels = psf.kernels_at(x, y)

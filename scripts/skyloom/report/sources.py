@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.report.metrics import Measurement, fraction_of, median_of, scatter_of
 from skyloom.report.truth_comparison import MAS_PER_DEGREE, compare_sources, magnitude_residuals, nearest
 from skyloom.report.visits import bands_and_shapes
@@ -67,7 +67,7 @@ def gather_sources(run, summary, bands):
         src = run.table("srcs", visit, detector)
         if src is not None:
             band, shape = known[visit, detector]
-            by_band[band].append(compare_sources(src, run.truth(visit, detector), shape))
+            by_band[band].append(compare_sources(without_sky_objects(src), run.truth(visit, detector), shape))
     measurements = []
     for band in bands:
         measurements += _truth_measurements(band, by_band[band])
@@ -116,6 +116,7 @@ def _repeatability(run):
         src = run.table("srcs", visit, detector)
         if src is None:
             continue
+        src = without_sky_objects(src)
         with np.errstate(invalid="ignore"):
             bright = column(src, "psfFlux") > REPEAT_SNR * column(src, "psfFluxErr")
         rows.append(np.stack([column(src, name)[bright] for name in ("ra", "dec", "x", "y")]))
