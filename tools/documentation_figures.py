@@ -83,9 +83,7 @@ def raw_and_calibrated(results):
 def calibrated_image(results):
     """Part of a calexp, its mask, the same with its sources, and the PSF."""
     calexp = read_exposure(product_path(results, "calexp", visit=VISIT, detector=DETECTOR))
-    sources = without_sky_objects(
-        read_table(product_path(results, "src", visit=VISIT, detector=DETECTOR))
-    )
+    sources = without_sky_objects(read_table(product_path(results, "src", visit=VISIT, detector=DETECTOR)))
     x, y = column(sources, "x"), column(sources, "y")
     ny, nx = calexp.pixels.shape
     part = np.s_[ny // 2 - 150 : ny // 2 + 150, nx // 2 - 150 : nx // 2 + 150]

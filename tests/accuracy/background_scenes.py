@@ -151,7 +151,11 @@ def add_stamp_in_place(light, images, place, flux):
 def draw_fluxes(rng, n_detected, slope, field, brightest):
     """Fluxes of a power law with some number above the limit, down to `FAINTEST` of it."""
     n = rng.poisson(n_detected * FAINTEST**-slope)
-    return FAINTEST * limiting_flux(field) * np.minimum((1 - rng.random(n)) ** (-1 / slope), brightest / FAINTEST)
+    return (
+        FAINTEST
+        * limiting_flux(field)
+        * np.minimum((1 - rng.random(n)) ** (-1 / slope), brightest / FAINTEST)
+    )
 
 
 def add_stars_in_place(light, field, rng):

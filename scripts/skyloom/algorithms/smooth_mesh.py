@@ -5,12 +5,14 @@ import numpy as np
 from skyloom.algorithms.robust import MAD_TO_SIGMA
 
 SEED_SIGMA, GROW_SIGMA = 4.0, 2.0
-"""Cells this far above the surface are none of the sky; so are those beside them, or beside unknown ones, above this."""
+"""Cells this far above the surface are none of the sky; so are those above the second beside such or unknown ones."""
 LOW_SIGMA = 4.0
 """Cells this far below the surface are left out too."""
-N_ROUND = 10
+STIFFNESS = (4.0, 2.0, 1.4, 1.0)
+"""Waves of the first rounds, in shortest waves: a stiff surface does not climb the objects that are still in."""
+N_ROUND = 12
 PAD_WAVES = 0.5
-"""Margin about the mesh that the surface may bend in, in shortest waves, so that the edges are as free as the middle."""
+"""Margin about the mesh, in shortest waves: the surface is as free to bend at the edges as in the middle."""
 HIGHEST_MODE = 2.5
 """Waves this many times shorter than the shortest are not there at all."""
 LEAST_CELLS_PLANE, LEAST_CELLS_BOWL = 6, 24
@@ -46,10 +48,11 @@ def smooth_mesh(levels, weights, shortest_wave):
     known = weights > 0
     levels = np.where(known, levels, 0.0)
     used = known
-    for _ in range(N_ROUND):
-        surface = _surface(levels, np.where(used, weights, 0.0), shortest_wave)
+    for number in range(N_ROUND):
+        stiffness = STIFFNESS[min(number, len(STIFFNESS) - 1)]
+        surface = _surface(levels, np.where(used, weights, 0.0), stiffness * shortest_wave)
         kept = _without_objects((levels - surface) * np.sqrt(weights), known)
-        if np.array_equal(kept, used):
+        if number >= len(STIFFNESS) and np.array_equal(kept, used):
             break
         used = kept
     return surface, used
@@ -67,7 +70,8 @@ def _without_objects(residuals, known):
         if np.array_equal(grown, is_object):
             break
         is_object = grown
-    kept = known & ~is_object & (residuals > -LOW_SIGMA * sigma)
+    # One more around them: the light does not end where the noise hides it.
+    kept = known & ~_beside(is_object) & (residuals > -LOW_SIGMA * sigma)
     return kept if kept.any() else known
 
 

@@ -39,8 +39,9 @@ def object_mask(detections, grow, points=None, wings=None):
     Returns
     -------
     ndarray, shape (ny, nx), bool; or None
-        True where a footprint is, or was grown to; None where there is nothing between the footprints. A footprint of galaxies or of saturated stars, whose light is not
-        subtracted, grows at least by its own radius, since its light ends far outside of it.
+        True where a footprint is, or was grown to; None where there is nothing between the footprints. A footprint
+        of galaxies or of saturated stars, whose light is not subtracted, grows at least by its own radius, since its
+        light ends far outside of it.
     """
     n = int(detections.labels.max(initial=0)) + 1
     radii = np.full(n, float(grow))
