@@ -48,7 +48,7 @@ def object_mask(detections, grow, points=None, wings=None):
     if points is not None:
         radii = np.maximum(radii, _own_radii(detections, points, n))
         radii = np.maximum(radii, _wing_radii(detections, points, wings, n))
-    sparse = detections.labels[::STEP, ::STEP]
+    sparse = np.ascontiguousarray(detections.labels[::STEP, ::STEP])
     if (sparse > 0).mean() > 1 - LEAST_BETWEEN:
         return None
     for part in PARTS:
