@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 IGNORED = mask_planes.bits(
     "BAD", "SAT", "INTRP", "CR", "NO_DATA", "DETECTED", "DETECTED_NEGATIVE", "STREAK", "HALO"
 )
-CLIP_SIGMA = 3.0
+CLIP_SIGMA = 4.0
 N_CLIP = 10
 SAMPLE_SIZE = 256
 MIN_GOOD_FRACTION = 0.02
 LEAST_WAVE = 4.0
 """Shortest wave that a mesh can hold [cell]."""
-# A Gaussian clipped at +-3 sigma keeps this fraction of its standard deviation.
-CLIPPED_STDEV_RATIO = 0.98658
+# A Gaussian clipped at +-4 sigma keeps this fraction of its standard deviation.
+CLIPPED_STDEV_RATIO = 0.99946
 # Mode of a skewed, clipped sample from its median and mean (Pearson; Bertin & Arnouts 1996, Section 3.1).
 MODE_MEDIAN, MODE_MEAN = 2.5, 1.5
 
@@ -88,8 +88,9 @@ def fit_background(masked_image, settings, object_mask=None):
     Notes
     -----
     Bertin & Arnouts (1996), Section 3.1, have 3-sigma clipping, then a 3x3 median filter over the mesh. We differ in
-    both: where objects are masked with their wings grown, the clipped mean has 1.25 times less noise than the median
-    and no bias from the skew of Poisson noise; and `smooth_mesh` weights cells by their pixels and sees the rim of a
+    both. Light of sources too faint to be found lies below the next source as well and is not to be clipped, hence 4
+    sigma; where objects are masked with their wings grown, the clipped mean has 1.25 times less noise than the median
+    and no bias from the skew of Poisson noise. And `smooth_mesh` weights cells by their pixels and sees the rim of a
     galaxy, or an aureole, in cells that none of their pixels gives away.
     """
     bin_size = settings["bin_size"]
