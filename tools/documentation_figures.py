@@ -11,7 +11,7 @@ from PIL import Image
 import skyloom
 from skyloom.core.mask_planes import NO_DATA
 from skyloom.core.photo_calib import AB_ZERO_POINT
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.io.calibs import read_calib
 from skyloom.io.exposures import read_exposure
 from skyloom.io.tables import read_table
@@ -84,7 +84,7 @@ def raw_and_calibrated(results):
 def calibrated_image(results):
     """Part of a calexp, its mask, the same with its sources, and the PSF."""
     calexp = read_exposure(product_path(results, "calexp", visit=VISIT, detector=DETECTOR))
-    sources = read_table(product_path(results, "src", visit=VISIT, detector=DETECTOR))
+    sources = without_sky_objects(read_table(product_path(results, "src", visit=VISIT, detector=DETECTOR)))
     x, y = column(sources, "x"), column(sources, "y")
     ny, nx = calexp.pixels.shape
     part = np.s_[ny // 2 - 150 : ny // 2 + 150, nx // 2 - 150 : nx // 2 + 150]

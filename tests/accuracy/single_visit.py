@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import yaml
 from scipy.spatial import cKDTree
 
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.core.wcs import order_of, polynomial_terms
 from skyloom.io.cameras import read_camera
 from skyloom.io.exposures import read_exposure
@@ -201,7 +201,7 @@ class VisitRun:
         truth = read_table(self.path("truth_source.parquet"))
         return SimulatedVisit(
             calexps={d: read_exposure(self.path("calexp", d)) for d in self.detectors},
-            sources={d: read_table(self.path("src", d)) for d in self.detectors},
+            sources={d: without_sky_objects(read_table(self.path("src", d))) for d in self.detectors},
             truths={d: truth.filter(pc.equal(truth["detector"], d)) for d in self.detectors},
             summary=read_table(self.path("summary")),
             run=self,

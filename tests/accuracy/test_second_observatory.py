@@ -23,7 +23,7 @@ from workflow_support import Snakemake
 
 from skyloom.commands.main import main
 from skyloom.core import mask_planes
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.io.exposures import read_difference, read_exposure
 from skyloom.io.tables import read_table
 
@@ -89,7 +89,9 @@ def products_of(observatory, visit, root="results"):
     root = observatory.folder / root
     return SimpleNamespace(
         calexps={d: read_exposure(root / "calexp" / str(visit) / f"{d}.fits") for d in CENTRES},
-        sources={d: read_table(root / "src" / str(visit) / f"{d}.parquet") for d in CENTRES},
+        sources={
+            d: without_sky_objects(read_table(root / "src" / str(visit) / f"{d}.parquet")) for d in CENTRES
+        },
         truths={d: pa.table(observatory.truths[visit, d]) for d in CENTRES},
         area_of_fwhm=noise_area,
         read_noise=BELIEVED_READ_NOISE,

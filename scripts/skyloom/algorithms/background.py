@@ -1,9 +1,11 @@
-"""Smooth background of an image: a clipped mesh of means below a mask of objects."""
+"""Smooth background of an image: a surface through a mesh of clipped means below a mask of objects."""
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.algorithms.smooth_mesh import smooth_mesh
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background
@@ -14,12 +16,14 @@ log = logging.getLogger(__name__)
 IGNORED = mask_planes.bits(
     "BAD", "SAT", "INTRP", "CR", "NO_DATA", "DETECTED", "DETECTED_NEGATIVE", "STREAK", "HALO"
 )
-CLIP_SIGMA = 3.0
+CLIP_SIGMA = 4.0
 N_CLIP = 10
-SAMPLE_SIZE = 1024
-MIN_GOOD_FRACTION = 0.2
-# A Gaussian clipped at +-3 sigma keeps this fraction of its standard deviation.
-CLIPPED_STDEV_RATIO = 0.98658
+SAMPLE_SIZE = 256
+MIN_GOOD_FRACTION = 0.02
+LEAST_WAVE = 4.0
+"""Shortest wave that a mesh can hold [cell]."""
+# A Gaussian clipped at +-4 sigma keeps this fraction of its standard deviation.
+CLIPPED_STDEV_RATIO = 0.99946
 # Mode of a skewed, clipped sample from its median and mean (Pearson; Bertin & Arnouts 1996, Section 3.1).
 MODE_MEDIAN, MODE_MEAN = 2.5, 1.5
 
@@ -42,52 +46,74 @@ class NoSkyPixelsError(DataError):
         )
 
 
-def fit_background(masked_image, bin_size, object_mask=None):
-    """Background of an image as a mesh of clipped levels.
+@dataclass(frozen=True, slots=True)
+class SkyFit:
+    """A background and where it was seen.
+
+    Attributes
+    ----------
+    background : Background
+        Smooth level of the sky.
+    is_sky : ndarray, shape (ny, nx), bool
+        Pixels that made it: free of masks and objects, in a cell that is not lifted by the light of some.
+    """
+
+    background: Background
+    is_sky: np.ndarray
+
+
+def fit_background(masked_image, settings, object_mask=None):
+    """Background of an image: a smooth surface through a mesh of clipped levels.
 
     Parameters
     ----------
     masked_image : MaskedImage
         Pixels, any unit; pixels with a bit of `IGNORED` are left out.
-    bin_size : int
-        Side of a mesh cell [pixel].
+    settings : dict
+        ``bin_size``: side of a mesh cell [pixel]; ``shortest_wave``: what the sky changes over [pixel].
     object_mask : ndarray, shape (ny, nx), bool, optional
         True on pixels with light of an object. Without it the level of a cell is the mode of its pixels
         (first pass, objects still in), with it their clipped mean.
 
     Returns
     -------
-    Background
-        Mesh of shape ``(ceil(ny / bin_size), ceil(nx / bin_size))``, float32.
+    SkyFit
+        Mesh of shape ``(ceil(ny / bin_size), ceil(nx / bin_size))``, float32, and its cells of sky.
 
     Raises
     ------
     NoSkyPixelsError
-        If no cell is free of masked pixels over a fifth of its area.
+        If no cell has enough pixels free of masks.
 
     Notes
     -----
-    Bertin & Arnouts (1996), Section 3.1: 3-sigma clipping, then a 3x3 median filter over the mesh. We differ
-    in the second pass, where objects are masked with their wings grown: the clipped mean has 1.25 times less
-    noise than the median and no bias from the skew of Poisson noise.
+    Bertin & Arnouts (1996), Section 3.1, have 3-sigma clipping, then a 3x3 median filter over the mesh. We differ in
+    both. Light of sources too faint to be found lies below the next source as well and is not to be clipped, hence 4
+    sigma; where objects are masked with their wings grown, the clipped mean has 1.25 times less noise than the median
+    and no bias from the skew of Poisson noise. And `smooth_mesh` weights cells by their pixels and sees the rim of a
+    galaxy, or an aureole, in cells that none of their pixels gives away.
     """
+    bin_size = settings["bin_size"]
     good = (masked_image.mask & IGNORED) == 0
     if object_mask is not None:
         good &= ~object_mask
     ny, nx = masked_image.image.shape
-    n_cell_y, n_cell_x = -(-ny // bin_size), -(-nx // bin_size)
-    mesh = np.empty((n_cell_y, n_cell_x))
-    _measure_cells(masked_image.image, good, bin_size, object_mask is None, mesh)
-    if np.all(np.isnan(mesh)):
+    levels = np.empty((-(-ny // bin_size), -(-nx // bin_size)))
+    n_good = np.zeros(levels.shape)
+    _measure_cells(masked_image.image, good, bin_size, object_mask is None, levels, n_good)
+    if not n_good.any():
         raise NoSkyPixelsError(int(good.sum()), good.size)
-    mesh = _median_filtered(_filled(mesh))
-    log.info("background level %.2f to %.2f in %d cells", mesh.min(), mesh.max(), mesh.size)
-    return Background(mesh=mesh.astype(np.float32), bin_size=bin_size, shape=(ny, nx))
+    wave = max(settings["shortest_wave"] / bin_size, LEAST_WAVE)
+    mesh, used = smooth_mesh(levels, n_good / n_good.max(), wave)
+    for cell_y, cell_x in np.argwhere(~used):
+        good[cell_y * bin_size : (cell_y + 1) * bin_size, cell_x * bin_size : (cell_x + 1) * bin_size] = False
+    log.info("background %.2f to %.2f, %d of %d cells used", mesh.min(), mesh.max(), used.sum(), mesh.size)
+    return SkyFit(Background(mesh=mesh.astype(np.float32), bin_size=bin_size, shape=(ny, nx)), good)
 
 
 @kernel
-def _measure_cells(image, good, bin_size, use_mode, mesh):
-    """Clipped level of each cell into `mesh`; NaN where too few pixels are good."""
+def _measure_cells(image, good, bin_size, use_mode, mesh, n_good):  # noqa: PLR0913 (two results)
+    """Clipped level of each cell into `mesh`, NaN where too few pixels are good, and their number, 0 there."""
     ny, nx = image.shape
     values = np.empty(bin_size * bin_size, dtype=np.float32)
     for cell_y in range(mesh.shape[0]):
@@ -101,15 +127,17 @@ def _measure_cells(image, good, bin_size, use_mode, mesh):
                         values[n] = image[y, x]
                         n += 1
             mesh[cell_y, cell_x] = np.nan
+            n_good[cell_y, cell_x] = 0
             if n < max(MIN_GOOD_FRACTION * n_pixel, 4):
                 continue
+            n_good[cell_y, cell_x] = n
             mesh[cell_y, cell_x] = _clipped_level(values[:n], use_mode)
 
 
 @kernel
 def _clipped_level(values, use_mode):
     """Mean, or mode, of the values within `CLIP_SIGMA` of the middle; `values` is used as work space."""
-    # A start that outliers do not move, from a sample of a thousand or so: median and the 16-84 % range.
+    # A start that outliers do not move, from a sample of some hundreds: median and the 16-84 % range.
     sample = np.sort(values[:: max(values.size // SAMPLE_SIZE, 1)])
     centre = float(sample[sample.size // 2])
     sigma = max(0.5 * (sample[int(0.84 * sample.size)] - sample[int(0.16 * sample.size)]), 1e-30)
@@ -148,29 +176,7 @@ def _sums_within(values, centre, reach):
     return n, total, square
 
 
-def _filled(mesh):
-    """Mesh with each unmeasured cell replaced by the mean of its measured neighbours, outwards."""
-    mesh = mesh.copy()
-    while np.isnan(mesh).any():
-        padded = np.pad(mesh, 1, constant_values=np.nan)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
-        known = np.isfinite(windows)
-        n_known = known.sum(axis=(2, 3))
-        total = np.where(known, windows, 0.0).sum(axis=(2, 3))
-        fill = np.isnan(mesh) & (n_known > 0)
-        mesh[fill] = total[fill] / n_known[fill]
-    return mesh
-
-
-def _median_filtered(mesh):
-    """Mesh after a 3x3 median filter, its border extended linearly: a plane passes unchanged."""
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.pad(mesh, 1, mode="reflect", reflect_type="odd"), (3, 3)
-    )
-    return np.median(windows, axis=(2, 3))
-
-
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     image = np.zeros((8, 8), dtype=np.float32)
-    _measure_cells(image, np.ones((8, 8), dtype=bool), 4, True, np.empty((2, 2)))
+    _measure_cells(image, np.ones((8, 8), dtype=bool), 4, True, np.empty((2, 2)), np.empty((2, 2)))

@@ -76,6 +76,51 @@ def grow_mask(mask, radius):
     return grown
 
 
+def grow_labels(labels, radii):
+    """Mask of labelled regions, each grown by a disc of its own.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (ny, nx), int32
+        0 outside the regions.
+    radii : ndarray, shape (n + 1,), float64
+        Radius by label [pixel]; a region with a negative one, and label 0, are left out.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), bool
+        True in the grown regions.
+    """
+    grown = np.zeros(labels.shape, dtype=np.bool_)
+    _paint_labels(labels, np.asarray(radii, dtype=np.float64), grown)
+    return grown
+
+
+@kernel
+def _paint_labels(labels, radii, grown):
+    """Paint the regions on `grown`, with a disc around each pixel that has a neighbour of another label."""
+    ny, nx = labels.shape
+    for y in range(ny):
+        for x in range(nx):
+            label = labels[y, x]
+            if label == 0 or radii[label] < 0:
+                continue
+            grown[y, x] = True
+            inside = 0 < y < ny - 1 and 0 < x < nx - 1
+            if inside and (
+                labels[y - 1, x] == label
+                and labels[y + 1, x] == label
+                and labels[y, x - 1] == label
+                and labels[y, x + 1] == label
+            ):
+                continue
+            reach = int(radii[label])
+            for row in range(max(y - reach, 0), min(y + reach + 1, ny)):
+                half_width = int(np.sqrt(max(radii[label] ** 2 - (row - y) ** 2, 0.0)))
+                for column in range(max(x - half_width, 0), min(x + half_width + 1, nx)):
+                    grown[row, column] = True
+
+
 @kernel
 def _flood(values, order, limits, forest):
     """Flood `values` in the given order; returns the number of components started.
@@ -152,3 +197,4 @@ def compile_kernels():
     values[1, 1] = 9.0
     labels, *_ = flood_footprints(values, 5.0, 1.0, 0.0)
     grow_mask(labels > 0, 1.0)
+    grow_labels(labels, np.ones(2))

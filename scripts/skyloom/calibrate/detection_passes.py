@@ -9,6 +9,7 @@ from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays
 from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.calibrate.companions import add_companions
+from skyloom.calibrate.object_masks import object_mask, wing_reach
 from skyloom.calibrate.point_sources import fit_point_sources, start_of_fit
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
@@ -62,11 +63,14 @@ class DetectionPass:
         What was subtracted.
     detections : Detections
         What was found.
+    is_sky : ndarray, shape (ny, nx), bool
+        Pixels that the background was measured on.
     """
 
     pixels: MaskedImage
     background: Background
     detections: Detections
+    is_sky: np.ndarray
 
 
 def first_pass(raw, settings):
@@ -89,7 +93,7 @@ def first_pass(raw, settings):
     NoSkyPixelsError, NoSourcesError
         If there is no background or no source.
     """
-    background = fit_background(raw, settings["background"]["bin_size"])
+    background = fit_background(raw, settings["background"]).background
     # A ray is known by being sharper than the PSF: with the sharpest PSF that may occur no star is taken for
     # one.
     sharpest = gaussian_kernel(settings["psf"]["min_fwhm"] / FWHM_PER_SIGMA, SHARPEST_SIZE)
@@ -97,13 +101,13 @@ def first_pass(raw, settings):
     sigma = settings["psf"]["initial_fwhm"] / FWHM_PER_SIGMA
     kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
     detections = _detect(clean, kernel, settings["detection"]["first_threshold"], settings["detection"])
-    objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
+    objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma)
     restored = replace(clean, image=clean.image + background.image())
-    background = fit_background(restored, settings["background"]["bin_size"], objects)
-    pixels = subtract_background(restored, background)
+    fit = fit_background(restored, settings["background"], objects)
+    pixels = subtract_background(restored, fit.background)
     if settings["streaks"]["enabled"]:
         pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
-    return DetectionPass(pixels, background, detections)
+    return DetectionPass(pixels, fit.background, detections, fit.is_sky)
 
 
 def second_pass(raw, background, psf, settings):
@@ -142,11 +146,13 @@ def second_pass(raw, background, psf, settings):
     clean = _without_rays(subtract_background(raw, background), kernels, settings["cosmic_rays"])
     detections = _detect(clean, psf, settings["detection"]["threshold"], settings["detection"])
     points = fit_point_sources(clean, psf, detections, sigma, N_BACKGROUND_SWEEP)
-    objects = detections.detected_mask(settings["background"]["grow_sigma"] * sigma)
+    wings = wing_reach(psf, raw.shape, float(np.sqrt(np.median(clean.variance[::8, ::8]))))
+    objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma, points, wings)
     restored = replace(clean, image=clean.image + background.image())
     without_points = replace(restored, image=restored.image - points.model)
-    background = fit_background(without_points, settings["background"]["bin_size"], objects)
-    return DetectionPass(subtract_background(restored, background), background, detections), points
+    fit = fit_background(without_points, settings["background"], objects)
+    pixels = subtract_background(restored, fit.background)
+    return DetectionPass(pixels, fit.background, detections, fit.is_sky), points
 
 
 def final_pass(pixels, psf, settings):

@@ -22,6 +22,7 @@ from skyloom.calibrate.photometry import (
     fit_zero_point,
 )
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars, stars_of_given_psf
+from skyloom.calibrate.sky_objects import append_sky_objects, measure_sky_objects
 from skyloom.calibrate.sources import halo_flags, is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
@@ -45,14 +46,14 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     settings : dict
         Section ``calibrate`` of the configuration.
     rng : numpy.random.Generator
-        Chooses the reserved PSF stars.
+        Chooses the reserved PSF stars and the places of sky objects.
 
     Returns
     -------
     calexp : Exposure
         Background-subtracted image [nJy] with PSF, WCS, zero point, aperture correction and background.
     sources : pyarrow.Table
-        Schema SOURCE, by falling significance.
+        Schema SOURCE, by falling significance; sky objects at the end.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     without its point sources, and that the PSF is fitted again above it.
     """
     shape = exposure.pixels.shape
-    pixels, background, stars = _pixels_and_psf(exposure, settings, rng)
+    pixels, (background, is_sky), stars = _pixels_and_psf(exposure, settings, rng)
     pixels, detections, start = final_pass(pixels, stars.fit.psf, settings)
     columns = measure_sources(pixels, stars.fit.psf, detections, start, settings["measurement"])
     inside = is_centred_on(columns, shape)
@@ -83,6 +84,11 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     zero_point = _zero_point(columns, references, astrometry, exposure, settings)
     columns |= calibrate_fluxes(columns, background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
+    places, sky = measure_sky_objects(pixels, (is_sky, detections.labels), stars.fit.psf, settings, rng)
+    sky |= apply_aperture_correction(sky, ap_corr)
+    sky |= sky_columns(sky, astrometry.wcs)
+    sky |= calibrate_fluxes(sky, background, zero_point.photo_calib)
+    detections, columns = append_sky_objects((detections, columns), (places, sky))
     calibrated = scale_pixels(pixels, zero_point.photo_calib)
     calibrated = _with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"])
     columns |= halo_flags(columns, calibrated.mask)
@@ -147,7 +153,7 @@ def mask_invalid_pixels(pixels):
 
 
 def _pixels_and_psf(exposure, settings, rng):
-    """Pixels without background and rays, the background, and the stars that made the PSF.
+    """Pixels without background and rays, the background and where it was measured, the stars that made the PSF.
 
     What a pass found is dropped where its function ends: it holds planes as large as the detector.
     """
@@ -155,7 +161,7 @@ def _pixels_and_psf(exposure, settings, rng):
     second, points = second_pass(raw, background, stars.fit.psf, settings)
     if exposure.psf is None:
         stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
-    return second.pixels, second.background, stars
+    return second.pixels, (second.background, second.is_sky), stars
 
 
 def _first_stars(exposure, settings, rng):

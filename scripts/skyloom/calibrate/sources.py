@@ -53,7 +53,7 @@ class PsfWithoutSizeError(DataError):
         self.n_source = n_source
 
 
-def measure_sources(masked_image, psf, detections, start, settings):
+def measure_sources(masked_image, psf, detections, start, settings, fit_settings=IN_ELECTRONS):  # noqa: PLR0913
     """Measurements of all detections of one image.
 
     Parameters
@@ -68,6 +68,8 @@ def measure_sources(masked_image, psf, detections, start, settings):
         x, y [pixel] and flux [electron] of fits before; NaN where unknown.
     settings : dict
         Section ``calibrate.measurement``.
+    fit_settings : FitSettings
+        How the PSF is fitted.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def measure_sources(masked_image, psf, detections, start, settings):
     PsfWithoutSizeError
         If the PSF looks like no star anywhere.
     """
-    fit = psf_photometry(masked_image, psf, detections.x, detections.y, IN_ELECTRONS, start)
+    fit = psf_photometry(masked_image, psf, detections.x, detections.y, fit_settings, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     kernels, splines = psf.kernels_at(x, y), psf.splines_at(x, y)
@@ -91,7 +93,8 @@ def measure_sources(masked_image, psf, detections, start, settings):
     shape = adaptive_moments(masked_image.image, x, y, sigma)
     ny, nx = masked_image.shape
     widening = position_error_factor(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2), fit.flux, fit.flux_err)
-    columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings)
+    unbiased = without_position_bias if fit_settings.fit_position else _as_fitted
+    columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings, unbiased)
     columns |= {"x": x, "y": y, "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2))}
     columns["detectionSignificance"] = detections.significance
     columns |= _edge_flags(masked_image.shape, x, y, psf.size // 2)
@@ -110,16 +113,21 @@ def measure_sources(masked_image, psf, detections, start, settings):
         "sizeExtendedness": classes.size,
         "sizeExtendedness_flag": np.isnan(classes.size),
     }
-    columns |= _alone_columns(masked_image, splines, fit, columns)
+    columns |= _alone_columns(masked_image, splines, fit, columns, unbiased)
     columns |= _gaussian_columns(masked_image, shape, psf_shape, columns)
     columns |= _aperture_columns(masked_image, x, y)
     columns |= pixel_flags(masked_image.mask, x, y, FLAG_BOX_SIGMA * sigma)
     return columns
 
 
-def _psf_columns(fit, widening, settings):
+def _as_fitted(flux, flux_err):
+    """Fluxes at given places, which no free position makes larger."""
+    return flux, flux_err
+
+
+def _psf_columns(fit, widening, settings, unbiased):
     """Fluxes and errors of the PSF fit under their schema names; `widening` is NaN for positions that failed."""
-    flux, flux_err = without_position_bias(fit.flux, fit.flux_err)
+    flux, flux_err = unbiased(fit.flux, fit.flux_err)
     return {
         "xErr": fit.x_err * widening,
         "yErr": fit.y_err * widening,
@@ -141,7 +149,7 @@ def _edge_flags(shape, x, y, half):
     return {"psfFlux_flag_edge": np.rint(distance) < half}
 
 
-def _alone_columns(masked_image, splines, fit, columns):
+def _alone_columns(masked_image, splines, fit, columns, unbiased):
     """What is measured with the other sources subtracted, under its schema names."""
     names = ("ixx", "iyy", "ixy")
     of_psf = [np.nan_to_num(columns[f"{name}PSF"]) for name in names]
@@ -149,7 +157,7 @@ def _alone_columns(masked_image, splines, fit, columns):
     psf_sigma = np.maximum(of_psf[0] * of_psf[1] - of_psf[2] ** 2, 0.0) ** 0.25
     places = (columns["x"], columns["y"], np.where(columns["centroid_flag"], np.nan, fit.flux))
     alone = measure_alone(masked_image, splines, places, (*of_source, psf_sigma), IN_ELECTRONS.unusable)
-    uniform_flux, uniform_flux_err = without_position_bias(alone.uniform_flux, alone.uniform_flux_err)
+    uniform_flux, uniform_flux_err = unbiased(alone.uniform_flux, alone.uniform_flux_err)
     return {
         "uniformPsfFlux": uniform_flux,
         "uniformPsfFluxErr": uniform_flux_err,

@@ -60,7 +60,7 @@ def summarize_detector(exposure, sources):
         **_zero_point_columns(exposure.zero_point_fit),
         **_fit_columns(exposure.wcs_fit),
         "nPhotometryStar": int(column(sources, "calib_photometry_used").sum()),
-        "nSource": sources.num_rows,
+        "nSource": int(np.count_nonzero(~column(sources, "sky_source"))),
         "maskedFraction": float(exposure.pixels.is_masked(LOST_PLANES).mean()),
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from skyloom.core.errors import ConfigError, SkyloomError, UpstreamFailure
 from skyloom.core.images import MaskedImage
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.core.wcs import tan_project
 from skyloom.io import products
 from skyloom.io.exposures import read_exposure, wcs_from_header
@@ -260,6 +260,8 @@ def _nearest_source(path, ra, dec, radius):
         table = read_table(path)
     except UpstreamFailure:
         return None
+    if "sky_source" in table.column_names:
+        table = without_sky_objects(table)
     if table.num_rows == 0:
         return None
     east = (column(table, "ra") - ra + 180) % 360 - 180

@@ -56,7 +56,7 @@ class FieldPolynomial:
             Standard errors; NaN when no covariance is known.
         """
         u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
-        if self.covariance is None:
+        if self.covariance is None or u.size == 0:
             return np.full(u.shape, np.nan)
         degree = self.coefficients.shape[0] - 1
         design = chebyshev.chebvander2d(v, u, [degree, degree])

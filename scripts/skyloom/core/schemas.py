@@ -175,6 +175,7 @@ SOURCE = TableSchema(
         Column("calib_psf_reserved", "bool", "", "Kept out of the PSF fit to test it."),
         Column("calib_astrometry_used", "bool", "", "The WCS was fitted to it."),
         Column("calib_photometry_used", "bool", "", "The zero point was fitted to it."),
+        Column("sky_source", "bool", "", "No source: a place without any, measured to test the background."),
     ),
 )
 
@@ -355,7 +356,7 @@ VISIT_SUMMARY = TableSchema(
         Column("wcsCornerError", "float64", "arcsec", "Predicted WCS error at the worst corner, per axis."),
         Column("wcsHeaderError", "float64", "arcsec", "Largest distance of the TPV header from the fit."),
         Column("astromLogFalseAlarm", "float64", "", "log10 of the probability of a chance match."),
-        Column("nSource", "int32", "", "Sources in the source table."),
+        Column("nSource", "int32", "", "Sources in the source table, sky objects left out."),
         Column("maskedFraction", "float64", "", "Fraction of pixels that are BAD, SAT, CR or without data."),
     ),
 )

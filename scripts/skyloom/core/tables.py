@@ -144,6 +144,22 @@ def _arrow_array(values, arrow_type):
     return pa.array(list(values), type=arrow_type)
 
 
+def without_sky_objects(table):
+    """Rows of a source table that are sources.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Schema SOURCE.
+
+    Returns
+    -------
+    pyarrow.Table
+        Without the sky objects, which are no sources.
+    """
+    return table.filter(pa.array(~column(table, "sky_source")))
+
+
 def column(table, name):
     """Return a column as a NumPy array, without a copy where Arrow allows it.
 

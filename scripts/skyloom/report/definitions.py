@@ -78,6 +78,10 @@ VISITS = {
     "depth": Definition("mag", "Median 5-sigma AB depth of a point source in one visit."),
     "zero_point": Definition("mag", "Median AB magnitude of one electron."),
     "sky": Definition("mag/arcsec2", "Median AB surface brightness of the sky."),
+    "sky_flux": Definition(
+        "", "Mean PSF flux of the sky objects, where nothing was found, in its standard errors.", -3.0, 3.0
+    ),
+    "sky_chi2": Definition("", "Mean square of their PSF fluxes over the stated errors.", high=1.5),
     "wcs_scatter": Definition("mas", "Median scatter per axis of the stars that the WCS was fitted to."),
     "psf_ellipticity": Definition("", "Median ellipticity |e| of the PSF over the focal plane."),
     "psf_residual": Definition(

@@ -6,7 +6,7 @@ from skyloom.report.metrics import SURVEY
 
 DECIMALS = {
     "mjd": 5, "seeing": 2, "depth": 2, "zero_point": 3, "sky": 2, "airmass": 2, "coadd_depth": 2, "wcs_scatter": 1,
-    "calib_age": 2,
+    "calib_age": 2, "sky_flux": 1, "sky_chi2": 2,
 }  # fmt: skip
 # Three digits of it are a thousand, which g writes as 1e+03.
 ROUNDS_TO_A_THOUSAND = 999.5

@@ -23,7 +23,8 @@ from skyloom.report.visits import night_numbers
 
 # Visits that are shown before one asks for the rest.
 SHOWN_VISITS = 30
-VISIT_COLUMNS = ("seeing", "depth", "zero_point", "sky", "wcs_scatter", "psf_ellipticity", "psf_residual")
+VISIT_COLUMNS = ("seeing", "depth", "zero_point", "sky", "wcs_scatter", "psf_ellipticity", "psf_residual",
+                 "sky_flux", "sky_chi2")  # fmt: skip
 # Whether a large value is bad (1), a small one (-1), for the order of the visits.
 BADNESS = {
     "seeing": 1,
@@ -32,6 +33,7 @@ BADNESS = {
     "wcs_scatter": 1,
     "psf_ellipticity": 1,
     "psf_residual": 1,
+    "sky_chi2": 1,
 }
 CHARTS = (("seeing", False), ("sky", True), ("zero_point", False), ("depth", False))
 HEADS = {
@@ -42,6 +44,8 @@ HEADS = {
     "wcs_scatter": "WCS scatter [mas]",
     "psf_ellipticity": "PSF |e|",
     "psf_residual": "|Δe| star − PSF",
+    "sky_flux": "sky objects' mean [σ]",
+    "sky_chi2": "sky objects' χ²",
     "airmass": "airmass",
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.report import pictures
 from skyloom.report.calibrations import gather_calibrations
 from skyloom.report.coadds import gather_coadds
@@ -18,6 +18,7 @@ from skyloom.report.repeatability import (
     isolated_stars,
     photometric_repeatability,
 )
+from skyloom.report.sky_objects import SkyObjectCollector
 from skyloom.report.sources import sources_collector
 from skyloom.report.visits import bands_and_shapes, gather_losses, gather_visits
 
@@ -103,18 +104,21 @@ def report(run, losses, facts, settings):
 
 
 def _look_at_sources(run, summary, bands):
-    """Residuals of the sources, shapes of the PSF and the metrics that LPM-17 limits, of tables that are read once."""
+    """What the source tables tell, each read once: residuals, shapes of the PSF, what LPM-17 limits, the sky."""
     sightings = SightingCollector(isolated_stars(run.objects(STAR_COLUMNS)))
     shapes, sources = ShapeCollector(summary), sources_collector(run, summary)
+    sky = SkyObjectCollector()
     known = bands_and_shapes(summary)
     for visit, detector in run.detectors("srcs"):
         src = run.table("srcs", visit, detector)
         if src is not None:
             band = known[visit, detector][0]
+            sky.add(src, visit, band)
+            src = without_sky_objects(src)
             sightings.add(src, visit, band)
             shapes.add(src, visit, detector, band)
             sources.add(src, visit, detector)
-    measurements = []
+    measurements = sky.measurements(bands, {visit: band for (visit, _), (band, _) in known.items()})
     for band in bands:
         seen = sightings.sightings(band)
         measurements += photometric_repeatability(seen, band) + astrometric_repeatability(seen, band)

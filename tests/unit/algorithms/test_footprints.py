@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.footprints import flood_footprints, grow_mask
+from skyloom.algorithms.footprints import flood_footprints, grow_labels, grow_mask
 
 
 def two_hills(saddle):
@@ -82,3 +82,17 @@ def test_grown_mask_holds_all_pixels_within_the_radius(radius):
     distance = np.hypot(y[..., None] - rows, x[..., None] - columns).min(axis=2)
 
     assert np.array_equal(grow_mask(mask, radius), distance <= radius)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("radius", [0.0, 1.5, 3.0])
+def test_labels_grow_by_radii_of_their_own(radius):
+    from scipy.ndimage import distance_transform_edt
+
+    labels = np.zeros((24, 30), dtype=np.int32)
+    labels[4:7, 4:9], labels[12:20, 14:16], labels[0, 29] = 1, 2, 3
+    distance = [distance_transform_edt(labels != number) for number in (1, 3)]
+
+    grown = grow_labels(labels, [9.0, radius, -1.0, 2.0])
+
+    assert np.array_equal(grown, (distance[0] <= radius) | (distance[1] <= 2.0))

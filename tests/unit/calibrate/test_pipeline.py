@@ -13,13 +13,14 @@ from skyloom.calibrate.pipeline import calibrate_image, mask_invalid_pixels, ref
 from skyloom.core import mask_planes
 from skyloom.core.images import ExposureInfo, MaskedImage
 from skyloom.core.schemas import SOURCE
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 
 ZERO_POINT = 7.3
 
 
 def calibrated(scene, settings):
-    return calibrate_image(scene.exposure, scene.references, scene.predicted, settings, scene.rng)
+    calexp, table = calibrate_image(scene.exposure, scene.references, scene.predicted, settings, scene.rng)
+    return calexp, without_sky_objects(table)
 
 
 def matched(scene, sources, radius=2.0):

@@ -140,6 +140,7 @@ def test_the_table_has_the_schema_and_tells_who_shares_a_footprint(measured):
     flags = ("psf_candidate", "psf_used", "psf_reserved", "astrometry_used", "photometry_used")
     complete |= {f"calib_{name}": np.zeros(n, dtype=bool) for name in flags}
     complete |= halo_flags(complete, np.full((200, 200), mask_planes.HALO))
+    complete |= {"sky_source": np.zeros(n, dtype=bool)}
 
     table = source_table(complete, detections, ExposureInfo(visit=7, detector=2, band="g"))
 

@@ -8,6 +8,7 @@ from skyloom.report.machine import machine_table
 from skyloom.report.metrics import Measurement, counted, fraction_of, median_of, metrics_table
 from skyloom.report.page import PageParts
 from skyloom.report.pictures import empty_picture
+from skyloom.report.sky_objects import sky_measurements
 from skyloom.report.visits import gather_losses, gather_visits
 from skyloom.workflow.paths import PICTURES
 from skyloom.workflow.survival import FAILURES
@@ -38,6 +39,8 @@ def made_up_parts(n_visit, n_detector, costs=()):
          "message": ["raw/1/0.fits has <2> blocks & needs 9"]}
     )  # fmt: skip
     measurements = gather_losses(failures, {"survived": n - 1}) + gather_visits(summary, BANDS, shapes)
+    for number in range(1, n_visit + 1):
+        measurements += sky_measurements([rng.normal(0, 1, 20)], BANDS[number % 3], f"visit {number}")
     for band in BANDS:
         measurements += [
             Measurement("PA1", band, {"g": 4.0, "r": 6.0, "i": 9.0}[band], 100, 0.5),

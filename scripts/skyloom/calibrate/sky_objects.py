@@ -1,0 +1,122 @@
+"""Sky objects: places without any source, measured as sources are, that tell how well the sky was subtracted."""
+
+import numpy as np
+
+from skyloom.algorithms.detection import Detections
+from skyloom.algorithms.photometry import FitSettings
+from skyloom.calibrate.sources import measure_sources
+from skyloom.core import mask_planes
+
+UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA", "DETECTED", "STREAK", "SUSPECT")
+# Fluxes at the given places, all pixels with one weight: a weight that knew the flux would favour the faint side.
+AT_PLACE = FitSettings(fit_position=False)
+BATCH = 1024
+"""Places that are tried at once."""
+MAX_TRIES = 40 * BATCH
+
+
+def place_sky_objects(pixels, is_sky, settings, rng):
+    """Places of an image that are far from everything that was found on it.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        With DETECTED set.
+    is_sky : ndarray, shape (ny, nx), bool
+        Pixels that the background was measured on; a place is one of them.
+    settings : dict
+        ``number`` wanted; ``radius``: of the disc about it without a source or a spoilt pixel [pixel].
+    rng : numpy.random.Generator
+        Chooses the places, evenly over the free part of the image.
+
+    Returns
+    -------
+    x, y : ndarray, shape (n,), float64
+        Centres of pixels, no two discs of which overlap; fewer than wanted where there is no room.
+    """
+    free = (pixels.mask & UNUSABLE) == 0
+    radius = settings["radius"]
+    ny, nx = free.shape
+    places = np.empty((0, 2), dtype=np.int64)
+    offsets = np.arange(-radius, radius + 1)
+    disc = np.argwhere(np.hypot(offsets[:, None], offsets) <= radius) - radius
+    if min(ny, nx) <= 2 * radius:
+        return np.empty(0), np.empty(0)
+    for _ in range(MAX_TRIES // BATCH):
+        if len(places) >= settings["number"]:
+            break
+        tried = rng.integers(radius, (ny - radius, nx - radius), (BATCH, 2))
+        tried = tried[is_sky[tried[:, 0], tried[:, 1]]]
+        around = tried[:, None] + disc
+        places = _apart(places, tried[free[around[..., 0], around[..., 1]].all(axis=1)], 2 * radius)
+    y, x = places[: settings["number"]].T.astype(np.float64)
+    return x, y
+
+
+def _apart(places, tried, distance):
+    """Places with those tried that are further than a distance from all before them."""
+    kept = list(places)
+    for place in tried:
+        if all(np.sum((place - other) ** 2) > distance**2 for other in kept):
+            kept.append(place)
+    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+
+
+def measure_sky_objects(pixels, sky, psf, settings, rng):
+    """Measure an image where nothing was found.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        From the final pass [electron].
+    sky : tuple of ndarray, shape (ny, nx)
+        Pixels that the background was measured on, and the labels of the footprints.
+    psf : PixelPsf
+        The image's PSF.
+    settings : dict
+        Section ``calibrate``.
+    rng : numpy.random.Generator
+        Chooses the places.
+
+    Returns
+    -------
+    detections : Detections
+        Without significance (NaN), each a footprint of its own.
+    columns : dict of str to ndarray, shape (n,)
+        As from `measure_sources`; the position is not fitted.
+    """
+    is_sky, labels = sky
+    x, y = place_sky_objects(pixels, is_sky, settings["sky_objects"], rng)
+    n = len(x)
+    footprint = (labels.max(initial=0) + np.arange(n)).astype(np.int32)
+    places = Detections(x, y, np.full(n, np.nan), footprint, np.ones(n, dtype=np.int32), labels)
+    return places, measure_sources(pixels, psf, places, None, settings["measurement"], AT_PLACE)
+
+
+def append_sky_objects(sources, sky):
+    """Sources and, after them, sky objects, told apart by ``sky_source``.
+
+    Parameters
+    ----------
+    sources, sky : tuple of Detections and dict of str to ndarray
+        Detections and columns; what sky objects have no column of is False for them, or NaN.
+
+    Returns
+    -------
+    detections : Detections
+        Of both.
+    columns : dict of str to ndarray
+        Of both.
+    """
+    (detections, columns), (places, sky_columns) = sources, sky
+    n = len(places)
+    both = {}
+    for name, values in columns.items():
+        missing = np.zeros(n, dtype=bool) if values.dtype == bool else np.full(n, np.nan)
+        both[name] = np.concatenate([values, sky_columns.get(name, missing)])
+    both["sky_source"] = np.arange(len(detections) + n) >= len(detections)
+    joined = (
+        np.concatenate([getattr(part, name) for part in (detections, places)])
+        for name in ("x", "y", "significance", "footprint", "n_peak")
+    )
+    return Detections(*joined, detections.labels), both

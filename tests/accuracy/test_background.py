@@ -1,0 +1,150 @@
+"""The sky against truth: nothing is measured where nothing is, and large galaxies keep their light."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from background_scenes import SCALE, Field, LargeGalaxy, draw_sky_scene
+from bars import Bars
+
+from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
+from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
+from skyloom.calibrate.sky_objects import measure_sky_objects
+from skyloom.workflow.config import fill_defaults, load_schema
+
+ROOT = Path(__file__).parents[2]
+SEEINGS = (0.6, 0.8, 1.0, 1.2)
+FIELDS = {
+    "sparse": Field(n_star=150, n_galaxy=200, brightest=100),
+    "2,000 stars": Field(n_star=500, n_galaxy=750),
+    "bright stars with aureoles": Field(n_star=500, n_galaxy=500, brightest=2e4, aureole=0.03),
+    "steep bright sky": Field(n_star=500, n_galaxy=500, sky=3000.0, gradient=0.15, profile="moffat"),
+    "5,000 stars": Field(n_star=1250, n_galaxy=750),
+}
+ELECTRONS_AT_ZERO = 31.9
+"""Magnitude of a star of one electron in 30 s of an 8 m telescope."""
+EXTENT = 10.0
+"""Radius of a galaxy of 20 arcsec."""
+HALF_LIGHT = {1: 4.0, 4: 2.5}
+"""Half-light radius by Sersic index, at which 10 arcsec hold nine tenths of the light [arcsec]."""
+
+
+def settings(**background):
+    """Section ``calibrate`` with the schema's defaults but for some of ``calibrate.background``."""
+    section = fill_defaults(load_schema(ROOT / "config" / "schema"), {})["calibrate"]
+    return section | {"background": section["background"] | background}
+
+
+def run_passes(pixels, section, seed):
+    """Last pass over a detector: pixels, where the sky was measured, labels of the footprints; PSF, background."""
+    rng = np.random.default_rng(seed)
+    first = first_pass(pixels, section)
+    stars = fit_psf_to_stars(first.pixels, first.detections, section["psf"], rng)
+    second, points = second_pass(pixels, first.background, stars.fit.psf, section)
+    stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
+    pixels, detections, _ = final_pass(second.pixels, stars.fit.psf, section)
+    return pixels, (second.is_sky, detections.labels), stars.fit.psf, second.background
+
+
+def sky_pulls(field, seeds, section):
+    """PSF and aperture fluxes (12 pixels) of sky objects over their errors, of frames of all seeings."""
+    pulls = {"psfFlux": [], "ap12Flux": []}
+    for number, seed in enumerate(seeds):
+        seen = replace(field, seeing=SEEINGS[number % len(SEEINGS)])
+        pixels, sky, psf, _ = run_passes(draw_sky_scene(seen, seed).pixels, section, seed)
+        _, columns = measure_sky_objects(pixels, sky, psf, section, np.random.default_rng(seed))
+        for name, values in pulls.items():
+            values.append(columns[name] / columns[f"{name}Err"])
+    return {name: np.concatenate(values) for name, values in pulls.items()}
+
+
+def check_sky_objects(name, pulls, bars, most_errors=3.0):
+    """Mean flux in standard errors, and chi squared, of sky objects."""
+    for flux, values in pulls.items():
+        values = values[np.isfinite(values)]
+        mean = values.mean() / values.std() * np.sqrt(values.size)
+        bars.check(
+            f"{name}: mean {flux} of {values.size} [standard errors]",
+            mean,
+            low=-most_errors,
+            high=most_errors,
+        )
+        if flux == "psfFlux":
+            bars.check(f"{name}: chi2/dof of {flux}", np.mean(values**2), high=1.5)
+
+
+def galaxy_of(index, magnitude, field, rng):
+    """A galaxy somewhere about the middle."""
+    x, y = np.rint(field.side / 2 + rng.uniform(-150, 150, 2))
+    flux = 10 ** (0.4 * (ELECTRONS_AT_ZERO - magnitude))
+    return LargeGalaxy(index, flux, x, y, HALF_LIGHT[index], rng.uniform(0.4, 1.0))
+
+
+def background_error(field, seed, section, galaxies=()):
+    """Background minus true sky of a frame [electron]."""
+    scene = draw_sky_scene(field, seed, galaxies)
+    return run_passes(scene.pixels, section, seed)[-1].image() - scene.sky
+
+
+def flux_bias(field, galaxy, seed, section, without):
+    """Part of a galaxy's light within its extent that the background takes, by the same frame without it."""
+    taken = background_error(field, seed, section, [galaxy]) - without
+    y, x = np.ogrid[: field.side, : field.side]
+    inside = np.hypot(x - galaxy.x, y - galaxy.y) < EXTENT / SCALE
+    return -taken[inside].sum() / galaxy.flux
+
+
+def check_galaxies(seeds, magnitudes, bars):
+    """Mean bias of the total flux, and its worst case, of galaxies of 20 arcsec."""
+    section = settings()
+    field = replace(FIELDS["2,000 stars"], n_galaxy=500)
+    frames = [replace(field, seeing=SEEINGS[k % len(SEEINGS)]) for k in range(len(seeds))]
+    without = [background_error(f, seed, section) for f, seed in zip(frames, seeds, strict=True)]
+    for index in (1, 4):
+        for magnitude in magnitudes:
+            rng = np.random.default_rng([index, int(10 * magnitude)])
+            biases = [
+                flux_bias(f, galaxy_of(index, magnitude, f, rng), seed, section, error)
+                for f, seed, error in zip(frames, seeds, without, strict=True)
+            ]
+            name = f"galaxy of 20 arcsec, n = {index}, {magnitude:g} mag"
+            bars.check(f"{name}: flux bias [%]", 100 * np.mean(biases), low=-1.0, high=1.0)
+            bars.note(f"{name}: worst of {len(biases)} [%]", 100 * np.min(biases))
+
+
+@pytest.mark.slow
+def test_sky_objects_of_a_few_frames_show_nothing():
+    bars = Bars("sky objects of four small frames")
+    field = replace(FIELDS["bright stars with aureoles"], side=640, n_star=200, n_galaxy=200)
+
+    check_sky_objects("four frames", sky_pulls(field, range(4), settings()), bars, most_errors=4.0)
+
+    bars.judge()
+
+
+@pytest.mark.slow
+def test_a_large_galaxy_keeps_its_light_and_loses_it_to_a_sky_of_short_waves():
+    field = Field(side=640, n_star=150, n_galaxy=150)
+    galaxy = LargeGalaxy(4, 7e5, 330.0, 310.0, HALF_LIGHT[4])
+    bias = {}
+    for name, section in {"ours": settings(), "short": settings(bin_size=32, shortest_wave=128)}.items():
+        bias[name] = flux_bias(field, galaxy, 3, section, background_error(field, 3, section))
+
+    assert abs(bias["ours"]) < 0.01
+    assert bias["short"] < -0.01
+
+
+@pytest.mark.bars
+@pytest.mark.parametrize("name", FIELDS)
+def test_sky_objects_of_24_frames_reach_the_bars(name):
+    bars = Bars(f"sky objects of 24 frames of 1024 x 1024, seeing 0.6 to 1.2: {name}")
+    check_sky_objects(name, sky_pulls(FIELDS[name], range(2000, 2024), settings()), bars)
+    bars.judge()
+
+
+@pytest.mark.bars
+def test_galaxies_of_20_arcsec_reach_the_bars():
+    bars = Bars("galaxies of 20 arcsec on 8 frames of 1024 x 1024, seeing 0.6 to 1.2")
+    check_galaxies(range(3000, 3008), (15.0, 16.0, 17.0, 18.0), bars)
+    bars.judge()
