@@ -42,12 +42,12 @@ def kron_photometry(masked_image, x, y, moments, psf_sigma):
     """
     results = np.full((4, np.size(x)), np.nan)
     planes = (masked_image.image, masked_image.mask, masked_image.variance)
-    for_each(planes, np.stack([x, y, *moments, psf_sigma]), results)
+    _measure_each(planes, np.stack([x, y, *moments, psf_sigma]), results)
     return results
 
 
 @kernel
-def for_each(planes, sources, results):
+def _measure_each(planes, sources, results):
     """Kron flux of each source (x, y, ixx, iyy, ixy, PSF size) into the columns of `results`."""
     for i in range(sources.shape[1]):
         measure_kron(planes, sources[:, i], results[:, i])
@@ -143,4 +143,4 @@ def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     plane = np.ones((16, 16), dtype=np.float32)
     planes = (plane, plane.astype(np.uint32) - np.uint32(1), plane)
-    for_each(planes, np.array([[8.0], [8.0], [1.0], [1.0], [0.0], [1.0]]), np.full((4, 1), np.nan))
+    _measure_each(planes, np.array([[8.0], [8.0], [1.0], [1.0], [0.0], [1.0]]), np.full((4, 1), np.nan))

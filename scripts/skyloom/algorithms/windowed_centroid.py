@@ -40,12 +40,12 @@ def windowed_centroids(masked_image, x, y, sigma):
     ``sum(w I)`` only where the window has the size of the source.
     """
     results = np.full((5, np.size(x)), np.nan)
-    for_each(masked_image.image, masked_image.variance, np.stack([x, y, sigma]), results)
+    _measure_each(masked_image.image, masked_image.variance, np.stack([x, y, sigma]), results)
     return results
 
 
 @kernel
-def for_each(image, variance, sources, results):
+def _measure_each(image, variance, sources, results):
     """Centroid of each source (x, y, sigma) into the columns of `results`."""
     for i in range(sources.shape[1]):
         find_centroid(image, variance, sources[:, i], results[:, i])
@@ -135,4 +135,4 @@ def _weigh(image, variance, window, sums):
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     plane = np.ones((16, 16), dtype=np.float32)
-    for_each(plane, plane, np.array([[8.0], [8.0], [1.5]]), np.full((5, 1), np.nan))
+    _measure_each(plane, plane, np.array([[8.0], [8.0], [1.5]]), np.full((5, 1), np.nan))
