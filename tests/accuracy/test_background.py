@@ -37,14 +37,14 @@ def settings(**background):
 
 
 def run_passes(pixels, section, seed):
-    """Last pass over a detector: pixels, where the sky was measured, labels of the footprints; PSF, background."""
+    """Last pass over a detector: pixels, where the sky was measured, detections; PSF, background."""
     rng = np.random.default_rng(seed)
     first = first_pass(pixels, section)
     stars = fit_psf_to_stars(first.pixels, first.detections, section["psf"], rng)
     second, points = second_pass(pixels, first.background, stars.fit.psf, section)
     stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
     pixels, detections, _ = final_pass(second.pixels, stars.fit.psf, section)
-    return pixels, (second.is_sky, detections.labels), stars.fit.psf, second.background
+    return pixels, (second.is_sky, detections), stars.fit.psf, second.background
 
 
 def sky_pulls(field, seeds, section):

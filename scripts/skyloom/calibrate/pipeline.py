@@ -76,7 +76,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
-    columns |= _calibration_flux(columns, settings["measurement"])
+    radius = _calibration_radius(columns, settings["measurement"])
+    columns |= _calibration_flux(columns, radius)
     ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
     astrometry = _astrometry(columns, references, predicted_wcs, exposure.info, settings)
@@ -84,7 +85,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     zero_point = _zero_point(columns, references, astrometry, exposure, settings)
     columns |= calibrate_fluxes(columns, background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
-    places, sky = measure_sky_objects(pixels, (is_sky, detections.labels), stars.fit.psf, settings, rng)
+    places, sky = measure_sky_objects(pixels, (is_sky, detections), stars.fit.psf, settings, rng)
+    sky |= _calibration_flux(sky, radius)
     sky |= apply_aperture_correction(sky, ap_corr)
     sky |= sky_columns(sky, astrometry.wcs)
     sky |= calibrate_fluxes(sky, background, zero_point.photo_calib)
@@ -172,10 +174,14 @@ def _first_stars(exposure, settings, rng):
     return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
 
 
-def _calibration_flux(columns, settings):
-    """Flux within the aperture that PSF fluxes are corrected to."""
+def _calibration_radius(columns, settings):
+    """Radius of the aperture that PSF fluxes are corrected to [pixel]."""
     trace = columns["ixxPSF"] + columns["iyyPSF"]
-    radius = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
+    return settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
+
+
+def _calibration_flux(columns, radius):
+    """Flux within this aperture under its schema names."""
     return dict(zip(("calibFlux", "calibFluxErr"), flux_within(columns, radius), strict=True))
 
 

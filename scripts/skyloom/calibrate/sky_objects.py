@@ -34,9 +34,8 @@ def place_sky_objects(pixels, is_sky, settings, rng):
     x, y : ndarray, shape (n,), float64
         Centres of pixels, no two discs of which overlap; fewer than wanted where there is no room.
     """
-    free = (pixels.mask & UNUSABLE) == 0
     radius = settings["radius"]
-    ny, nx = free.shape
+    ny, nx = pixels.shape
     places = np.empty((0, 2), dtype=np.int64)
     offsets = np.arange(-radius, radius + 1)
     disc = np.argwhere(np.hypot(offsets[:, None], offsets) <= radius) - radius
@@ -48,18 +47,20 @@ def place_sky_objects(pixels, is_sky, settings, rng):
         tried = rng.integers(radius, (ny - radius, nx - radius), (BATCH, 2))
         tried = tried[is_sky[tried[:, 0], tried[:, 1]]]
         around = tried[:, None] + disc
-        places = _apart(places, tried[free[around[..., 0], around[..., 1]].all(axis=1)], 2 * radius)
-    y, x = places[: settings["number"]].T.astype(np.float64)
+        is_free = ((pixels.mask[around[..., 0], around[..., 1]] & UNUSABLE) == 0).all(axis=1)
+        places = _apart(places, tried[is_free], 2 * radius, settings["number"])
+    y, x = places.T.astype(np.float64)
     return x, y
 
 
-def _apart(places, tried, distance):
-    """Places with those tried that are further than a distance from all before them."""
-    kept = list(places)
+def _apart(places, tried, distance, number):
+    """Places with those tried that are further than a distance from all before them, up to a number."""
     for place in tried:
-        if all(np.sum((place - other) ** 2) > distance**2 for other in kept):
-            kept.append(place)
-    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+        if len(places) >= number:
+            break
+        if np.all(np.sum((places - place) ** 2, axis=1) > distance**2):
+            places = np.vstack([places, place])
+    return places
 
 
 def measure_sky_objects(pixels, sky, psf, settings, rng):
@@ -69,8 +70,8 @@ def measure_sky_objects(pixels, sky, psf, settings, rng):
     ----------
     pixels : MaskedImage
         From the final pass [electron].
-    sky : tuple of ndarray, shape (ny, nx)
-        Pixels that the background was measured on, and the labels of the footprints.
+    sky : tuple of ndarray, shape (ny, nx), bool, and Detections
+        Pixels that the background was measured on, and what was found.
     psf : PixelPsf
         The image's PSF.
     settings : dict
@@ -85,11 +86,11 @@ def measure_sky_objects(pixels, sky, psf, settings, rng):
     columns : dict of str to ndarray, shape (n,)
         As from `measure_sources`; the position is not fitted.
     """
-    is_sky, labels = sky
+    is_sky, found = sky
     x, y = place_sky_objects(pixels, is_sky, settings["sky_objects"], rng)
     n = len(x)
-    footprint = (labels.max(initial=0) + np.arange(n)).astype(np.int32)
-    places = Detections(x, y, np.full(n, np.nan), footprint, np.ones(n, dtype=np.int32), labels)
+    footprint = (1 + found.footprint.max(initial=0) + np.arange(n)).astype(np.int32)
+    places = Detections(x, y, np.full(n, np.nan), footprint, np.ones(n, dtype=np.int32), found.labels)
     return places, measure_sources(pixels, psf, places, None, settings["measurement"], AT_PLACE)
 
 

@@ -56,7 +56,6 @@ LEFT_OUT = {
     ),
     "fluxes are on the sky already": ("jacobian_flag", "jacobian_value"),
     "a visit has one band, the survey's own": ("physical_filter",),
-    "no sky sources are placed": ("sky_source",),
 }
 """Columns that Rubin publishes and we do not, by reason."""
 
