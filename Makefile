@@ -62,6 +62,7 @@ bars: $(if $(FRAMES_ARE_THERE),environment environment-test) ## the full-size ba
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/dag_resolution.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" python benchmarks/cosmic_rays.py
+	@PATH="$(CURDIR)/$(TEST):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/psf_model.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/astrometry.py
 	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/single_visit.py
 	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=bars,realdata pytest -m bars -rA

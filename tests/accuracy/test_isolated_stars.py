@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from star_fields import ZERO_POINT, Sky, draw_field
 
 from skyloom.calibrate.pipeline import calibrate_image
-from skyloom.core.tables import column
+from skyloom.core.tables import column, without_sky_objects
 from skyloom.workflow.config import fill_defaults, load_schema
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +47,7 @@ def calibrated(sky, seed, settings):
     field = draw_field(sky, seed)
     rng = np.random.default_rng(seed)
     _, table = calibrate_image(field.exposure, field.references, field.predicted, settings, rng)
+    table = without_sky_objects(table)
     src = {name: column(table, name) for name in ("x", "y", "xErr", "yErr", "psfFlux", "psfFluxErr")}
     distance, row = cKDTree(np.column_stack([src["x"], src["y"]])).query(np.column_stack([field.x, field.y]))
     return field, src, distance, row

@@ -7,7 +7,7 @@ import numpy as np
 
 from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_image, psf_photometry
 from skyloom.algorithms.psf_centring import centred_psf
-from skyloom.algorithms.robust import mad_sigma
+from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.psf import PixelPsf, gaussian_kernel, shift_stamps
@@ -17,10 +17,18 @@ log = logging.getLogger(__name__)
 
 # Stars for each polynomial term: below it a higher order follows the noise.
 STARS_PER_TERM = 5
-N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 2, 5, 3
+N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 1, 4, 2
+# Stars are dropped in the last of them.
+N_JUDGING_ROUND = 2
 PIXEL_CLIP_SIGMA = 5.0
-MAX_CLIPPED_FRACTION = 0.2
-CORE_RADIUS_SIGMA = 2.5
+CORE_RADIUS_SIGMA, COMPANION_RADIUS_SIGMA = 2.5, 2.0
+COMPANION_CLIP_SIGMA = 3.5
+# Relative error of a constant PSF.
+INITIAL_FLOOR = 0.02
+# Light of faint sources below a star of median brightness, as a part of its own.
+ALIKE_PART = 0.005
+# Stretch, blur and their shears tell a star from what is none.
+N_SHAPE_MODE = 6
 # Sweeps over stars whose fluxes and positions the last round knows.
 N_NEXT_SWEEP = 2
 WEIGHTLESS = UNUSABLE | mask_planes.bits("EDGE", "SUSPECT", "STREAK", "HALO")
@@ -71,13 +79,16 @@ class PsfFitSettings:
     size : int
         Side of the PSF image [pixel], odd.
     max_order : int
-        Highest total degree of the polynomial of position; lowered when stars are few.
+        Highest total degree of the polynomial of position of each pixel; lowered when stars are few.
+    mode_order : int
+        The same of the modes by which seeing and optics change a PSF (`psf_modes`).
     model_floor : float
-        Error of the model as a fraction of itself; it caps the weight of bright stars.
+        Least error of the model as a fraction of itself. A star that differs from the model by more gets the error
+        at which it agrees, and so less weight.
     variation : float
-        Expected change of a PSF pixel over half the image as a fraction of it: the prior on the polynomial.
+        Largest change of a PSF pixel over half the image as a fraction of it, beyond that of the modes.
     outlier_sigma : float
-        Stars whose residual lies this far from that of the others are dropped.
+        Stars that differ from the model so much that their error grows by this factor are dropped.
     min_stars : int
         Stars needed.
     photon_variance : float
@@ -86,7 +97,8 @@ class PsfFitSettings:
 
     size: int = 31
     max_order: int = 2
-    model_floor: float = 0.02
+    mode_order: int = 4
+    model_floor: float = 0.001
     variation: float = 0.3
     outlier_sigma: float = 4.0
     min_stars: int = 4
@@ -150,9 +162,9 @@ def fit_psf(masked_image, stars, sigma, settings=None):
     Effective PSF after Anderson & King (2000): fit flux and position of each star with the present model,
     move the residual back by the fraction of a pixel (splines), and correct each PSF pixel by a weighted
     polynomial of the position; repeat. Since residuals, not data, are moved, interpolation errors vanish with
-    the residuals. Weights come from the model's variance plus a fraction of the model (Jarvis et al. 2021 cap
-    the S/N of bright stars for the same reason); polynomial terms have a Gaussian prior of a fraction of the
-    mean PSF, which keeps noise out of the wings.
+    the residuals. Weights come from the model's variance, and from what each star differs from the model. The PSF
+    varies by polynomials of few modes of high degree and of each pixel of low degree, with priors whose widths
+    are found from the stars (MacKay 1992): what the noise of the stars hides stays away.
     """
     settings = settings or PsfFitSettings()
     ny, nx = masked_image.image.shape
@@ -188,30 +200,60 @@ def refine_psf(masked_image, stars, psf, settings=None):
 def _iterate(masked_image, stars, psf, rounds, settings):
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
-    used = ~reserved
     fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
     start = None
-    for is_constant in rounds:
-        if used.sum() < settings.min_stars:
-            raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
+    for number, is_constant in enumerate(rounds, start=1):
         fit = psf_photometry(masked_image, psf, x, y, fit_settings, start)
-        used &= np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
-        residuals, weights = _residual_stamps(masked_image, psf, fit, settings)
-        if not is_constant:
-            weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
-        scatter = _core_scatter(residuals, weights, psf, fit)
-        if not is_constant:
-            used &= ~_outliers(scatter, used, settings.outlier_sigma)
-        order = 0 if is_constant else _order_for(int(used.sum()), settings.max_order)
-        psf = _updated(
-            psf, order, (fit.x[used], fit.y[used]), (residuals[used], weights[used]), settings.variation
-        )
+        used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
+        _check_number(used, settings)
+        residuals, noise, kernels = _residual_stamps(masked_image, psf, fit, settings)
+        core = _within(psf, CORE_RADIUS_SIGMA)
+        if is_constant:
+            weights = 1 / (noise + (INITIAL_FLOOR * kernels) ** 2)
+        else:
+            modes = psf_modes(psf.coefficients[0], np.mean(1 / noise[used], axis=0))[:N_SHAPE_MODE]
+            cores = tuple(stamps[:, core] for stamps in (residuals, noise, kernels))
+            floor, loss = star_misfits(modes[:, core], cores, settings.model_floor)
+            # A star that differs from the others loses weight from the start, but it may be the model that is wrong.
+            if number > len(rounds) - N_JUDGING_ROUND:
+                used &= loss < settings.outlier_sigma
+                _check_number(used, settings)
+            weights = _clipped(residuals, 1 / (noise + (floor[:, None, None] * kernels) ** 2), psf)
+        orders = (0, 0) if is_constant else _orders_for(int(used.sum()), settings)
+        found = (fit.x[used], fit.y[used], fit.flux[used])
+        scatter = _core_scatter(residuals, weights, core, fit)
+        psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
         _check(psf)
         psf = centred_psf(psf)
         x, y = np.where(np.isfinite(fit.x), fit.x, x), np.where(np.isfinite(fit.y), fit.y, y)
         start, fit_settings = (x, y, fit.flux), replace(fit_settings, n_sweep=N_NEXT_SWEEP)
     log.info("PSF of order %d from %d of %d stars", psf.order, used.sum(), len(x))
     return PsfFit(psf=psf, x=fit.x, y=fit.y, flux=fit.flux, used=used, residual=scatter)
+
+
+def _check_number(used, settings):
+    """Raise when too few stars are left."""
+    if used.sum() < settings.min_stars:
+        raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
+
+
+def _clipped(residuals, weights, psf):
+    """Weights, 0 where a pixel stands out, or beyond the core the residuals smoothed like a star.
+
+    A companion of a few per mille spoils a bright star and is no outlier in any one pixel.
+    """
+    weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
+    offset = np.arange(psf.size)
+    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / _sigma(psf)) ** 2)
+    found = smooth @ (residuals * weights) @ smooth
+    variance = smooth**2 @ weights @ smooth**2
+    outside = ~_within(psf, COMPANION_RADIUS_SIGMA)
+    return np.where(outside & (found**2 > COMPANION_CLIP_SIGMA**2 * variance), 0.0, weights)
+
+
+def _orders_for(n_star, settings):
+    """Degrees of the pixels' polynomials and of the modes'."""
+    return _order_for(n_star, settings.max_order), _order_for(n_star, settings.mode_order)
 
 
 def _order_for(n_star, max_order):
@@ -238,12 +280,10 @@ def _residual_stamps(pixels, psf, fit, settings):
     residuals = np.where(good, image - model[index], 0) / flux[:, None, None]
     residuals = shift_stamps(residuals, column0 - x, row0 - y)
     kernels = np.maximum(psf.kernels_at(x, y), 0)
-    background = settings.photon_variance * np.maximum(model[index], 0)
+    background = settings.photon_variance * kernels * np.where(fit.flux > 0, fit.flux, 0)[:, None, None]
     base = _base_variances(np.where(good, pixels.variance[index] - settings.photon_variance * image, np.nan))
-    variance = (base[:, None, None] + background) / flux[:, None, None] ** 2 + (
-        settings.model_floor * kernels
-    ) ** 2
-    return residuals, good / np.where(variance > 0, variance, np.inf)
+    variance = (base[:, None, None] + background) / flux[:, None, None] ** 2
+    return residuals, np.where(good & (variance > 0), variance, np.inf), kernels
 
 
 def _base_variances(stamps):
@@ -253,48 +293,55 @@ def _base_variances(stamps):
     return np.maximum(total / np.maximum(known.sum(axis=(1, 2)), 1), 0)
 
 
-def _core_scatter(residuals, weights, psf, fit):
-    """Root mean weighted square of each star's residuals within the core of the PSF."""
-    kernel = psf.kernel_at((psf.domain[0] + psf.domain[1]) / 2, (psf.domain[2] + psf.domain[3]) / 2)
-    radius = CORE_RADIUS_SIGMA * np.sqrt(1 / (4 * np.pi * np.sum(kernel**2)))
+def _sigma(psf):
+    """Size of the Gaussian with the noise-equivalent area of the PSF [pixel]."""
+    return np.sqrt(1 / (4 * np.pi * np.sum(psf.coefficients[0] ** 2)))
+
+
+def _within(psf, n_sigma):
+    """Pixels within some sigma of the PSF's centre, shape (k, k), bool."""
     offset = np.arange(psf.size) - psf.size // 2
-    core = np.hypot(offset[:, None], offset[None, :]) <= radius
+    return np.hypot(offset[:, None], offset[None, :]) <= n_sigma * _sigma(psf)
+
+
+def _core_scatter(residuals, weights, core, fit):
+    """Root mean weighted square of each star's residuals within the core of the PSF."""
     n_pixel = np.maximum((weights[:, core] > 0).sum(axis=1), 1)
     scatter = np.sqrt((residuals[:, core] ** 2 * weights[:, core]).sum(axis=1) / n_pixel)
     return np.where(np.isfinite(fit.flux), scatter, np.nan)
 
 
-def _outliers(scatter, used, n_sigma):
-    """Stars whose log scatter lies more than `n_sigma` above the median, the worst fifth at most."""
-    logarithm = np.log(np.maximum(scatter, 1e-6))
-    centre, width = np.median(logarithm[used]), mad_sigma(logarithm[used])
-    excess = np.where(used, (logarithm - centre) / max(width, 0.05), 0)
-    limit = max(n_sigma, float(np.quantile(excess[used], 1 - MAX_CLIPPED_FRACTION)))
-    return excess > limit
+def _updated(psf, orders, stars, stamps, variation):
+    """PSF corrected by the residual stamps: the mean by what all share, its variation anew.
 
-
-def _updated(psf, order, positions, stamps, variation):
-    """PSF corrected by the weighted polynomial fit of the residual stamps, pixel by pixel."""
-    terms = polynomial_terms(*unit_coordinates(*positions, psf.domain), order)
+    First the modes' polynomials up to the second of the orders, then, up to the first, what they leave, pixel by pixel.
+    """
+    x, y, flux = stars
+    place = unit_coordinates(x, y, psf.domain)
+    order = max(orders)
+    terms = polynomial_terms(*place, order)
+    n_pixel_term = (orders[0] + 1) * (orders[0] + 2) // 2
+    degrees = np.concatenate([np.full(degree + 1, degree) for degree in range(order + 1)])
+    # Faint sources below the stars, too faint to be found there, add the same light to all.
+    alike = np.median(flux) / flux[None, :]
     residuals, weights = stamps
-    coefficients = np.zeros((len(terms), psf.size, psf.size))
-    n_common = min(len(terms), len(psf.coefficients))
-    coefficients[:n_common] = psf.coefficients[:n_common]
-    n_pixel = psf.size**2
-    flat_weights = weights.reshape(-1, n_pixel)
-    products = (terms[:, None, :] * terms[None, :, :]).reshape(-1, terms.shape[1])
-    matrix = (products @ flat_weights).T.reshape(n_pixel, len(terms), len(terms))
-    right = (terms @ (flat_weights * residuals.reshape(-1, n_pixel))).T
-    prior = np.zeros((n_pixel, len(terms)))
-    prior[:, 1:] = 1 / (variation * _amplitude(coefficients[0]).ravel()[:, None]) ** 2
-    flat = coefficients.reshape(len(terms), n_pixel).T
-    matrix[:, range(len(terms)), range(len(terms))] += (
-        prior + 1e-12 * matrix.max() + np.finfo(np.float64).tiny
-    )
-    step = np.linalg.solve(matrix, (right - prior * flat)[:, :, None])[:, :, 0]
-    updated = (flat + step).T.reshape(coefficients.shape)
-    updated /= updated[0].sum()
-    return PixelPsf(updated.astype(np.float32), order, psf.domain)
+    mean, variable = psf.coefficients[0].astype(np.float64), psf.coefficients[1:]
+    old = polynomial_terms(*place, psf.order)[1:]
+    residuals = residuals + np.tensordot(old.T, variable, axes=1)
+    modes = psf_modes(mean, weights.mean(axis=0))
+    both = np.concatenate([terms, alike])
+    wide = 1 / (ALIKE_PART**2 * np.sum(weights.mean(axis=0) * mean**2))
+    found = fit_modes(modes, both, (np.r_[degrees, -1], wide), (residuals, weights))
+    change = np.tensordot(found, modes, axes=1)
+    residuals -= np.tensordot(both.T, change, axes=1)
+    coefficients = change[:-1]
+    coefficients[0] += mean
+    free = np.concatenate([terms[:n_pixel_term], alike])
+    prior = (_amplitude(mean), variation, ALIKE_PART)
+    rest = fit_pixels(free, np.r_[degrees[:n_pixel_term], -1], (residuals, weights), prior)
+    coefficients[:n_pixel_term] += rest[:-1]
+    coefficients /= coefficients[0].sum()
+    return PixelPsf(coefficients.astype(np.float32), order, psf.domain)
 
 
 def _amplitude(image):

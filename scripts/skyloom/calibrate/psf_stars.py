@@ -223,6 +223,7 @@ def _fit_settings(sigma, settings):
     return PsfFitSettings(
         size=2 * int(np.clip(half, settings["min_size"] // 2, settings["max_size"] // 2)) + 1,
         max_order=settings["max_order"],
+        mode_order=settings["mode_order"],
         model_floor=settings["model_floor"],
         variation=settings["variation"],
         outlier_sigma=settings["outlier_sigma"],
