@@ -6,8 +6,15 @@ from skyloom.algorithms.moments import kernel_moments
 from skyloom.core.psf import PixelPsf, psf_moments, shift_stamps
 from skyloom.core.wcs import polynomial_terms
 
-# Places a side beyond the polynomial's order, at which the PSF is moved.
-MORE_PLACES = 2
+# Degree of the polynomial by which the centre is moved: that of the PSF's freely fitted pixels.
+ORDER = 2
+N_PLACE = 7
+# Parts of half the image's sides; there are hardly any stars beyond.
+OUTERMOST = 0.95
+# A PSF that is further off is none that stars lie on [pixel].
+FARTHEST = 1.0
+# Moves this small change a PSF in proportion [pixel].
+SMALL = 0.05
 
 
 def centred_psf(psf):
@@ -28,18 +35,22 @@ def centred_psf(psf):
     A PSF that is off by a little, differently from place to place, fits the stars as well as before when their
     positions are off by as much: rounds of fitting let it wander, by 0.005 pixel over a detector with 450 stars, which
     is more than the error of a bright star. The centroid is that of the Gaussian which matches the PSF
-    (`adaptive_moments`).
+    (`adaptive_moments`). The move is a polynomial of the position, right to first order, which each round betters.
     """
-    side = np.linspace(-1, 1, psf.order + MORE_PLACES)
+    side = np.linspace(-OUTERMOST, OUTERMOST, N_PLACE)
     u, v = (places.ravel() for places in np.meshgrid(side, side))
     x0, x1, y0, y1 = psf.domain
     kernels = psf.kernels_at(x0 + (u + 1) / 2 * (x1 - x0), y0 + (v + 1) / 2 * (y1 - y0))
     sigma, _, _ = psf_moments(kernels.mean(axis=0))
-    centroid = kernel_moments(kernels, sigma)
-    if not np.all(np.isfinite(centroid.x) & (np.abs(centroid.x) < 1) & (np.abs(centroid.y) < 1)):
+    found = kernel_moments(kernels, sigma)
+    centroid = np.column_stack([found.x, found.y])
+    if not np.all(np.abs(centroid) < FARTHEST):
         return psf
-    moved = shift_stamps(kernels, -centroid.x, -centroid.y)
-    terms = polynomial_terms(u, v, psf.order)
-    flat = np.linalg.lstsq(terms.T, moved.reshape(len(moved), -1), rcond=None)[0]
-    coefficients = flat.reshape(psf.coefficients.shape)
+    terms = polynomial_terms(u, v, min(psf.order, ORDER))
+    move = -np.linalg.lstsq(terms.T, centroid, rcond=None)[0]
+    coefficients = psf.coefficients.astype(np.float64)
+    mean = coefficients[[0, 0]]
+    small = np.array([SMALL, 0.0])
+    slopes = shift_stamps(mean, small, small[::-1]) - shift_stamps(mean, -small, -small[::-1])
+    coefficients[: len(terms)] += np.tensordot(move, slopes / (2 * SMALL), axes=1)
     return PixelPsf((coefficients / coefficients[0].sum()).astype(np.float32), psf.order, psf.domain)

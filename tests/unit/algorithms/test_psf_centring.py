@@ -38,12 +38,13 @@ def test_a_wandering_centre_is_put_back_and_the_shape_kept(places):
 
     before, after = (kernel_moments(p.kernels_at(*places)) for p in (psf, centred))
     assert np.hypot(before.x, before.y).max() > 0.2
-    assert np.hypot(after.x, after.y).max() < 0.01
+    assert np.hypot(after.x, after.y).max() < 0.02
     assert (
         np.hypot(*(getattr(kernel_moments(centred_psf(centred).kernels_at(*places)), c) for c in "xy")).max()
         < 1e-3
     )
-    assert after.ixx == pytest.approx(before.ixx, rel=0.01)
+    # A move of 0.2 pixel is right to first order: 0.2^2 over the variance of 2.9 pixel^2 is missing.
+    assert after.ixx == pytest.approx(before.ixx, rel=0.02)
     assert centred.kernels_at(*places).sum(axis=(1, 2)) == pytest.approx(1)
 
 
