@@ -56,6 +56,8 @@ PAPERS = {
         "Astrometry.net: Blind Astrometric Calibration of Arbitrary Astronomical Images", "2010",
         {"journal": "The Astronomical Journal", "volume": "139", "pages": "1782--1800",
          "doi": "10.1088/0004-6256/139/5/1782"}),
+    "MacKay1992": ("article", "MacKay, D. J. C.", "Bayesian Interpolation", "1992",
+        {"journal": "Neural Computation", "volume": "4", "pages": "415--447", "doi": "10.1162/neco.1992.4.3.415"}),
     "Hurvich1989": ("article", "Hurvich, C. M. and Tsai, C.-L.",
         "Regression and time series model selection in small samples", "1989",
         {"journal": "Biometrika", "volume": "76", "pages": "297--307", "doi": "10.1093/biomet/76.2.297"}),
