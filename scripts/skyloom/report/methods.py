@@ -27,7 +27,8 @@ METHODS = {
     "fast Radon transform [Nir2018] and aureoles of bright stars masked after [King1971]. The PSF is the effective "
     "one of [Anderson2000] from the detector's own stars, varying as far as their evidence goes [MacKay1992], unless "
     "one came with the image; sources were detected with it, fitted together as points and searched for companions in "
-    "what is left [Stetson1987], their shapes measured by adaptive moments [Bernstein2002]. The WCS, a tangent-plane projection [Calabretta2002] with a polynomial in "
+    "what is left [Stetson1987], their shapes measured by adaptive moments [Bernstein2002]. The WCS, a tangent-plane "
+    "projection [Calabretta2002] with a polynomial in "
     "the TPV convention [Calabretta2004], and the zero point were fitted to the reference catalogue, unless they "
     "came with the image: its stars were matched by pairs [Groth1986] whose hypotheses are verified by counts "
     "[Lang2010], the orders chosen by the corrected information criterion [Hurvich1989].",
