@@ -260,7 +260,8 @@ def _verified(pixels, is_source, ends, settings):
         return None
     level = float(np.median(heights))
     significance = level / (MEDIAN_ERROR * error / np.sqrt(n))
-    continuity = np.mean((heights > EVENNESS * level) & (heights < level / EVENNESS))
+    # A piece of a faint trail may be off by its own error, too.
+    continuity = np.mean((heights > EVENNESS * level - error) & (heights < level / EVENNESS + error))
     if significance < settings["min_sigma"] or continuity < settings["min_continuity"]:
         return None
     if not _is_lit_between(pixels, is_source, (ends, core, level)):
