@@ -104,7 +104,7 @@ def excess_of_defects(run):
     (amplifier,) = camera.detectors[0].amplifiers
     x0, x1, y0, y1 = amplifier.data_section
     (defects,) = (run.results / "calib").glob("*/defects/none/0.fits")
-    y, x = np.nonzero(read_calib(defects, "defects").mask & mask_planes.BAD)
+    y, x = np.nonzero(read_calib(defects, "defects").is_bad)
     excess = []
     for row in run.visits.values():
         raw = read_raw(run.frames / row["raw"].format(**row), camera.detectors[0], camera.raw)
