@@ -77,6 +77,7 @@ READERS = {
     "calibrate.halos": {"calibrate_image"},
     "calibrate.psf": {"calibrate_image"},
     "calibrate.measurement": {"calibrate_image"},
+    "calibrate.sky_objects": {"calibrate_image"},
     "calibrate.astrometry": {"calibrate_image"},
     "calibrate.photometry": {"calibrate_image"},
     "warp": {"warp_visit"},
