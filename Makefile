@@ -58,14 +58,7 @@ FRAMES_ARE_THERE = $(shell [ -d "$(SKYLOOM_REALDATA)/hatp32-raw-frames" ] && ech
 bars: $(if $(FRAMES_ARE_THERE),environment environment-test) ## the full-size bars: value, bar, pass
 	$(if $(FRAMES_ARE_THERE),,$(error set SKYLOOM_REALDATA to the folder that holds hatp32-raw-frames/ \
 	    (it is "$(SKYLOOM_REALDATA)"), see CONTRIBUTING.md))
-	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/start_and_imports.py
-	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/dag_resolution.py
-	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/simulation_cost.py
-	@PATH="$(CURDIR)/$(TEST):$$PATH" python benchmarks/cosmic_rays.py
-	@PATH="$(CURDIR)/$(TEST):$$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/psf_model.py
-	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/astrometry.py
-	@PATH="$(CURDIR)/$(DEMO):$$PATH" python benchmarks/single_visit.py
-	@PATH="$(CURDIR)/$(TEST):$$PATH" SKYLOOM_REQUIRE=bars,realdata pytest -m bars -rA
+	@PATH="$(CURDIR)/$(TEST):$$PATH" tools/bars.sh $(CURDIR)/$(DEMO)/python
 
 soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the suite three times
 	@PATH="$(CURDIR)/$(TEST):$$PATH" pytest -m soak -rA

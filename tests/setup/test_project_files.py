@@ -183,4 +183,15 @@ def test_bars_with_the_real_frames_start(tmp_path):
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.index("environment.sh .venv ") < done.stdout.index("pytest -m bars")
+    assert done.stdout.index("environment.sh .venv ") < done.stdout.index("tools/bars.sh")
+
+
+def test_bars_run_every_benchmark():
+    script = (ROOT / "tools" / "bars.sh").read_text(encoding="utf-8")
+    named = {
+        name
+        for names in re.findall(r"^for name in (.*); do$", script, re.MULTILINE)
+        for name in names.split()
+    }
+    programs = {path.stem for path in (ROOT / "benchmarks").glob("*.py") if "def main(" in path.read_text()}
+    assert named == programs

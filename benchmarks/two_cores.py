@@ -1,0 +1,81 @@
+"""How much sooner the demo survey is done with two cores than with one: seconds by the clock, kernels compiled before.
+
+The machine must have nothing else to do.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parents[1]
+SPEEDUP_BAR = 1.7
+
+
+def run_snakemake(folder, target, cores):
+    """Make a target of the demo survey in a folder; what Snakemake says when it fails ends the benchmark.
+
+    Parameters
+    ----------
+    folder : Path
+        Working folder.
+    target : list of str
+        Targets.
+    cores : int
+        Cores.
+
+    Returns
+    -------
+    float
+        Seconds by the clock.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(HOME / "Snakefile"),
+        *target,
+        "--cores",
+        str(cores),
+    ]
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
+    return time.monotonic() - started
+
+
+def seconds_of_demo(cores):
+    """Seconds by the clock of the whole demo survey but for the compilation of its kernels.
+
+    Parameters
+    ----------
+    cores : int
+        Cores.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run_snakemake(folder, ["results/kernels.done"], cores)
+        return run_snakemake(folder, ["drp", "report"], cores)
+
+
+def main():
+    """Measure by turns and print; return 1 when the bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each kind, of which the median counts")
+    repeat = parser.parse_args().repeat
+    rows = [(seconds_of_demo(1), seconds_of_demo(2)) for _ in range(repeat)]
+    one, two = (statistics.median(column) for column in zip(*rows, strict=True))
+    passed = one / two >= SPEEDUP_BAR
+    sys.stdout.write(
+        f"demo survey: {one:.0f} s on one core, {two:.0f} s on two: {one / two:.2f} times as fast, "
+        f"bar {SPEEDUP_BAR}   {'pass' if passed else 'FAIL'}\n"
+    )
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
