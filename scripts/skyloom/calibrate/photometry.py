@@ -232,7 +232,8 @@ def _highest_order(n_star, settings):
 def _best_order(log_ratio, terms, solution, highest):
     """Order of the map, with the stars and errors of the highest one.
 
-    Chance decides whether there is a map at all: AICc alone would follow noise on one uniform detector in six.
+    Chance decides whether there is a map at all: AICc alone would follow noise on one uniform detector in six. Each
+    of the orders tried had its own chance.
     Stars that are neither good nor clipped widen the residuals: chi2 is divided by the highest order's per degree of
     freedom where that is above 1.
     """
@@ -247,7 +248,7 @@ def _best_order(log_ratio, terms, solution, highest):
     n_term = np.array(n_term)
     chi2 = np.array(chi2) / max(chi2[-1] / max(n - n_term[-1], 1), 1.0)
     best = int(np.argmin(chi2 + 2 * n_term + 2 * n_term * (n_term + 1) / np.maximum(n - n_term - 1, 1)))
-    is_chance = best > 0 and chance_of(chi2[0] - chi2[best], n_term[best] - 1) > CHANCE
+    is_chance = best > 0 and highest * chance_of(chi2[0] - chi2[best], n_term[best] - 1) > CHANCE
     return 0 if is_chance else best
 
 
