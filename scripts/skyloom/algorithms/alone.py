@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skyloom.algorithms.kron import measure_kron
-from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.point_fit import add_scaled, move_stamp, paint_point_sources, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.jit import kernel
 
@@ -95,51 +95,35 @@ def _measure_each(planes, unusable, splines, sources, results):
     work = working_space(size)
     profile = np.zeros((1, size, size), dtype=np.float32)
     ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
-    for i in range(n):
-        corner = _move(splines[i], sources[:, i], work, profile)
-        _add(rest, profile[0], corner, -sources[2, i])
+    paint_point_sources(splines, sources[0], sources[1], -sources[2], rest)
     for i in range(n):
         source = sources[:, i]
         corner = _move(splines[i], source, work, profile)
         _psf_sums(planes, unusable, (profile[0], corner, source[2]), results[:3, i])
         _sky_around(planes, unusable, source, ring, results[3:5, i])
-        _add(rest, profile[0], corner, source[2])
+        add_scaled(rest, profile[0], corner, source[2])
         window = np.array([source[0], source[1], source[7]])
         find_centroid(rest, planes[2], window, results[5:10, i])
         shape = np.array([source[0], source[1], source[3], source[4], source[5], source[6]])
         measure_kron(planes[:3], shape, results[10:14, i])
-        _add(rest, profile[0], corner, -source[2])
+        add_scaled(rest, profile[0], corner, -source[2])
 
 
 @kernel
 def _move(spline, source, work, profile):
-    """PSF of a source at its place within its pixel; first row and column of its stamp."""
+    """PSF of a source at its place within its pixel; first row, first column and side of its stamp."""
     half = spline.shape[0] // 2
     column, row = int(np.rint(source[0])), int(np.rint(source[1]))
     move_stamp(spline, half, (source[0] - column, source[1] - row), work, profile)
-    return row - half, column - half
-
-
-@kernel
-def _add(image, profile, corner, scale):
-    """Add a scaled stamp to an image."""
-    ny, nx = image.shape
-    row0, column0 = corner
-    n = profile.shape[0]
-    factor = np.float32(scale)
-    left, right = max(0, -column0), min(n, nx - column0)
-    for row in range(max(0, -row0), min(n, ny - row0)):
-        for column in range(left, right):
-            image[row0 + row, column0 + column] += factor * profile[row, column]
+    return row - half, column - half, 2 * half + 1
 
 
 @kernel
 def _psf_sums(planes, unusable, light, result):
     """Unweighted flux, its error and the neighbours' share of a source (profile, corner, flux) that is subtracted."""
     rest, mask, variance, image = planes
-    profile, (row0, column0), flux = light
+    profile, (row0, column0, n), flux = light
     ny, nx = rest.shape
-    n = profile.shape[0]
     norm = left = spread = model = 0.0
     for row in range(max(0, -row0), min(n, ny - row0)):
         y = row0 + row

@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.point_fit import fit_point_sources, paint_point_sources
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage
+from skyloom.core.images import MaskedImage, pixels_at
 from skyloom.core.psf import spline_coefficients
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
@@ -240,13 +240,10 @@ def _splines(psf, x, y):
 
 def _brightness(image, x, y):
     """Sum over the central 3x3 pixels of each source, shape (n,); 0 where it is not finite."""
-    ny, nx = image.shape
     brightness = np.zeros(x.size)
-    column = np.clip(np.rint(np.nan_to_num(x)), 0, nx - 1).astype(np.int64)
-    row = np.clip(np.rint(np.nan_to_num(y)), 0, ny - 1).astype(np.int64)
     for step_y in (-1, 0, 1):
         for step_x in (-1, 0, 1):
-            brightness += image[np.clip(row + step_y, 0, ny - 1), np.clip(column + step_x, 0, nx - 1)]
+            brightness += image[pixels_at(x + step_x, y + step_y, image.shape)]
     return np.nan_to_num(brightness, posinf=0.0, neginf=0.0)
 
 

@@ -63,7 +63,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
             own = flux[index]
             if base_variance[index] <= 0:
                 # No pixel tells anything of it: what was known of it is no light that others must leave to it.
-                _add_scaled(model, profile[0], corner, -own)
+                add_scaled(model, profile[0], corner, -own)
                 flux[index] = 0.0
                 continue
             light = (own, base_variance[index], photon_variance)
@@ -73,9 +73,9 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
             new_x, new_y = _bounded(x, step_x, peaks[0, index]), _bounded(y, step_y, peaks[1, index])
             flux[index] = own + step_f
             if step_x == 0.0 and step_y == 0.0:
-                _add_scaled(model, profile[0], corner, step_f)
+                add_scaled(model, profile[0], corner, step_f)
             else:
-                _add_scaled(model, profile[0], corner, -own)
+                add_scaled(model, profile[0], corner, -own)
                 _paint(stamps[index], (new_x, new_y, flux[index]), half, (work, profile), model)
             # Not in the first sweep: a known source does not know of its new neighbours, which come after it.
             is_settled[index] = sweep > 0 and _is_small((step_f, step_x, step_y), results[:, index])
@@ -109,7 +109,7 @@ def _paint(stamp, source, half, buffers, model):
     work, profile = buffers
     column, row = int(np.rint(x)), int(np.rint(y))
     move_stamp(stamp, half, (x - column, y - row), work, profile[:1])
-    _add_scaled(model, profile[0], (row - half, column - half, 2 * half + 1), flux)
+    add_scaled(model, profile[0], (row - half, column - half, 2 * half + 1), flux)
 
 
 @kernel
@@ -381,8 +381,20 @@ def _solve(sums, free, noise_correlation, result):
 
 
 @summing_kernel
-def _add_scaled(model, profile, corner, scale):
-    """Add `scale` times the moved PSF to the model image."""
+def add_scaled(model, profile, corner, scale):
+    """Add a scaled stamp to an image, where it lies on it.
+
+    Parameters
+    ----------
+    model : ndarray, shape (ny, nx), float32
+        The image; changed in place.
+    profile : ndarray, shape (k, k), float32
+        The stamp, in its first rows and columns.
+    corner : tuple of int
+        First row and column of the stamp on the image, and its side [pixel].
+    scale : float
+        What it is multiplied by.
+    """
     ny, nx = model.shape
     row0, column0, n = corner
     left, right = max(0, -column0), min(n, nx - column0)

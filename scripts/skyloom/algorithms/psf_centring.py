@@ -1,10 +1,14 @@
 """Where a PSF's centre is: fixed by the PSF's own centroid, since the stars it is fitted to cannot tell."""
 
+import logging
+
 import numpy as np
 
 from skyloom.algorithms.moments import kernel_moments
 from skyloom.core.psf import PixelPsf, psf_moments, shift_stamps
 from skyloom.core.wcs import polynomial_terms
+
+log = logging.getLogger(__name__)
 
 # Degree of the polynomial by which the centre is moved: that of the PSF's freely fitted pixels.
 ORDER = 2
@@ -13,6 +17,7 @@ N_PLACE = 7
 OUTERMOST = 0.95
 # A PSF that is further off is none that stars lie on [pixel].
 FARTHEST = 1.0
+PLACES_PER_TERM = 3
 # Moves this small change a PSF in proportion [pixel].
 SMALL = 0.05
 
@@ -28,7 +33,7 @@ def centred_psf(psf):
     Returns
     -------
     PixelPsf
-        Of the same order; unchanged where no centroid can be measured.
+        Of the same order; unchanged where the centroid can be measured at too few places.
 
     Notes
     -----
@@ -44,10 +49,14 @@ def centred_psf(psf):
     sigma, _, _ = psf_moments(kernels.mean(axis=0))
     found = kernel_moments(kernels, sigma)
     centroid = np.column_stack([found.x, found.y])
-    if not np.all(np.abs(centroid) < FARTHEST):
-        return psf
     terms = polynomial_terms(u, v, min(psf.order, ORDER))
-    move = -np.linalg.lstsq(terms.T, centroid, rcond=None)[0]
+    is_known = np.all(np.abs(centroid) < FARTHEST, axis=1)
+    if is_known.sum() < PLACES_PER_TERM * len(terms):
+        log.warning(
+            "the PSF's centre is known at %d of %d places: it is left as it is", is_known.sum(), len(u)
+        )
+        return psf
+    move = -np.linalg.lstsq(terms.T[is_known], centroid[is_known], rcond=None)[0]
     coefficients = psf.coefficients.astype(np.float64)
     mean = coefficients[[0, 0]]
     small = np.array([SMALL, 0.0])

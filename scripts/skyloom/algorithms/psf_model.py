@@ -10,7 +10,7 @@ from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.psf import PixelPsf, gaussian_kernel, shift_stamps
+from skyloom.core.psf import PixelPsf, equivalent_sigma, gaussian_kernel, shift_stamps
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ COMPANION_CLIP_SIGMA = 3.5
 INITIAL_FLOOR = 0.02
 # Light of faint sources below a star of median brightness, as a part of its own.
 ALIKE_PART = 0.005
-# Stretch, blur and their shears tell a star from what is none.
-N_SHAPE_MODE = 6
+# At most this part of the stars is dropped: where more differ it is the model that is wrong, or the weights.
+MAX_DROPPED = 0.2
 # Sweeps over stars whose fluxes and positions the last round knows.
 N_NEXT_SWEEP = 2
 WEIGHTLESS = UNUSABLE | mask_planes.bits("EDGE", "SUSPECT", "STREAK", "HALO")
@@ -88,7 +88,8 @@ class PsfFitSettings:
     variation : float
         Largest change of a PSF pixel over half the image as a fraction of it, beyond that of the modes.
     outlier_sigma : float
-        Stars that differ from the model so much that their error grows by this factor are dropped.
+        Stars that differ from the model so much that their error grows by this factor are dropped, a fifth of all at
+        most.
     min_stars : int
         Stars needed.
     photon_variance : float
@@ -211,15 +212,21 @@ def _iterate(masked_image, stars, psf, rounds, settings):
         if is_constant:
             weights = 1 / (noise + (INITIAL_FLOOR * kernels) ** 2)
         else:
-            modes = psf_modes(psf.coefficients[0], np.mean(1 / noise[used], axis=0))[:N_SHAPE_MODE]
+            modes = psf_modes(psf.coefficients[0], np.mean(1 / noise[used], axis=0), quadratic=False)
             cores = tuple(stamps[:, core] for stamps in (residuals, noise, kernels))
             floor, loss = star_misfits(modes[:, core], cores, settings.model_floor)
             # A star that differs from the others loses weight from the start, but it may be the model that is wrong.
             if number > len(rounds) - N_JUDGING_ROUND:
-                used &= loss < settings.outlier_sigma
+                used &= loss <= max(settings.outlier_sigma, np.quantile(loss[used], 1 - MAX_DROPPED))
                 _check_number(used, settings)
             weights = _clipped(residuals, 1 / (noise + (floor[:, None, None] * kernels) ** 2), psf)
-        orders = (0, 0) if is_constant else _orders_for(int(used.sum()), settings)
+        orders = (
+            (0, 0)
+            if is_constant
+            else tuple(
+                _order_for(int(used.sum()), order) for order in (settings.max_order, settings.mode_order)
+            )
+        )
         found = (fit.x[used], fit.y[used], fit.flux[used])
         scatter = _core_scatter(residuals, weights, core, fit)
         psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
@@ -244,16 +251,11 @@ def _clipped(residuals, weights, psf):
     """
     weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
     offset = np.arange(psf.size)
-    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / _sigma(psf)) ** 2)
+    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / equivalent_sigma(psf.coefficients[0])) ** 2)
     found = smooth @ (residuals * weights) @ smooth
     variance = smooth**2 @ weights @ smooth**2
     outside = ~_within(psf, COMPANION_RADIUS_SIGMA)
     return np.where(outside & (found**2 > COMPANION_CLIP_SIGMA**2 * variance), 0.0, weights)
-
-
-def _orders_for(n_star, settings):
-    """Degrees of the pixels' polynomials and of the modes'."""
-    return _order_for(n_star, settings.max_order), _order_for(n_star, settings.mode_order)
 
 
 def _order_for(n_star, max_order):
@@ -293,15 +295,10 @@ def _base_variances(stamps):
     return np.maximum(total / np.maximum(known.sum(axis=(1, 2)), 1), 0)
 
 
-def _sigma(psf):
-    """Size of the Gaussian with the noise-equivalent area of the PSF [pixel]."""
-    return np.sqrt(1 / (4 * np.pi * np.sum(psf.coefficients[0] ** 2)))
-
-
 def _within(psf, n_sigma):
     """Pixels within some sigma of the PSF's centre, shape (k, k), bool."""
     offset = np.arange(psf.size) - psf.size // 2
-    return np.hypot(offset[:, None], offset[None, :]) <= n_sigma * _sigma(psf)
+    return np.hypot(offset[:, None], offset[None, :]) <= n_sigma * equivalent_sigma(psf.coefficients[0])
 
 
 def _core_scatter(residuals, weights, core, fit):

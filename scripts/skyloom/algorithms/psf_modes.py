@@ -15,11 +15,11 @@ CORE_LEVEL, LEAST_PART = 0.03, 1e-8
 # A star agrees with the model when its chi2 lies this far above its mean, and the mean square of its modes below this.
 MISFIT_SIGMA, MODE_LIMIT = 3.0, 1.5
 LARGEST_MISFIT = 0.25
-# A prior narrower than this part of what the stars tell is none.
-NARROWEST = 1e6
+# Precisions of priors, in parts of that of the best known coefficient: no prior, and one that lets nothing through.
+WIDEST, NARROWEST = 1e-9, 1e6
 
 
-def psf_modes(image, weight):
+def psf_modes(image, weight, quadratic=True):
     """Images by which a PSF changes when it is blurred, stretched or sheared a little.
 
     Parameters
@@ -28,17 +28,19 @@ def psf_modes(image, weight):
         The PSF.
     weight : ndarray, shape (k, k), float
         Inverse variance of its pixels.
+    quadratic : bool
+        Whether modes of the second order in the stretch are wanted.
 
     Returns
     -------
     ndarray, shape (m, k, k), float64
         Orthonormal below the weight and orthogonal to the PSF itself, which is what a star's flux takes; m is at
-        most nine.
+        most nine, six of the first order.
 
     Notes
     -----
     Seeing stretches the image, ``div(r P)``; optics and the wind blur it, second derivatives of P; both have two
-    shears. What is quadratic in the stretch comes last.
+    shears.
     """
     offset = np.arange(image.shape[0]) - image.shape[0] // 2
     x, y = offset[None, :], offset[:, None]
@@ -53,7 +55,8 @@ def psf_modes(image, weight):
     p_xx, p_yy = _slope(_slope(image, 1), 1), _slope(_slope(image, 0), 0)
     stretch = stretched(image)
     modes = [stretch, *sheared(image), p_xx + p_yy, p_xx - p_yy, 2 * _slope(_slope(image, 1), 0)]
-    modes += [stretched(stretch), *sheared(stretch)]
+    if quadratic:
+        modes += [stretched(stretch), *sheared(stretch)]
     return _orthonormal([image, *modes], weight)[1:]
 
 
@@ -95,15 +98,15 @@ def fit_modes(modes, terms, priors, stamps):
         for degree in np.unique(degrees[degrees > 0])
         for mode in range(len(modes))
     ]
-    widest = 1e-9 * np.diag(matrix).max()
-    precision = np.repeat(np.where(degrees < 0, given, widest), len(modes))
+    best = np.diag(matrix).max()
+    precision = np.repeat(np.where(degrees < 0, given, WIDEST * best), len(modes))
     for _ in range(N_EVIDENCE if groups else 1):
         covariance = np.linalg.inv(matrix + np.diag(precision))
         solution = covariance @ right.ravel()
         known = 1 - precision * np.diag(covariance)
         for group in groups:
             ratio = np.sum(known[group]) / max(np.sum(solution[group] ** 2), 1e-300)
-            precision[group] = np.clip(ratio, widest, NARROWEST * 1e9 * widest)
+            precision[group] = np.clip(ratio, WIDEST * best, NARROWEST * best)
     return solution.reshape(right.shape)
 
 

@@ -8,6 +8,8 @@ from skyloom.core.images import Background
 from skyloom.core.jit import kernel
 
 MAD_TO_SIGMA = 1.482602218505602
+MEDIAN_ERROR = 1.2533141373155001
+"""Standard error of a median of normal values over that of their mean: the square root of pi / 2."""
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 ROWS_PER_STRIP = 200

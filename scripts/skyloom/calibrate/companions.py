@@ -8,11 +8,11 @@ from skyloom.algorithms.detection import Detections, detect
 from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE
 from skyloom.calibrate.point_sources import fit_point_sources
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage
+from skyloom.core.images import MaskedImage, pixels_at
+from skyloom.core.psf import FWHM_PER_SIGMA
 
 log = logging.getLogger(__name__)
 
-FWHM_PER_SIGMA = 2.3548
 # A model that is wrong by this fraction of itself explains a residual: 1 % in the PSF, more under crowding.
 MODEL_ERROR = 0.05
 # A wing beyond the PSF image is visible above this many sigma of a pixel.
@@ -135,10 +135,7 @@ def _merged(detections, new):
     """Both sets, brightest first, the new ones in the footprints of the old where they lie in one."""
     if len(new) == 0:
         return detections
-    ny, nx = detections.labels.shape
-    row = np.clip(np.rint(new.y).astype(np.int64), 0, ny - 1)
-    column = np.clip(np.rint(new.x).astype(np.int64), 0, nx - 1)
-    inside = detections.labels[row, column] - 1
+    inside = detections.labels[pixels_at(new.x, new.y, detections.labels.shape)] - 1
     n_footprint = int(detections.labels.max(initial=0))
     alone, number = np.unique(new.footprint[inside < 0], return_inverse=True)
     footprint = inside.astype(np.int32)

@@ -14,10 +14,9 @@ from skyloom.calibrate.point_sources import fit_point_sources, start_of_fit
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import Background, MaskedImage
-from skyloom.core.psf import gaussian_kernel, psf_moments
+from skyloom.core.images import Background, MaskedImage, pixels_at
+from skyloom.core.psf import FWHM_PER_SIGMA, gaussian_kernel, psf_moments
 
-FWHM_PER_SIGMA = 2.3548
 # Half-width of a Gaussian kernel in sigma.
 KERNEL_REACH = 4
 # Detection takes no light from these: a trail would be a row of sources.
@@ -141,12 +140,12 @@ def second_pass(raw, background, psf, settings):
     Wings beyond any mask lift a sky level: with 2,700 stars on 2048 x 2048 pixels by 0.35 of 800 electrons, 1 %
     of the flux of a star of S/N 10.
     """
-    _, sigma = _central_kernel(psf, raw.image.shape)
-    kernels = _kernels_over(psf, raw.image.shape)
+    kernels = _kernels_over(psf, raw.shape)
+    sigma = psf_moments(kernels[0])[0]
     clean = _without_rays(subtract_background(raw, background), kernels, settings["cosmic_rays"])
     detections = _detect(clean, psf, settings["detection"]["threshold"], settings["detection"])
     points = fit_point_sources(clean, psf, detections, sigma, N_BACKGROUND_SWEEP)
-    wings = wing_reach(psf, raw.shape, float(np.sqrt(np.median(clean.variance[::8, ::8]))))
+    wings = wing_reach(kernels[0], float(np.sqrt(np.median(clean.variance[::8, ::8]))))
     objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma, points, wings)
     restored = replace(clean, image=clean.image + background.image())
     without_points = replace(restored, image=restored.image - points.model)
@@ -182,7 +181,7 @@ def final_pass(pixels, psf, settings):
         If there is no source.
     """
     detection = settings["detection"]
-    _, sigma = _central_kernel(psf, pixels.image.shape)
+    sigma = psf_moments(_kernels_over(psf, pixels.shape)[0])[0]
     detections = _detect(pixels, psf, detection["threshold"], detection)
     limits = (detection["threshold"], _limits(detection))
     first, (detections, points) = detections, add_companions(pixels, psf, detections, sigma, limits)
@@ -191,12 +190,6 @@ def final_pass(pixels, psf, settings):
     pixels = pixels.with_bits(detected, mask_planes.DETECTED)
     start = start_of_fit(detections, first, points.fit)
     return pixels, detections, start
-
-
-def _central_kernel(psf, shape):
-    """PSF image at the middle of the image, and its size [pixel]."""
-    kernel = psf.kernel_at((shape[1] - 1) / 2, (shape[0] - 1) / 2)
-    return kernel, psf_moments(kernel)[0]
 
 
 def subtract_background(pixels, background):
@@ -256,10 +249,7 @@ def one_peak_per_saturated_region(detections, mask):
     if not saturated.any() or len(detections) == 0:
         return detections
     regions, _ = label(grow_mask(saturated, SATURATION_REACH), structure=np.ones((3, 3), dtype=int))
-    ny, nx = mask.shape
-    column = np.clip(np.rint(detections.x).astype(np.int64), 0, nx - 1)
-    row = np.clip(np.rint(detections.y).astype(np.int64), 0, ny - 1)
-    region = regions[row, column]
+    region = regions[pixels_at(detections.x, detections.y, mask.shape)]
     keep = region == 0
     _, brightest = np.unique(region, return_index=True)
     keep[brightest] = True

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.apertures import APERTURE_FLUXES
-from skyloom.core.images import MaskedImage
+from skyloom.core.images import MaskedImage, pixels_at
 
 CORRECTED = ("psfFlux", "uniformPsfFlux", "gaussianFlux")
 """Fluxes that the aperture correction turns into those of the large aperture."""
@@ -58,10 +58,7 @@ def calibrate_fluxes(columns, background, photo_calib):
     scaled |= {name: columns[name] * scale for name in ("localBackground", "skyErr")}
     scaled["variance_value"] = columns["variance_value"] * scale**2
     level = background.image()
-    ny, nx = level.shape
-    column = np.clip(np.rint(columns["x"]).astype(np.int64), 0, nx - 1)
-    row = np.clip(np.rint(columns["y"]).astype(np.int64), 0, ny - 1)
-    return scaled | {"sky": level[row, column] * scale}
+    return scaled | {"sky": level[pixels_at(columns["x"], columns["y"], level.shape)] * scale}
 
 
 def sky_columns(columns, wcs):

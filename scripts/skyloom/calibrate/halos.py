@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.algorithms.footprints import grow_mask
-from skyloom.algorithms.robust import finite_median, mad_sigma
+from skyloom.algorithms.robust import MEDIAN_ERROR, finite_median, mad_sigma
 from skyloom.core import mask_planes
-from skyloom.core.psf import effective_area
+from skyloom.core.psf import FWHM_PER_SIGMA, effective_area
 
 log = logging.getLogger(__name__)
 
-FWHM_PER_SIGMA = 2.3548
 UNUSABLE = mask_planes.bits("BAD", "SAT", "NO_DATA", "CR", "STREAK")
 NOT_SKY = UNUSABLE | mask_planes.DETECTED
 
@@ -25,7 +24,6 @@ PROFILE_REACH = 4.0
 LEAST_PIXELS = 0.5
 """Part of an annulus, or of a direction, that must be usable."""
 MIN_PROFILE_SIGMA = 3.0
-MEDIAN_ERROR = 1.2533
 """Standard error of a median over that of a mean."""
 N_ANGLE = 360
 SPIKE_REACH = 8

@@ -18,6 +18,8 @@ WING_POWER = 3.0
 """Beyond the PSF's image, its light is taken to fall with this power of the distance."""
 WING_SIGMA = 0.03
 """Where it is fainter than this, a wing does not count [noise of a sky pixel]."""
+MAX_OWN = 200.0
+"""A footprint whose light is not subtracted grows at most by this, or a nebula masks the image [pixel]."""
 MAX_WINGS = 8.0
 """Farthest that wings are followed [half-width of the PSF's image]."""
 
@@ -57,15 +59,13 @@ def object_mask(detections, grow, points=None, wings=None):
     return grow_labels(detections.labels, part * radii)
 
 
-def wing_reach(psf, shape, noise):
+def wing_reach(kernel, noise):
     """How far the light of a point source of flux 1 can be told from the sky, beyond the PSF's image.
 
     Parameters
     ----------
-    psf : Psf
-        The image's PSF.
-    shape : tuple of int
-        Shape (ny, nx) of the image.
+    kernel : ndarray, shape (k, k), float64
+        Image of the PSF.
     noise : float
         Noise of a sky pixel.
 
@@ -74,7 +74,6 @@ def wing_reach(psf, shape, noise):
     reach, edge : float
         Radius [pixel] at flux 1, which rises with the third root of the flux, and half-width of the PSF's image.
     """
-    kernel = psf.kernel_at((shape[1] - 1) / 2, (shape[0] - 1) / 2)
     edge = kernel.shape[0] // 2
     y, x = np.indices(kernel.shape) - edge
     ring = np.abs(np.hypot(x, y) - (edge - 1)) < 1.5
@@ -87,7 +86,7 @@ def _own_radii(detections, points, n):
     n_peak = np.bincount(detections.footprint + 1, minlength=n)
     n_point = np.bincount(detections.footprint + 1, points.is_subtracted, minlength=n)
     area = STEP**2 * np.bincount(detections.labels[::STEP, ::STEP].ravel(), minlength=n)
-    return np.where(n_point < POINT_FLUX * n_peak, np.sqrt(area / np.pi), 0.0)
+    return np.where(n_point < POINT_FLUX * n_peak, np.minimum(np.sqrt(area / np.pi), MAX_OWN), 0.0)
 
 
 def _wing_radii(detections, points, wings, n):

@@ -26,8 +26,7 @@ from skyloom.calibrate.sky_objects import append_sky_objects, measure_sky_object
 from skyloom.calibrate.sources import halo_flags, is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
-
-FWHM_PER_SIGMA = 2.3548
+from skyloom.core.psf import FWHM_PER_SIGMA
 
 
 def calibrate_image(exposure, references, predicted_wcs, settings, rng):
@@ -72,12 +71,13 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     shape = exposure.pixels.shape
     pixels, (background, is_sky), stars = _pixels_and_psf(exposure, settings, rng)
     pixels, detections, start = final_pass(pixels, stars.fit.psf, settings)
-    columns = measure_sources(pixels, stars.fit.psf, detections, start, settings["measurement"])
+    columns = measure_sources(pixels, stars.fit.psf, detections, settings["measurement"], start)
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
-    radius = _calibration_radius(columns, settings["measurement"])
-    columns |= _calibration_flux(columns, radius)
+    sky = measure_sky_objects(pixels, (is_sky, detections), stars.fit.psf, settings, rng)
+    detections, columns = append_sky_objects((detections, columns), sky)
+    columns |= _calibration_flux(columns, settings["measurement"])
     ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
     astrometry = _astrometry(columns, references, predicted_wcs, exposure.info, settings)
@@ -85,12 +85,6 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     zero_point = _zero_point(columns, references, astrometry, exposure, settings)
     columns |= calibrate_fluxes(columns, background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
-    places, sky = measure_sky_objects(pixels, (is_sky, detections), stars.fit.psf, settings, rng)
-    sky |= _calibration_flux(sky, radius)
-    sky |= apply_aperture_correction(sky, ap_corr)
-    sky |= sky_columns(sky, astrometry.wcs)
-    sky |= calibrate_fluxes(sky, background, zero_point.photo_calib)
-    detections, columns = append_sky_objects((detections, columns), (places, sky))
     calibrated = scale_pixels(pixels, zero_point.photo_calib)
     calibrated = _with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"])
     columns |= halo_flags(columns, calibrated.mask)
@@ -174,14 +168,10 @@ def _first_stars(exposure, settings, rng):
     return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
 
 
-def _calibration_radius(columns, settings):
-    """Radius of the aperture that PSF fluxes are corrected to [pixel]."""
+def _calibration_flux(columns, settings):
+    """Flux within the aperture that PSF fluxes are corrected to, under its schema names."""
     trace = columns["ixxPSF"] + columns["iyyPSF"]
-    return settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
-
-
-def _calibration_flux(columns, radius):
-    """Flux within this aperture under its schema names."""
+    radius = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
     return dict(zip(("calibFlux", "calibFluxErr"), flux_within(columns, radius), strict=True))
 
 

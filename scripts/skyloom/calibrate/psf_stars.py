@@ -17,9 +17,9 @@ from skyloom.algorithms.psf_model import (
 from skyloom.calibrate.sources import pixel_flags
 from skyloom.calibrate.stars import StarCandidates, reserve_stars, select_stars, stellar_size
 from skyloom.core import mask_planes
-from skyloom.core.psf import psf_moments
+from skyloom.core.images import pixels_at
+from skyloom.core.psf import FWHM_PER_SIGMA, equivalent_sigma, psf_moments
 
-FWHM_PER_SIGMA = 2.3548
 # A star is clean when nothing is masked within this many sigma of the PSF.
 CLEAN_RADIUS_SIGMA = 3.0
 # Light of other sources is masked this far out, in FWHM.
@@ -150,7 +150,7 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
     neighbours = np.where(is_other, points.flux, np.nan)
     model = point_source_image(pixels.image.shape, stars.fit.psf, points.fit.x, points.fit.y, neighbours)
     alone = replace(pixels, image=pixels.image - model)
-    sigma = float(np.sqrt(1 / (4 * np.pi * np.sum(stars.fit.psf.coefficients[0] ** 2))))
+    sigma = equivalent_sigma(stars.fit.psf.coefficients[0])
     others = _not_subtracted(stars.others, detections, points, is_other)
     masked = _others_masked(alone, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
     fit = refine_psf(masked, (x, y, reserved), stars.fit.psf, _fit_settings(sigma, settings))
@@ -233,9 +233,6 @@ def _fit_settings(sigma, settings):
 
 def _others_masked(pixels, others, radius):
     """Pixels with a disc around other sources masked SUSPECT."""
-    ny, nx = pixels.image.shape
-    centres = np.zeros((ny, nx), dtype=bool)
-    column = np.clip(np.rint(others[0]).astype(np.int64), 0, nx - 1)
-    row = np.clip(np.rint(others[1]).astype(np.int64), 0, ny - 1)
-    centres[row, column] = True
+    centres = np.zeros(pixels.shape, dtype=bool)
+    centres[pixels_at(*others, pixels.shape)] = True
     return pixels.with_bits(grow_mask(centres, radius), mask_planes.SUSPECT)

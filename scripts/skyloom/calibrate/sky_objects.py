@@ -1,15 +1,16 @@
 """Sky objects: places without any source, measured as sources are, that tell how well the sky was subtracted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skyloom.algorithms.detection import Detections
-from skyloom.algorithms.photometry import FitSettings
-from skyloom.calibrate.sources import measure_sources
+from skyloom.calibrate.sources import IN_ELECTRONS, measure_sources
 from skyloom.core import mask_planes
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA", "DETECTED", "STREAK", "SUSPECT")
 # Fluxes at the given places, all pixels with one weight: a weight that knew the flux would favour the faint side.
-AT_PLACE = FitSettings(fit_position=False)
+AT_PLACE = replace(IN_ELECTRONS, fit_position=False, photon_variance=0.0)
 BATCH = 1024
 """Places that are tried at once."""
 MAX_TRIES = 40 * BATCH
@@ -82,16 +83,17 @@ def measure_sky_objects(pixels, sky, psf, settings, rng):
     Returns
     -------
     detections : Detections
-        Without significance (NaN), each a footprint of its own.
+        Without significance (NaN), each a footprint of its own that has no pixel of the labels.
     columns : dict of str to ndarray, shape (n,)
         As from `measure_sources`; the position is not fitted.
     """
     is_sky, found = sky
     x, y = place_sky_objects(pixels, is_sky, settings["sky_objects"], rng)
     n = len(x)
-    footprint = (1 + found.footprint.max(initial=0) + np.arange(n)).astype(np.int32)
+    # Beyond the labels of all footprints, those without a peak that was kept too.
+    footprint = (found.labels.max(initial=0) + np.arange(n)).astype(np.int32)
     places = Detections(x, y, np.full(n, np.nan), footprint, np.ones(n, dtype=np.int32), found.labels)
-    return places, measure_sources(pixels, psf, places, None, settings["measurement"], AT_PLACE)
+    return places, measure_sources(pixels, psf, places, settings["measurement"], fit_settings=AT_PLACE)
 
 
 def append_sky_objects(sources, sky):

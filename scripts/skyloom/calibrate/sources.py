@@ -6,7 +6,7 @@ from skyloom.algorithms.alone import measure_alone
 from skyloom.algorithms.apertures import APERTURE_FLUXES, aperture_photometry
 from skyloom.algorithms.extendedness import classify_by_size
 from skyloom.algorithms.mask_flags import box_flags
-from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
+from skyloom.algorithms.moments import adaptive_moments, star_moments
 from skyloom.algorithms.photometry import (
     UNUSABLE,
     FitSettings,
@@ -17,6 +17,8 @@ from skyloom.algorithms.photometry import (
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
+from skyloom.core.images import pixels_at
+from skyloom.core.psf import effective_area
 from skyloom.core.schemas import SOURCE
 
 # The half-width of the box whose pixels make a source's flags, in sigma of the PSF.
@@ -32,6 +34,7 @@ FLAG_PLANES = {
     "suspect": mask_planes.SUSPECT,
 }
 CENTRE_FLAGS = ("cr", "interpolated", "saturated", "suspect")
+MANY_SOURCES = 2048
 # Of pixels in electrons; what a satellite left is no source's light.
 IN_ELECTRONS = FitSettings(photon_variance=1.0, unusable=int(UNUSABLE | mask_planes.STREAK))
 
@@ -53,7 +56,7 @@ class PsfWithoutSizeError(DataError):
         self.n_source = n_source
 
 
-def measure_sources(masked_image, psf, detections, start, settings, fit_settings=IN_ELECTRONS):  # noqa: PLR0913
+def measure_sources(masked_image, psf, detections, settings, start=None, fit_settings=IN_ELECTRONS):  # noqa: PLR0913
     """Measurements of all detections of one image.
 
     Parameters
@@ -64,10 +67,10 @@ def measure_sources(masked_image, psf, detections, start, settings, fit_settings
         The image's PSF.
     detections : Detections
         What was found, brightest first.
-    start : tuple of ndarray, shape (n,)
-        x, y [pixel] and flux [electron] of fits before; NaN where unknown.
     settings : dict
         Section ``calibrate.measurement``.
+    start : tuple of ndarray, shape (n,), optional
+        x, y [pixel] and flux [electron] of fits before; NaN where unknown.
     fit_settings : FitSettings
         How the PSF is fitted.
 
@@ -85,17 +88,16 @@ def measure_sources(masked_image, psf, detections, start, settings, fit_settings
     fit = psf_photometry(masked_image, psf, detections.x, detections.y, fit_settings, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
-    kernels, splines = psf.kernels_at(x, y), psf.splines_at(x, y)
-    psf_shape = kernel_moments(kernels)
+    splines = psf.splines_at(x, y)
+    psf_shape = star_moments(splines, x, y)
     if len(x) and not np.isfinite(psf_shape.sigma).any():
         raise PsfWithoutSizeError(len(x))
     sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
     shape = adaptive_moments(masked_image.image, x, y, sigma)
     ny, nx = masked_image.shape
     widening = position_error_factor(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2), fit.flux, fit.flux_err)
-    unbiased = without_position_bias if fit_settings.fit_position else _as_fitted
-    columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings, unbiased)
-    columns |= {"x": x, "y": y, "psfFlux_area": 1 / np.sum(kernels**2, axis=(1, 2))}
+    columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings)
+    columns |= {"x": x, "y": y, "psfFlux_area": _psf_areas(psf, x, y)}
     columns["detectionSignificance"] = detections.significance
     columns |= _edge_flags(masked_image.shape, x, y, psf.size // 2)
     columns |= {name: getattr(shape, name) for name in ("ixx", "iyy", "ixy")}
@@ -104,7 +106,7 @@ def measure_sources(masked_image, psf, detections, start, settings, fit_settings
     with np.errstate(invalid="ignore"):
         signal_to_noise = fit.flux / fit.flux_err
     classes = classify_by_size(
-        *(shape, star_moments(splines, x, y), signal_to_noise),
+        *(shape, psf_shape, signal_to_noise),
         *(settings["extended_size_excess"], settings["extended_sigma"]),
     )
     columns |= {
@@ -113,21 +115,31 @@ def measure_sources(masked_image, psf, detections, start, settings, fit_settings
         "sizeExtendedness": classes.size,
         "sizeExtendedness_flag": np.isnan(classes.size),
     }
-    columns |= _alone_columns(masked_image, splines, fit, columns, unbiased)
+    columns |= _alone_columns(masked_image, splines, fit, columns)
     columns |= _gaussian_columns(masked_image, shape, psf_shape, columns)
     columns |= _aperture_columns(masked_image, x, y)
     columns |= pixel_flags(masked_image.mask, x, y, FLAG_BOX_SIGMA * sigma)
     return columns
 
 
-def _as_fitted(flux, flux_err):
-    """Fluxes at given places, which no free position makes larger."""
-    return flux, flux_err
+def _unbiased(flux, flux_err, is_free):
+    """Fluxes and errors without what a free position adds, where the position was free."""
+    corrected, corrected_err = without_position_bias(flux, flux_err)
+    return np.where(is_free, corrected, flux), np.where(is_free, corrected_err, flux_err)
 
 
-def _psf_columns(fit, widening, settings, unbiased):
+def _psf_areas(psf, x, y):
+    """Noise-equivalent area of the PSF at each source [pixel^2], of so many at a time as memory bears."""
+    areas = [
+        effective_area(psf.kernels_at(x[first : first + MANY_SOURCES], y[first : first + MANY_SOURCES]))
+        for first in range(0, len(x), MANY_SOURCES)
+    ]
+    return np.concatenate(areas) if areas else np.empty(0)
+
+
+def _psf_columns(fit, widening, settings):
     """Fluxes and errors of the PSF fit under their schema names; `widening` is NaN for positions that failed."""
-    flux, flux_err = unbiased(fit.flux, fit.flux_err)
+    flux, flux_err = _unbiased(fit.flux, fit.flux_err, np.isfinite(fit.x_err))
     return {
         "xErr": fit.x_err * widening,
         "yErr": fit.y_err * widening,
@@ -149,7 +161,7 @@ def _edge_flags(shape, x, y, half):
     return {"psfFlux_flag_edge": np.rint(distance) < half}
 
 
-def _alone_columns(masked_image, splines, fit, columns, unbiased):
+def _alone_columns(masked_image, splines, fit, columns):
     """What is measured with the other sources subtracted, under its schema names."""
     names = ("ixx", "iyy", "ixy")
     of_psf = [np.nan_to_num(columns[f"{name}PSF"]) for name in names]
@@ -157,7 +169,8 @@ def _alone_columns(masked_image, splines, fit, columns, unbiased):
     psf_sigma = np.maximum(of_psf[0] * of_psf[1] - of_psf[2] ** 2, 0.0) ** 0.25
     places = (columns["x"], columns["y"], np.where(columns["centroid_flag"], np.nan, fit.flux))
     alone = measure_alone(masked_image, splines, places, (*of_source, psf_sigma), IN_ELECTRONS.unusable)
-    uniform_flux, uniform_flux_err = unbiased(alone.uniform_flux, alone.uniform_flux_err)
+    is_free = np.isfinite(fit.x_err)
+    uniform_flux, uniform_flux_err = _unbiased(alone.uniform_flux, alone.uniform_flux_err, is_free)
     return {
         "uniformPsfFlux": uniform_flux,
         "uniformPsfFluxErr": uniform_flux_err,
@@ -201,11 +214,9 @@ def _sky_variance(masked_image, x, y):
 
     Both planes hold the same photons, and their noise goes; where a wrong gain leaves nothing, it is the variance.
     """
-    ny, nx = masked_image.shape
-    row = np.clip(np.rint(y).astype(np.int64), 0, ny - 1)
-    column = np.clip(np.rint(x).astype(np.int64), 0, nx - 1)
-    variance = masked_image.variance[row, column].astype(np.float64)
-    without = variance - masked_image.image[row, column]
+    place = pixels_at(x, y, masked_image.shape)
+    variance = masked_image.variance[place].astype(np.float64)
+    without = variance - masked_image.image[place]
     return np.where(without > 0, without, variance)
 
 

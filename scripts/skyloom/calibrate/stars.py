@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.algorithms.robust import mad_sigma
+from skyloom.core.psf import FWHM_PER_SIGMA
 from skyloom.core.wcs import polynomial_terms
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def select_stars(candidates, shape, settings):
     size = stellar_size(candidates, settings["min_signal_to_noise"])
     if not np.isfinite(size):
         return np.zeros(len(candidates), dtype=bool)
-    alone = _is_alone(candidates, settings["isolation_fwhm"] * 2.355 * size)
+    alone = _is_alone(candidates, settings["isolation_fwhm"] * FWHM_PER_SIGMA * size)
     usable = candidates.is_clean & alone & np.isfinite(candidates.sigma)
     limit = settings["min_signal_to_noise"]
     while True:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.algorithms.line_transform import line_ends, line_sums
-from skyloom.algorithms.robust import block_median_background, finite_median, mad_sigma
+from skyloom.algorithms.robust import MEDIAN_ERROR, block_median_background, finite_median, mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.jit import kernel
 
@@ -48,8 +48,6 @@ FAR_PART = 0.5
 WING_REACH, WING_SIGMA = 8.0, 5.0
 """Beyond a distance [pixel] from compact sources a trail has at least this part of its height: a row of stars lives of
 their wings. That is looked at where so many standard errors tell it."""
-MEDIAN_ERROR = 1.2533
-"""Standard error of a median over that of a mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +298,8 @@ def _significance_along(pixels, ends):
     """Significance of the pixels along a line; NaN where they say nothing. Shape as in `_strip`."""
     x, y, inside = _strip(pixels.shape, ends)
     inside &= (pixels.mask[y, x] & UNUSABLE) == 0
-    return np.where(inside, pixels.image[y, x] / np.sqrt(pixels.variance[y, x]), np.nan)
+    variance = np.where(inside, pixels.variance[y, x], 1)
+    return np.where(inside, pixels.image[y, x] / np.sqrt(variance), np.nan)
 
 
 def _strip(shape, ends):

@@ -5,12 +5,11 @@ import numpy as np
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.mask_planes import bits
 from skyloom.core.photo_calib import AB_ZERO_POINT
-from skyloom.core.psf import effective_area, psf_moments
+from skyloom.core.psf import FWHM_PER_SIGMA, effective_area, psf_moments
 from skyloom.core.schemas import VISIT_SUMMARY
 from skyloom.core.tables import column
 from skyloom.core.wcs import tan_project
 
-FWHM_OVER_SIGMA = 2.3548200450309493
 MAGNITUDES_PER_LOG = 2.5 / np.log(10)
 DEPTH_SIGNAL_TO_NOISE = 5.0
 LOST_PLANES = bits("BAD", "SAT", "CR", "NO_DATA")
@@ -51,7 +50,7 @@ def summarize_detector(exposure, sources):
         **_sky_columns(exposure.wcs, x, y),
         "pixelScale": scale,
         "psfSigma": sigma,
-        "seeing": sigma * scale * FWHM_OVER_SIGMA,
+        "seeing": sigma * scale * FWHM_PER_SIGMA,
         "psfArea": float(effective_area(kernel)),
         **_psf_star_columns(sources),
         **_noise_columns(exposure, kernel, zero_point),

@@ -8,6 +8,28 @@ import numpy as np
 from skyloom.core.errors import ImageShapeError
 
 
+def pixels_at(x, y, shape):
+    """Pixels that hold positions; for those outside of the image the nearest at its edge.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,), float64
+        Positions [pixel]; NaN is taken for 0.
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+
+    Returns
+    -------
+    row, column : ndarray, shape (n,), int64
+        Indices of the pixels.
+    """
+    row, column = (
+        np.clip(np.rint(np.nan_to_num(position)), 0, side - 1).astype(np.int64)
+        for position, side in ((y, shape[0]), (x, shape[1]))
+    )
+    return row, column
+
+
 @dataclass(frozen=True, slots=True)
 class MaskedImage:
     """Pixels of one detector, patch or difference; arrays are indexed ``[y, x]``.

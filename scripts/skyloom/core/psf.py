@@ -12,6 +12,8 @@ import numpy as np
 
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
+FWHM_PER_SIGMA = 2.3548200450309493
+"""Of a Gaussian: the square root of 8 log 2."""
 SPLINE_DEGREE = 7
 SPLINE_REACH = 4
 """Pixels that the weights of a shift reach to either side."""
@@ -50,6 +52,17 @@ def effective_area(kernel):
         PSF image of sum 1.
     """
     return 1.0 / np.sum(np.asarray(kernel, dtype=np.float64) ** 2, axis=(-2, -1))
+
+
+def equivalent_sigma(kernel):
+    """Size of the Gaussian that has a PSF's noise-equivalent area [pixel] (float).
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (k, k)
+        PSF image of sum 1.
+    """
+    return float(np.sqrt(effective_area(kernel) / (4 * np.pi)))
 
 
 def psf_moments(kernel):

@@ -6,8 +6,14 @@ import numpy as np
 
 from skyloom.algorithms.apertures import aperture_photometry
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments
-from skyloom.algorithms.photometry import FitSettings, psf_photometry
+from skyloom.algorithms.photometry import (
+    FitSettings,
+    position_error_factor,
+    psf_photometry,
+    without_position_bias,
+)
 from skyloom.core import mask_planes
+from skyloom.core.images import pixels_at
 from skyloom.core.psf import shift_kernels
 from skyloom.dia.detection import WORTHLESS_PLANES
 from skyloom.dia.dipole import fit_dipole
@@ -84,6 +90,11 @@ def fit_points(pixels, psf, candidates):
     -------
     PointFits
         In the candidates' order. Where no pixel is usable the position is that of the peak, the flux NaN.
+
+    Notes
+    -----
+    Fluxes and errors are free of what a free position adds (`without_position_bias`, `position_error_factor`): 4 % of
+    a flux at 5 sigma, where most DIA sources are.
     """
     kernels = psf.kernels_at(candidates.x, candidates.y)
     names = ("x", "y", "x_err", "y_err", "xy_covariance", "flux", "flux_err", "usable_fraction")
@@ -97,7 +108,13 @@ def fit_points(pixels, psf, candidates):
         fit = psf_photometry(image, kernels[chosen], candidates.x[chosen], candidates.y[chosen], options)
         for name in names:
             values[name][chosen] = getattr(fit, name)
-        values["flux"][chosen] *= sign
+        is_free = np.isfinite(fit.x_err)
+        flux, flux_err = without_position_bias(fit.flux, fit.flux_err)
+        values["flux"][chosen] = sign * np.where(is_free, flux, fit.flux)
+        values["flux_err"][chosen] = np.where(is_free, flux_err, fit.flux_err)
+        widening = position_error_factor(kernels[chosen].mean(axis=0), fit.flux, fit.flux_err)
+        for name, power in (("x_err", 1), ("y_err", 1), ("xy_covariance", 2)):
+            values[name][chosen] *= widening**power
     for name in ("x", "y"):
         values[name] = np.where(np.isfinite(values[name]), values[name], getattr(candidates, name))
     return PointFits(**values, kernels=kernels)
@@ -150,8 +167,7 @@ def windows(plane, x, y, half, fill):
         Windows centred on the pixels that hold the points.
     """
     padded = np.pad(plane, half, constant_values=fill)
-    column = np.clip(np.rint(x).astype(np.int64), 0, plane.shape[1] - 1)
-    row = np.clip(np.rint(y).astype(np.int64), 0, plane.shape[0] - 1)
+    row, column = pixels_at(x, y, plane.shape)
     r = np.arange(2 * half + 1)
     return padded[row[:, None, None] + r[None, :, None], column[:, None, None] + r[None, None, :]]
 

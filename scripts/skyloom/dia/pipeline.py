@@ -7,7 +7,7 @@ import numpy as np
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.core import mask_planes
 from skyloom.core.ids import source_ids
-from skyloom.core.images import MaskedImage
+from skyloom.core.images import MaskedImage, pixels_at
 from skyloom.core.psf import psf_moments
 from skyloom.core.schemas import DIA_SOURCE
 from skyloom.dia.detection import (
@@ -77,7 +77,7 @@ def _measure(difference, science, found, settings, sigma):
     candidates, fits, static, errors = found
     exposure = difference.exposure
     pixels, wcs = exposure.pixels, exposure.wcs
-    static_error = errors.variance[_nearest(fits.y, pixels.shape[0]), _nearest(fits.x, pixels.shape[1])]
+    static_error = errors.variance[pixels_at(fits.x, fits.y, pixels.shape)]
     extra = static_pixel_variance(static, fits, settings["static_errors"])
     chi2, n_pixel = core_residuals(pixels, fits, extra, sigma)
     values = {
@@ -103,11 +103,6 @@ def _measure(difference, science, found, settings, sigma):
     return values | _dipole_columns(
         wcs, dipoles(pixels, candidates, fits, sigma, settings["threshold"]), fits
     )
-
-
-def _nearest(position, size):
-    """Index of the pixel that holds each position; 0 for a failed fit, whose value is NaN anyway."""
-    return np.clip(np.rint(np.nan_to_num(position)).astype(np.int64), 0, size - 1)
 
 
 def _sky_columns(wcs, fits):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyloom.algorithms.convolution import convolve_tiles, tile_centres
+from skyloom.algorithms.convolution import tile_centres
 from skyloom.core.psf import CellPsf
 
 
@@ -93,23 +93,3 @@ def difference_psf(psf, kernels, filters, shape, tile):
     images = np.fft.irfft2(transform, s=(full, full))[:, cut : cut + size, cut : cut + size]
     images /= images.sum(axis=(1, 2), keepdims=True)
     return CellPsf(images.reshape(*x.shape, size, size).astype(np.float32), tile)
-
-
-def whiten(difference, filters, tile):
-    """Apply the decorrelation kernels.
-
-    Parameters
-    ----------
-    difference : ndarray, shape (ny, nx), float32
-        Difference [nJy], finite.
-    filters : ndarray, shape (ty, tx, d, d), float64
-        Decorrelation kernels.
-    tile : int
-        Side of a tile [pixel].
-
-    Returns
-    -------
-    ndarray, shape (ny, nx), float32
-        White difference.
-    """
-    return convolve_tiles(difference, filters, tile)

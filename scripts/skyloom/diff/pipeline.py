@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.algorithms.convolution import convolve, convolve_polynomial, tile_centres
+from skyloom.algorithms.convolution import convolve, convolve_polynomial, convolve_tiles, tile_centres
 from skyloom.algorithms.interpolation import interpolate_pixels
 from skyloom.algorithms.kernel_basis import basis_noise, basis_sigmas, gaussian_basis, kernel_half_size
 from skyloom.algorithms.kernel_matching import FitSettings, fit_matching_kernel
@@ -13,7 +13,7 @@ from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, DifferenceImage, MaskedImage
 from skyloom.core.psf import gaussian_kernel, psf_moments
-from skyloom.diff.decorrelation import decorrelation_kernels, difference_psf, whiten
+from skyloom.diff.decorrelation import decorrelation_kernels, difference_psf
 from skyloom.diff.mismatch import mismatch_mask
 from skyloom.diff.noise import noise_shape, tile_medians
 from skyloom.diff.stamps import MatchingPair, select_stamps
@@ -28,7 +28,8 @@ SCIENCE_PLANES = ~mask_planes.bits("DETECTED", "DETECTED_NEGATIVE")
 # Values of such pixels say nothing of the sky.
 WORTHLESS_PLANES = mask_planes.bits("BAD", "SAT", "CR", "INTRP", "NO_DATA", "SAT_TEMPLATE")
 # Of these, what is saturated has no neighbours that could stand for it.
-SATURATED_PLANES = mask_planes.bits("SAT", "SAT_TEMPLATE")
+# Regions with no neighbours to be filled in from.
+LARGE_PLANES = mask_planes.bits("SAT", "SAT_TEMPLATE", "NO_DATA")
 # Part of the kernel's weight that may fall on pixels without data, saturated, or with another PSF.
 LOST_WEIGHT = 0.01
 # A saturated pixel lacks many times what the noise of a pixel is.
@@ -332,7 +333,7 @@ def _is_worthy(pixels):
 def _decorrelate(raw, filters, tile):
     """White difference; NaN and NO_DATA where either image has none."""
     x, _ = tile_centres(raw.shape, tile)
-    image = whiten(_without_defects(raw), filters.reshape(*x.shape, *filters.shape[1:]), tile)
+    image = convolve_tiles(_without_defects(raw), filters.reshape(*x.shape, *filters.shape[1:]), tile)
     has_data = ((raw.mask & mask_planes.NO_DATA) == 0) & np.isfinite(raw.variance)
     return MaskedImage(
         image=np.where(has_data, image, np.float32(np.nan)),
@@ -345,10 +346,10 @@ def _without_defects(raw):
     """Image of a difference whose worthless pixels spread nothing, float32.
 
     A defect is filled in from its neighbours on the difference: there what is static is gone already, and the hole
-    in a transient would be spread over it. What is saturated or has no neighbours is zero, a difference's expectation.
+    in a transient would be spread over it. What is saturated or without data is zero, a difference's expectation.
     """
     is_worthy = _is_worthy(raw)
     image = np.where(is_worthy, raw.image, np.float32(0))
     variance = np.where(is_worthy, raw.variance, np.float32(1))
-    is_defect = ~is_worthy & ~raw.is_masked(SATURATED_PLANES)
+    is_defect = ~is_worthy & ~raw.is_masked(LARGE_PLANES)
     return interpolate_pixels(MaskedImage(image, raw.mask, variance), is_defect, FILLING_SIGMA).image

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.algorithms.robust import MAD_TO_SIGMA, mad_sigma
+from skyloom.algorithms.robust import MAD_TO_SIGMA, MEDIAN_ERROR, mad_sigma
 from skyloom.core.tables import Column, TableSchema
 from skyloom.report.definitions import DEFINITIONS
 
 SURVEY = "survey"
 # Standard errors of a median and of a scatter from the median deviation, over sigma / sqrt(n), of Gaussian noise.
-MEDIAN_ERROR, SCATTER_ERROR = 1.2533, 1.1664
+SCATTER_ERROR = 1.1664
 
 METRIC = TableSchema(
     "metric",

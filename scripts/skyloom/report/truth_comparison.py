@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.core.images import pixels_at
 from skyloom.core.tables import column
 
 MATCH_RADIUS_PIXEL = 3.0
@@ -199,13 +200,10 @@ def compare_dia_sources(dia_sources, truth, template_flux, flux_error, usable):
     x, y = column(dia_sources, "x"), column(dia_sources, "y")
     true = {name: column(truth, name) for name in ("id", "x", "y", "flux", "kind")}
     real = np.isin(true["kind"], REAL_DIFFERENCES) | _has_changed(true, template_flux, flux_error)
-    ny, nx = usable.shape
-    column_of = np.clip(np.rint(true["x"]).astype(int), 0, nx - 1)
-    row_of = np.clip(np.rint(true["y"]).astype(int), 0, ny - 1)
     wanted = (
         (true["kind"] == "transient")
         & (true["flux"] > FOUND_SNR * flux_error)
-        & usable[row_of, column_of]
+        & usable[pixels_at(true["x"], true["y"], usable.shape)]
         & _inside(true["x"], true["y"], usable.shape)
     )
     found = nearest(true["x"][wanted], true["y"][wanted], x, y, MATCH_RADIUS_PIXEL)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skyloom.core.psf import FWHM_PER_SIGMA
 from skyloom.core.random import generator
 from skyloom.simulate.moonlight import moonlight_ratio
 from skyloom.simulate.random_field import RandomField, draw_field
@@ -13,7 +14,6 @@ TURBULENCE_SECONDS = 30.0
 """Exposure time for which `turbulence` is stated; it averages out with the root of the time."""
 MOON_STEP_DEG = 0.1
 LEAST_EXPONENT_OF_MOMENTS = 2.5
-FWHM_PER_SIGMA = 2.3548
 
 
 @dataclass(frozen=True, slots=True)

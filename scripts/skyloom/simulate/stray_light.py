@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skyloom.core.psf import FWHM_PER_SIGMA
 from skyloom.core.random import generator
 from skyloom.simulate.catalog import STAR, select
 from skyloom.simulate.motion import fluxes_at, positions_at
@@ -137,7 +138,7 @@ def add_satellites_in_place(image, view):
     -------
     int
     """
-    width = np.hypot(view.truth.fwhm / 2.355, SATELLITE_DEFOCUS) / view.optics.pixel_scale
+    width = np.hypot(view.truth.fwhm / FWHM_PER_SIGMA, SATELLITE_DEFOCUS) / view.optics.pixel_scale
     trails = satellite_trails(view)
     for line, brightness in trails:
         add_trail_in_place(image, line, brightness, width)

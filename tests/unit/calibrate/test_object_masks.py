@@ -83,7 +83,7 @@ def test_wings_reach_where_they_fall_below_the_noise():
     profile = 1 / (1 + (np.hypot(x, y) / 2) ** 3)
     psf = PixelPsf((profile / profile.sum())[None].astype(np.float32), 0, (0, 99, 0, 99))
 
-    reach, edge = wing_reach(psf, (100, 100), 28.0)
+    reach, edge = wing_reach(psf.kernel_at(50, 50), 28.0)
 
     flux = 1e6
     beyond = flux * 8 / (reach * flux ** (1 / 3)) ** 3 / profile.sum()

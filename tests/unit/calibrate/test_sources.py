@@ -44,7 +44,7 @@ def detections_at(x, y, footprint):
 
 def measured_from_peaks(pixels, psf, detections, settings):
     start = (detections.x, detections.y, np.full(len(detections), np.nan))
-    return measure_sources(pixels, psf, detections, start, settings)
+    return measure_sources(pixels, psf, detections, settings, start)
 
 
 @pytest.fixture(scope="module")

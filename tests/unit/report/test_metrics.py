@@ -19,7 +19,7 @@ def test_a_median_leaves_out_nan_and_has_the_error_of_its_scatter():
     measured = median_of("seeing", "r", [1.0, 2.0, 3.0, 4.0, 5.0, np.nan])
     # The median absolute deviation is 1, so sigma 1.4826, over the root of five.
     assert (measured.value, measured.n) == (3.0, 5)
-    assert measured.error == pytest.approx(1.2533 * 1.4826022 / np.sqrt(5))
+    assert measured.error == pytest.approx(np.sqrt(np.pi / 2) * 1.4826022 / np.sqrt(5))
 
 
 def test_the_error_of_one_value_is_unknown_and_nothing_is_nan():
