@@ -1,9 +1,10 @@
-"""Each source measured with the models of all others subtracted: unweighted PSF flux, centroid, Kron flux, sky."""
+"""Each source measured with the models of all others subtracted: PSF, Kron and aperture flux, centroid, sky."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from skyloom.algorithms.apertures import sum_apertures_of
 from skyloom.algorithms.kron import measure_kron
 from skyloom.algorithms.point_fit import add_scaled, move_stamp, paint_point_sources, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
@@ -14,7 +15,7 @@ ANNULUS = (7.0, 15.0)
 N_CLIP, CLIP_SIGMA = 4, 3.0
 MIN_SKY_PIXELS = 20
 # Rows of the results of `_measure_each`.
-N_ROW = 14
+N_ROW = 16
 
 
 class Alone(NamedTuple):
@@ -32,6 +33,8 @@ class Alone(NamedTuple):
         Windowed centroid [pixel], [pixel^2].
     kron_flux, kron_flux_err, kron_radius, kron_limited : ndarray, shape (n,), float64
         As from `kron_photometry`.
+    aperture_flux, aperture_flux_err : ndarray, shape (n,), float64
+        Sum within a radius, as from `aperture_photometry`.
     """
 
     uniform_flux: np.ndarray
@@ -48,9 +51,11 @@ class Alone(NamedTuple):
     kron_flux_err: np.ndarray
     kron_radius: np.ndarray
     kron_limited: np.ndarray
+    aperture_flux: np.ndarray
+    aperture_flux_err: np.ndarray
 
 
-def measure_alone(masked_image, splines, sources, shapes, unusable):
+def measure_alone(masked_image, splines, sources, shapes, options):
     """Measurements of point sources and galaxies without the light of their neighbours.
 
     Parameters
@@ -63,8 +68,8 @@ def measure_alone(masked_image, splines, sources, shapes, unusable):
         x, y [pixel] and flux [unit of the image] of their fits; nothing is subtracted for those whose flux is NaN.
     shapes : tuple of ndarray, shape (n,)
         Ixx, Iyy, Ixy of the sources and size of the PSF [pixel^2], [pixel].
-    unusable : int
-        Mask bits of pixels that say nothing of PSF flux and sky.
+    options : tuple of int and float
+        Mask bits of pixels that say nothing of PSF flux and sky; radius of the aperture [pixel].
 
     Returns
     -------
@@ -83,14 +88,16 @@ def measure_alone(masked_image, splines, sources, shapes, unusable):
     results = np.full((N_ROW, len(x)), np.nan)
     rest = masked_image.image.astype(np.float32, copy=True)
     planes = (rest, masked_image.mask, masked_image.variance, masked_image.image)
-    _measure_each(planes, np.uint32(unusable), splines, rows, results)
+    unusable, radius = options
+    _measure_each(planes, (np.uint32(unusable), np.array([radius])), (splines, rows), results)
+    results[15] = np.sqrt(results[15])
     return Alone(*results)
 
 
 @kernel
-def _measure_each(planes, unusable, splines, sources, results):
+def _measure_each(planes, options, stars, results):
     """Subtract all sources from the first plane, then measure each put back alone."""
-    rest = planes[0]
+    rest, (unusable, radii), (splines, sources) = planes[0], options, stars
     n, size = sources.shape[1], splines.shape[1]
     work = working_space(size)
     profile = np.zeros((1, size, size), dtype=np.float32)
@@ -106,6 +113,7 @@ def _measure_each(planes, unusable, splines, sources, results):
         find_centroid(rest, planes[2], window, results[5:10, i])
         shape = np.array([source[0], source[1], source[3], source[4], source[5], source[6]])
         measure_kron(planes[:3], shape, results[10:14, i])
+        sum_apertures_of(planes[:3], (source[0], source[1]), radii, results[14:16, i : i + 1])
         add_scaled(rest, profile[0], corner, -source[2])
 
 
@@ -183,4 +191,5 @@ def compile_kernels():
     plane = np.ones((16, 16), dtype=np.float32)
     planes = (plane.copy(), plane.astype(np.uint32) - np.uint32(1), plane, plane)
     sources = np.array([[8.0], [8.0], [1.0], [1.0], [1.0], [0.0], [1.0], [1.0]])
-    _measure_each(planes, np.uint32(1), plane[None, :9, :9].copy(), sources, np.full((N_ROW, 1), np.nan))
+    stars = (plane[None, :9, :9].copy(), sources)
+    _measure_each(planes, (np.uint32(1), np.ones(1)), stars, np.full((N_ROW, 1), np.nan))

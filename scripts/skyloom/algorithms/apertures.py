@@ -48,24 +48,40 @@ def aperture_photometry(masked_image, x, y, radii=APERTURE_RADII):
 @kernel
 def _sum_apertures(pixels, x, y, radii, sums):
     """Sums of image and variance within each radius of each source; NaN where it is not all on data."""
-    ny, nx = pixels[0].shape
-    rings = np.empty((3, radii.size))
-    rims = np.empty((3, radii.size))
     for i in range(x.size):
-        sums[:, i, :] = np.nan
-        if not (np.isfinite(x[i]) and np.isfinite(y[i])):
-            continue
-        inside = min(min(x[i], nx - 1 - x[i]), min(y[i], ny - 1 - y[i])) + 0.5
-        n_radius = np.searchsorted(radii, inside, side="right")
-        if n_radius == 0:
-            continue
-        rings[:] = 0.0
-        rims[:] = 0.0
-        _sum_rings(pixels, (x[i], y[i]), radii[:n_radius], rings, rims)
-        for j in range(n_radius):
-            if rings[2, j] + rims[2, j] == 0:
-                sums[0, i, j] = rings[0, j] + rims[0, j]
-                sums[1, i, j] = rings[1, j] + rims[1, j]
+        sum_apertures_of(pixels, (x[i], y[i]), radii, sums[:, i])
+
+
+@kernel
+def sum_apertures_of(pixels, centre, radii, sums):
+    """Sums within each radius of one source.
+
+    Parameters
+    ----------
+    pixels : tuple of ndarray, shape (ny, nx)
+        Image, mask and variance.
+    centre : tuple of float
+        x, y [pixel].
+    radii : ndarray, shape (n_radius,), float64
+        Radii [pixel], rising.
+    sums : ndarray, shape (2, n_radius), float64
+        Sums of image and variance come here; NaN where an aperture is not all on data.
+    """
+    ny, nx = pixels[0].shape
+    x, y = centre
+    sums[:] = np.nan
+    if not (np.isfinite(x) and np.isfinite(y)):
+        return
+    inside = min(min(x, nx - 1 - x), min(y, ny - 1 - y)) + 0.5
+    n_radius = np.searchsorted(radii, inside, side="right")
+    if n_radius == 0:
+        return
+    rings, rims = np.zeros((3, n_radius)), np.zeros((3, n_radius))
+    _sum_rings(pixels, centre, radii[:n_radius], rings, rims)
+    for j in range(n_radius):
+        if rings[2, j] + rims[2, j] == 0:
+            sums[0, j] = rings[0, j] + rims[0, j]
+            sums[1, j] = rings[1, j] + rims[1, j]
 
 
 @kernel

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skyloom.core.jit import kernel
+
 CENTRE_BOX = 1
 """Half-width of the box that is a source's centre [pixel]."""
 
@@ -28,12 +30,26 @@ def bits_in_boxes(mask, x, y, half_width):
     ny, nx = mask.shape
     column, row = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
     bits = np.zeros(len(column), dtype=np.uint32)
-    for step_y in range(-half_width, half_width + 1):
-        for step_x in range(-half_width, half_width + 1):
-            bits |= mask[np.clip(row + step_y, 0, ny - 1), np.clip(column + step_x, 0, nx - 1)]
+    _unite_bits(mask, (row, column), half_width, bits)
     is_cut = (column < half_width) | (column >= nx - half_width)
     is_cut |= (row < half_width) | (row >= ny - half_width)
     return bits, is_cut
+
+
+@kernel
+def _unite_bits(mask, places, half_width, bits):
+    """Add the bits of each box's pixels; a box beyond the edge has the pixels next to it."""
+    ny, nx = mask.shape
+    rows, columns = places
+    for i in range(bits.size):
+        row, column = rows[i], columns[i]
+        last_row, last_column = (
+            min(max(row + half_width, 0), ny - 1),
+            min(max(column + half_width, 0), nx - 1),
+        )
+        for y in range(min(max(row - half_width, 0), ny - 1), last_row + 1):
+            for x in range(min(max(column - half_width, 0), nx - 1), last_column + 1):
+                bits[i] |= mask[y, x]
 
 
 def box_flags(mask, position, radius, planes, centre):
@@ -64,3 +80,8 @@ def box_flags(mask, position, radius, planes, centre):
     if "edge" in planes:
         flags["pixelFlags_edge"] |= is_cut
     return flags
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    bits_in_boxes(np.zeros((4, 4), dtype=np.uint32), np.ones(1), np.ones(1), 1)

@@ -37,6 +37,8 @@ class FitSettings:
         Times that every source is fitted with the others subtracted.
     unusable : int
         Mask bits of pixels without weight.
+    whole_stamps : bool
+        Fit all pixels that the PSF's image has, not only those where the source's light can be told from the noise.
     """
 
     fit_position: bool = True
@@ -44,6 +46,7 @@ class FitSettings:
     noise_correlation: float = 1.0
     n_sweep: int = N_SWEEP
     unusable: int = int(UNUSABLE)
+    whole_stamps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,28 @@ def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa:
     photon_variance 0 this is the flux of uniform weights, ``sum(P d) / sum(P^2)`` with variance
     ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by splines of degree 7.
     """
+    return fit_points(masked_image, psf, (x, y), settings, start)[0]
+
+
+def fit_points(masked_image, psf, peaks, settings=None, start=None):
+    """PSF fluxes of point sources, as from `psf_photometry`, and the image that they make.
+
+    Parameters
+    ----------
+    masked_image, psf, settings, start
+        As for `psf_photometry`.
+    peaks : tuple of array_like, shape (n,)
+        x, y of the peaks [pixel].
+
+    Returns
+    -------
+    fit : PsfPhotometry
+        One entry a source.
+    model : ndarray, shape (ny, nx), float32
+        The light of all sources, each as far as it was fitted.
+    """
     settings = settings or FitSettings()
-    x = np.array(x, dtype=np.float64, ndmin=1)
-    y = np.array(y, dtype=np.float64, ndmin=1)
+    x, y = (np.array(values, dtype=np.float64, ndmin=1) for values in peaks)
     stamps = _splines(psf, x, y)
     results = np.full((len(fields(PsfPhotometry)), x.size), np.nan)
     results[2], results[3] = x, y
@@ -138,12 +160,15 @@ def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa:
     )
     brightness = _brightness(masked_image.image, x, y)
     order = np.argsort(-brightness, kind="stable")
-    halves = _half_widths(stamps, brightness, _typical_noise(masked_image.variance))
+    if settings.whole_stamps:
+        halves = np.full(x.size, stamps.shape[-1] // 2)
+    else:
+        halves = _half_widths(stamps, brightness, _typical_noise(masked_image.variance))
     pixels = (masked_image.image, masked_image.mask, masked_image.variance, np.uint32(settings.unusable))
     fit_point_sources(pixels, stamps, (order, halves), options, (model, results, np.stack([x, y])))
     if not settings.fit_position:
         results[4:7] = np.nan
-    return PsfPhotometry(*results)
+    return PsfPhotometry(*results), model
 
 
 def without_position_bias(flux, flux_err):

@@ -148,31 +148,18 @@ def move_stamp(stamp, half, shift, work, profile):
         The moved image comes into ``[0, : 2 half + 1, : 2 half + 1]``, its derivatives by dx and dy into
         ``[1]`` and ``[2]``; only the image where it has one plane.
     """
-    size = stamp.shape[0]
     row, moved = work
     weights = np.empty((2, SPLINE_DEGREE + 1), dtype=np.float32)
-    first_x = spline_taps(shift[0], weights)
     n = 2 * half + 1
-    first = size // 2 - half - SPLINE_REACH
-    n_row = n + 2 * SPLINE_REACH
-    n_moved = 1 if profile.shape[0] == 1 else 2
-    for j in range(n_row):
-        source = first + j
-        if source < 0 or source >= size:
-            moved[:, j, :n] = 0.0
-            continue
-        for i in range(n_row):
-            column = first + i
-            row[i] = stamp[source, column] if 0 <= column < size else 0.0
-        for k in range(n_moved):
-            _combine_along(row[first_x:], weights[k], moved[k, j, :n])
+    first = stamp.shape[0] // 2 - half - SPLINE_REACH
+    n_plane = 1 if profile.shape[0] == 1 else 2
+    first_x = spline_taps(shift[0], weights)
+    _combine_along_rows((stamp, first, n), row, (weights, first_x), moved[:n_plane])
     first_y = spline_taps(shift[1], weights)
-    for j in range(n):
-        rows = moved[:, j + first_y : j + first_y + SPLINE_DEGREE + 1, :n]
-        _combine_across(rows[0], weights[0], profile[0, j, :n])
-        if n_moved == 2:
-            _combine_across(rows[1], weights[0], profile[1, j, :n])
-            _combine_across(rows[0], weights[1], profile[2, j, :n])
+    _combine_across_rows(moved[0], n, (weights[0], first_y), profile[0])
+    if n_plane == 2:
+        _combine_across_rows(moved[1], n, (weights[0], first_y), profile[1])
+        _combine_across_rows(moved[0], n, (weights[1], first_y), profile[2])
 
 
 @kernel
@@ -214,25 +201,45 @@ def spline_taps(shift, weights):
 
 
 @summing_kernel
-def _combine_along(row, weights, out):
-    """Weighted sum of eight neighbours along a row."""
-    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
-    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
-    for i in range(out.size):
-        out[i] = (w0 * row[i] + w1 * row[i + 1] + w2 * row[i + 2] + w3 * row[i + 3]) + (
-            w4 * row[i + 4] + w5 * row[i + 5] + w6 * row[i + 6] + w7 * row[i + 7]
-        )
+def _combine_along_rows(stamp, row, taps, moved):
+    """Weighted sums of eight neighbours along the rows of a square of a stamp, and of the rows that border on it.
+
+    `stamp`: coefficients, first row and column, side of the square; what lies beyond the stamp is 0.
+    """
+    coefficients, first, n = stamp
+    weights, offset = taps
+    size, n_row = coefficients.shape[0], n + 2 * SPLINE_REACH
+    low, high = max(-first, 0), min(n_row, size - first)
+    row[:n_row] = 0.0
+    for k in range(moved.shape[0]):
+        w0, w1, w2, w3 = weights[k, 0], weights[k, 1], weights[k, 2], weights[k, 3]
+        w4, w5, w6, w7 = weights[k, 4], weights[k, 5], weights[k, 6], weights[k, 7]
+        for j in range(n_row):
+            if not low <= j < high:
+                for i in range(n):
+                    moved[k, j, i] = 0.0
+                continue
+            for i in range(low, high):
+                row[i] = coefficients[first + j, first + i]
+            for i in range(n):
+                m = offset + i
+                moved[k, j, i] = (w0 * row[m] + w1 * row[m + 1] + w2 * row[m + 2] + w3 * row[m + 3]) + (
+                    w4 * row[m + 4] + w5 * row[m + 5] + w6 * row[m + 6] + w7 * row[m + 7]
+                )
 
 
 @summing_kernel
-def _combine_across(rows, weights, out):
-    """Weighted sum of eight rows."""
+def _combine_across_rows(moved, n, taps, out):
+    """Weighted sums of eight rows, n times of n values."""
+    weights, offset = taps
     w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
     w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
-    for i in range(out.size):
-        out[i] = (w0 * rows[0, i] + w1 * rows[1, i] + w2 * rows[2, i] + w3 * rows[3, i]) + (
-            w4 * rows[4, i] + w5 * rows[5, i] + w6 * rows[6, i] + w7 * rows[7, i]
-        )
+    for j in range(n):
+        m = offset + j
+        for i in range(n):
+            out[j, i] = (
+                w0 * moved[m, i] + w1 * moved[m + 1, i] + w2 * moved[m + 2, i] + w3 * moved[m + 3, i]
+            ) + (w4 * moved[m + 4, i] + w5 * moved[m + 5, i] + w6 * moved[m + 6, i] + w7 * moved[m + 7, i])
 
 
 @kernel

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from skyloom.algorithms.moments import kernel_moments
-from skyloom.core.psf import PixelPsf, psf_moments, shift_stamps
+from skyloom.core.psf import PixelPsf, equivalent_sigma, shift_stamps
 from skyloom.core.wcs import polynomial_terms
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,7 @@ def centred_psf(psf):
     u, v = (places.ravel() for places in np.meshgrid(side, side))
     x0, x1, y0, y1 = psf.domain
     kernels = psf.kernels_at(x0 + (u + 1) / 2 * (x1 - x0), y0 + (v + 1) / 2 * (y1 - y0))
-    sigma, _, _ = psf_moments(kernels.mean(axis=0))
-    found = kernel_moments(kernels, sigma)
+    found = kernel_moments(kernels, equivalent_sigma(kernels.mean(axis=0)))
     centroid = np.column_stack([found.x, found.y])
     terms = polynomial_terms(u, v, min(psf.order, ORDER))
     is_known = np.all(np.abs(centroid) < FARTHEST, axis=1)

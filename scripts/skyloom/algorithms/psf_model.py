@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, point_source_image, psf_photometry
+from skyloom.algorithms.photometry import UNUSABLE, FitSettings, fit_points
 from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
+from skyloom.algorithms.psf_stamps import residual_stamps
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.psf import PixelPsf, equivalent_sigma, gaussian_kernel, shift_stamps
+from skyloom.core.psf import PixelPsf, equivalent_sigma, gaussian_kernel
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
 
 # Stars for each polynomial term: below it a higher order follows the noise.
 STARS_PER_TERM = 5
-N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 1, 4, 2
+N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 1, 3, 2
 # Stars are dropped in the last of them.
 N_JUDGING_ROUND = 2
 PIXEL_CLIP_SIGMA = 5.0
@@ -29,8 +30,8 @@ INITIAL_FLOOR = 0.02
 ALIKE_PART = 0.005
 # At most this part of the stars is dropped: where more differ it is the model that is wrong, or the weights.
 MAX_DROPPED = 0.2
-# Sweeps over stars whose fluxes and positions the last round knows.
-N_NEXT_SWEEP = 2
+# Sweeps over stars: those of the first round, and over stars that stand alone and whose places the last round knows.
+N_FIRST_SWEEP, N_NEXT_SWEEP = 2, 1
 WEIGHTLESS = UNUSABLE | mask_planes.bits("EDGE", "SUSPECT", "STREAK", "HALO")
 """Pixels with one of these bits say nothing of the PSF."""
 
@@ -201,13 +202,20 @@ def refine_psf(masked_image, stars, psf, settings=None):
 def _iterate(masked_image, stars, psf, rounds, settings):
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
-    fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
+    fit_settings = FitSettings(
+        photon_variance=settings.photon_variance,
+        unusable=int(WEIGHTLESS),
+        n_sweep=N_FIRST_SWEEP,
+        whole_stamps=True,
+    )
     start = None
     for number, is_constant in enumerate(rounds, start=1):
-        fit = psf_photometry(masked_image, psf, x, y, fit_settings, start)
+        fit, model = fit_points(masked_image, psf, (x, y), fit_settings, start)
         used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         _check_number(used, settings)
-        residuals, noise, kernels = _residual_stamps(masked_image, psf, fit, settings)
+        residuals, noise, kernels = residual_stamps(
+            (masked_image, model), psf, fit, WEIGHTLESS, settings.photon_variance
+        )
         core = _within(psf, CORE_RADIUS_SIGMA)
         if is_constant:
             weights = 1 / (noise + (INITIAL_FLOOR * kernels) ** 2)
@@ -215,18 +223,15 @@ def _iterate(masked_image, stars, psf, rounds, settings):
             modes = psf_modes(psf.coefficients[0], np.mean(1 / noise[used], axis=0), quadratic=False)
             cores = tuple(stamps[:, core] for stamps in (residuals, noise, kernels))
             floor, loss = star_misfits(modes[:, core], cores, settings.model_floor)
+            weights = 1 / (noise + (floor.astype(np.float32)[:, None, None] * kernels) ** 2)
+            weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, np.float32(0))
             # A star that differs from the others loses weight from the start, but it may be the model that is wrong.
             if number > len(rounds) - N_JUDGING_ROUND:
                 used &= loss <= max(settings.outlier_sigma, np.quantile(loss[used], 1 - MAX_DROPPED))
                 _check_number(used, settings)
-            weights = _clipped(residuals, 1 / (noise + (floor[:, None, None] * kernels) ** 2), psf)
-        orders = (
-            (0, 0)
-            if is_constant
-            else tuple(
-                _order_for(int(used.sum()), order) for order in (settings.max_order, settings.mode_order)
-            )
-        )
+                weights = np.where(_is_companion(residuals, weights, psf), np.float32(0), weights)
+        n_used = 0 if is_constant else int(used.sum())
+        orders = (_order_for(n_used, settings.max_order), _order_for(n_used, settings.mode_order))
         found = (fit.x[used], fit.y[used], fit.flux[used])
         scatter = _core_scatter(residuals, weights, core, fit)
         psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
@@ -244,18 +249,17 @@ def _check_number(used, settings):
         raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
 
 
-def _clipped(residuals, weights, psf):
-    """Weights, 0 where a pixel stands out, or beyond the core the residuals smoothed like a star.
+def _is_companion(residuals, weights, psf):
+    """Pixels beyond the core where the residuals smoothed like a star stand out, shape (n, k, k).
 
     A companion of a few per mille spoils a bright star and is no outlier in any one pixel.
     """
-    weights = np.where(residuals**2 * weights < PIXEL_CLIP_SIGMA**2, weights, 0.0)
-    offset = np.arange(psf.size)
-    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / equivalent_sigma(psf.coefficients[0])) ** 2)
+    offset = np.arange(psf.size, dtype=np.float32)
+    sigma = np.float32(equivalent_sigma(psf.coefficients[0]))
+    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / sigma) ** 2)
     found = smooth @ (residuals * weights) @ smooth
     variance = smooth**2 @ weights @ smooth**2
-    outside = ~_within(psf, COMPANION_RADIUS_SIGMA)
-    return np.where(outside & (found**2 > COMPANION_CLIP_SIGMA**2 * variance), 0.0, weights)
+    return ~_within(psf, COMPANION_RADIUS_SIGMA) & (found**2 > COMPANION_CLIP_SIGMA**2 * variance)
 
 
 def _order_for(n_star, max_order):
@@ -264,35 +268,6 @@ def _order_for(n_star, max_order):
     while order < max_order and (order + 2) * (order + 3) // 2 * STARS_PER_TERM <= n_star:
         order += 1
     return order
-
-
-def _residual_stamps(pixels, psf, fit, settings):
-    """Residuals over flux, moved to the stars' centres, and their weights; both of shape (n, k, k)."""
-    ny, nx = pixels.image.shape
-    half = psf.size // 2
-    model = point_source_image(pixels.image.shape, psf, fit.x, fit.y, fit.flux)
-    x, y, flux = np.nan_to_num(fit.x), np.nan_to_num(fit.y), np.where(fit.flux > 0, fit.flux, np.inf)
-    column0, row0 = np.rint(x).astype(np.int64), np.rint(y).astype(np.int64)
-    rows = row0[:, None] + np.arange(-half, half + 1)
-    columns = column0[:, None] + np.arange(-half, half + 1)
-    inside = ((rows >= 0) & (rows < ny))[:, :, None] & ((columns >= 0) & (columns < nx))[:, None, :]
-    index = (np.clip(rows, 0, ny - 1)[:, :, None], np.clip(columns, 0, nx - 1)[:, None, :])
-    image = pixels.image[index]
-    good = inside & ((pixels.mask[index] & WEIGHTLESS) == 0) & np.isfinite(image)
-    residuals = np.where(good, image - model[index], 0) / flux[:, None, None]
-    residuals = shift_stamps(residuals, column0 - x, row0 - y)
-    kernels = np.maximum(psf.kernels_at(x, y), 0)
-    background = settings.photon_variance * kernels * np.where(fit.flux > 0, fit.flux, 0)[:, None, None]
-    base = _base_variances(np.where(good, pixels.variance[index] - settings.photon_variance * image, np.nan))
-    variance = (base[:, None, None] + background) / flux[:, None, None] ** 2
-    return residuals, np.where(good & (variance > 0), variance, np.inf), kernels
-
-
-def _base_variances(stamps):
-    """Mean of each stamp without its NaN, 0 when there is nothing else."""
-    known = np.isfinite(stamps)
-    total = np.where(known, stamps, 0).sum(axis=(1, 2))
-    return np.maximum(total / np.maximum(known.sum(axis=(1, 2)), 1), 0)
 
 
 def _within(psf, n_sigma):

@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.core.psf import spline_matrix
 
-N_EVIDENCE = 8
+N_EVIDENCE, EVIDENCE_TOLERANCE = 8, 0.1
 # Modes that others explain to this part of their power tell nothing.
 MIN_NEW_POWER = 1e-4
 SLOPE_STEP = 1e-3
@@ -87,11 +87,11 @@ def fit_modes(modes, terms, priors, stamps):
     """
     flat = modes.reshape(len(modes), -1)
     residuals, weights = (stamp.reshape(len(stamp), -1) for stamp in stamps)
-    products = (flat[:, None, :] * flat[None, :, :]).reshape(-1, flat.shape[1])
-    grams = (weights @ products.T).reshape(-1, len(modes), len(modes))
+    grams = weights @ _products(flat).T
     right = terms @ ((weights * residuals) @ flat.T)
-    n = right.size
-    matrix = np.einsum("ti,si,ikl->tksl", terms, terms, grams, optimize=True).reshape(n, n)
+    n, n_term, n_mode = right.size, len(terms), len(modes)
+    matrix = (_products(terms) @ grams).reshape(n_term, n_term, n_mode, n_mode)
+    matrix = matrix.transpose(0, 2, 1, 3).reshape(n, n)
     degrees, given = priors
     groups = [
         np.flatnonzero(degrees == degree) * len(modes) + mode
@@ -101,12 +101,15 @@ def fit_modes(modes, terms, priors, stamps):
     best = np.diag(matrix).max()
     precision = np.repeat(np.where(degrees < 0, given, WIDEST * best), len(modes))
     for _ in range(N_EVIDENCE if groups else 1):
-        covariance = np.linalg.inv(matrix + np.diag(precision))
+        before = precision.copy()
+        covariance = _inverse(matrix + np.diag(precision))
         solution = covariance @ right.ravel()
         known = 1 - precision * np.diag(covariance)
         for group in groups:
             ratio = np.sum(known[group]) / max(np.sum(solution[group] ** 2), 1e-300)
             precision[group] = np.clip(ratio, WIDEST * best, NARROWEST * best)
+        if np.all(np.abs(precision - before) < EVIDENCE_TOLERANCE * before):
+            break
     return solution.reshape(right.shape)
 
 
@@ -209,8 +212,7 @@ def fit_pixels(terms, degrees, stamps, prior):
     amplitude, largest, given = prior
     n_pixel, n_term = amplitude.size, len(terms)
     flat = weights.reshape(-1, n_pixel)
-    products = (terms[:, None, :] * terms[None, :, :]).reshape(-1, terms.shape[1])
-    matrix = (products @ flat).T.reshape(n_pixel, n_term, n_term)
+    matrix = (_products(terms) @ flat).T.reshape(n_pixel, n_term, n_term)
     right = (terms @ (flat * residuals.reshape(-1, n_pixel))).T
     square = amplitude.ravel()[:, None] ** 2
     least = 1e-12 * matrix.max() + np.finfo(np.float64).tiny
@@ -223,6 +225,22 @@ def fit_pixels(terms, degrees, stamps, prior):
             power = (solution[:, group] ** 2 / square[core]).sum()
             part[group] = np.clip(power / max(known[:, group].sum(), 1e-300), LEAST_PART, largest**2)
     return _ridge(matrix, right, least + 1 / (part * square))[0].T.reshape(n_term, *amplitude.shape)
+
+
+def _inverse(matrix):
+    """Inverse of a symmetric positive matrix, by its Cholesky factor: in half of the time."""
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    factor, failure = dpotrf(matrix)
+    if failure:
+        return np.linalg.inv(matrix)
+    upper = np.triu(dpotri(factor)[0])
+    return upper + np.triu(upper, 1).T
+
+
+def _products(rows):
+    """Products of each two rows, shape (n^2, m)."""
+    return (rows[:, None, :] * rows[None, :, :]).reshape(-1, rows.shape[1])
 
 
 def _ridge(matrix, right, precision):

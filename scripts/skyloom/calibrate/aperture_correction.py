@@ -5,7 +5,6 @@ import logging
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from skyloom.algorithms.apertures import APERTURE_RADII
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
 
@@ -15,31 +14,6 @@ N_ITERATION = 5
 CLIP_SIGMA = 3.5
 # Smallest credible error of one star's ratio: flat field and PSF model are not better.
 RATIO_FLOOR = 0.002
-
-
-def flux_within(columns, radius):
-    """Flux of each source within a radius, between the two apertures around it.
-
-    Parameters
-    ----------
-    columns : dict of str to ndarray, shape (n,)
-        Aperture fluxes under their names in the schema SOURCE.
-    radius : float
-        Radius [pixel]; the smallest or largest aperture's beyond these.
-
-    Returns
-    -------
-    flux, error : ndarray, shape (n,), float64
-        Linear in the radius, so that a little more seeing changes little: between the nearest aperture of one visit and
-        that of the next lie some per cent of a star's light, and of its neighbours'.
-    """
-    radius = float(np.clip(radius, APERTURE_RADII[0], APERTURE_RADII[-1]))
-    upper = max(int(np.searchsorted(APERTURE_RADII, radius)), 1)
-    inner, outer = APERTURE_RADII[upper - 1 : upper + 1]
-    share = (radius - inner) / (outer - inner)
-    near, far = (f"ap{aperture:02.0f}Flux" for aperture in (inner, outer))
-    flux = (1 - share) * columns[near] + share * columns[far]
-    return flux, (1 - share) * columns[f"{near}Err"] + share * columns[f"{far}Err"]
 
 
 def fit_aperture_correction(positions, ratio, ratio_err, shape, settings):

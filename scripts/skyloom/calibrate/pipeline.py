@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.calibrate.aperture_correction import fit_aperture_correction, flux_within
+from skyloom.calibrate.aperture_correction import fit_aperture_correction
 from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, match_by_given_wcs, search_region
 from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
 from skyloom.calibrate.flux_scale import (
@@ -26,7 +26,6 @@ from skyloom.calibrate.sky_objects import append_sky_objects, measure_sky_object
 from skyloom.calibrate.sources import halo_flags, is_centred_on, is_good_star, measure_sources, source_table
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
-from skyloom.core.psf import FWHM_PER_SIGMA
 
 
 def calibrate_image(exposure, references, predicted_wcs, settings, rng):
@@ -77,7 +76,6 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     columns |= stars.flags(columns["x"], columns["y"])
     sky = measure_sky_objects(pixels, (is_sky, detections), stars.fit.psf, settings, rng)
     detections, columns = append_sky_objects((detections, columns), sky)
-    columns |= _calibration_flux(columns, settings["measurement"])
     ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
     astrometry = _astrometry(columns, references, predicted_wcs, exposure.info, settings)
@@ -166,13 +164,6 @@ def _first_stars(exposure, settings, rng):
     first = first_pass(raw, settings)
     raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
     return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
-
-
-def _calibration_flux(columns, settings):
-    """Flux within the aperture that PSF fluxes are corrected to, under its schema names."""
-    trace = columns["ixxPSF"] + columns["iyyPSF"]
-    radius = settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * np.sqrt(np.nanmedian(trace) / 2)
-    return dict(zip(("calibFlux", "calibFluxErr"), flux_within(columns, radius), strict=True))
 
 
 def _aperture_correction(columns, shape, settings):

@@ -107,7 +107,7 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
     sigma = stellar_size(candidates, settings["min_signal_to_noise"])
     if not np.isfinite(sigma):
         raise TooFewPsfStarsError(0, settings["min_stars"])
-    candidates = _measured(pixels, detections, sigma)
+    candidates = replace(candidates, is_clean=_is_clean(pixels, detections, sigma))
     chosen = select_stars(candidates, pixels.image.shape, settings)
     if chosen.sum() < settings["min_stars"]:
         raise TooFewPsfStarsError(int(chosen.sum()), settings["min_stars"])
@@ -212,9 +212,14 @@ def stars_of_given_psf(pixels, detections, psf, settings):
 def _measured(pixels, detections, sigma):
     """First measurements of the detections, for the choice of stars."""
     moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
+    is_clean = _is_clean(pixels, detections, sigma)
+    return StarCandidates(detections.x, detections.y, detections.significance, moments.sigma, is_clean)
+
+
+def _is_clean(pixels, detections, sigma):
+    """Detections without dirt within a radius that grows with the size of stars (ndarray of bool)."""
     flags = pixel_flags(pixels.mask, detections.x, detections.y, CLEAN_RADIUS_SIGMA * sigma)
-    is_dirty = np.logical_or.reduce([flags[f"pixelFlags_{name}"] for name in DIRT])
-    return StarCandidates(detections.x, detections.y, detections.significance, moments.sigma, ~is_dirty)
+    return ~np.logical_or.reduce([flags[f"pixelFlags_{name}"] for name in DIRT])
 
 
 def _fit_settings(sigma, settings):

@@ -18,7 +18,7 @@ from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
 from skyloom.core.images import pixels_at
-from skyloom.core.psf import effective_area
+from skyloom.core.psf import FWHM_PER_SIGMA, effective_area
 from skyloom.core.schemas import SOURCE
 
 # The half-width of the box whose pixels make a source's flags, in sigma of the PSF.
@@ -115,7 +115,10 @@ def measure_sources(masked_image, psf, detections, settings, start=None, fit_set
         "sizeExtendedness": classes.size,
         "sizeExtendedness_flag": np.isnan(classes.size),
     }
-    columns |= _alone_columns(masked_image, splines, fit, columns)
+    columns |= _alone_columns(
+        *(masked_image, splines, fit, columns),
+        settings["calibration_aperture_fwhm"] * FWHM_PER_SIGMA * sigma,
+    )
     columns |= _gaussian_columns(masked_image, shape, psf_shape, columns)
     columns |= _aperture_columns(masked_image, x, y)
     columns |= pixel_flags(masked_image.mask, x, y, FLAG_BOX_SIGMA * sigma)
@@ -161,14 +164,15 @@ def _edge_flags(shape, x, y, half):
     return {"psfFlux_flag_edge": np.rint(distance) < half}
 
 
-def _alone_columns(masked_image, splines, fit, columns):
-    """What is measured with the other sources subtracted, under its schema names."""
+def _alone_columns(masked_image, splines, fit, columns, radius):
+    """What is measured with the other sources subtracted, under its schema names; `radius`: of calibFlux [pixel]."""
     names = ("ixx", "iyy", "ixy")
     of_psf = [np.nan_to_num(columns[f"{name}PSF"]) for name in names]
     of_source = [np.where(columns["i_flag"], psf, columns[n]) for n, psf in zip(names, of_psf, strict=True)]
     psf_sigma = np.maximum(of_psf[0] * of_psf[1] - of_psf[2] ** 2, 0.0) ** 0.25
     places = (columns["x"], columns["y"], np.where(columns["centroid_flag"], np.nan, fit.flux))
-    alone = measure_alone(masked_image, splines, places, (*of_source, psf_sigma), IN_ELECTRONS.unusable)
+    options = (IN_ELECTRONS.unusable, radius)
+    alone = measure_alone(masked_image, splines, places, (*of_source, psf_sigma), options)
     is_free = np.isfinite(fit.x_err)
     uniform_flux, uniform_flux_err = _unbiased(alone.uniform_flux, alone.uniform_flux_err, is_free)
     return {
@@ -186,6 +190,8 @@ def _alone_columns(masked_image, splines, fit, columns):
         "yWinErr": alone.y_err,
         "xyWinCov": alone.xy_covariance,
         "centroidWin_flag": np.isnan(alone.x),
+        "calibFlux": alone.aperture_flux,
+        "calibFluxErr": alone.aperture_flux_err,
         "kronFlux": alone.kron_flux,
         "kronFluxErr": alone.kron_flux_err,
         "kronRad": alone.kron_radius,

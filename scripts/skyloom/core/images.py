@@ -81,7 +81,9 @@ class MaskedImage:
         """
         if not where.any():
             return self
-        return replace(self, mask=np.where(where, self.mask | planes, self.mask).astype(np.uint32))
+        mask = self.mask.copy()
+        np.bitwise_or(mask, np.uint32(planes), out=mask, where=where)
+        return replace(self, mask=mask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,12 @@ SOURCE = TableSchema(
             "True where there is none or kronRad had to be set to a limit.",
         ),
         Column("kronRad", "float32", "pixel", "Kron radius, sqrt(a b) of its ellipse."),
-        Column("calibFlux", "float64", "nJy", "Flux within the aperture that psfFlux is corrected to."),
+        Column(
+            "calibFlux",
+            "float64",
+            "nJy",
+            "Flux within the aperture that psfFlux is corrected to, less its neighbours'.",
+        ),
         Column("calibFluxErr", "float64", "nJy", "Error of calibFlux."),
         *_aperture_columns("", "float64", "; NaN over an edge", "True where {} could not be measured."),
         *(

@@ -11,6 +11,7 @@ from skyloom.core.psf import PixelPsf, gaussian_kernel
 
 SIGMA, HALF, SIDE = 1.7, 12, 240
 PSF = PixelPsf(gaussian_kernel(SIGMA, 2 * HALF + 1)[None].astype(np.float32), 0, (0, SIDE - 1, 0, SIDE - 1))
+RADIUS = 6.0
 UNUSABLE = int(mask_planes.bits("BAD", "NO_DATA"))
 
 
@@ -27,11 +28,20 @@ def scene(x, y, flux, rng=None, sky=100.0):
     return MaskedImage((light + noise).astype(np.float32), mask, variance.astype(np.float32))
 
 
+def blended_light(x, y, flux):
+    """Light of all stars within the aperture of each, whose photons make its noise."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    light = scene(x, y, flux).image
+    return np.array(
+        [light[np.hypot(columns - a, rows - b) < RADIUS].sum() for a, b in zip(x, y, strict=True)]
+    )
+
+
 def measured(pixels, x, y, flux):
     n = len(x)
     moments = (np.full(n, SIGMA**2), np.full(n, SIGMA**2), np.zeros(n), np.full(n, SIGMA))
     places = tuple(np.array(values, dtype=float) for values in (x, y, flux))
-    return measure_alone(pixels, PSF.splines_at(x, y), places, moments, UNUSABLE)
+    return measure_alone(pixels, PSF.splines_at(x, y), places, moments, (UNUSABLE, RADIUS))
 
 
 def test_a_blend_is_measured_as_if_each_star_were_alone():
@@ -40,11 +50,15 @@ def test_a_blend_is_measured_as_if_each_star_were_alone():
     blended = measured(scene(x, y, flux), x, y, flux)
     alone = [measured(scene(x[[i]], y[[i]], flux[[i]]), x[[i]], y[[i]], flux[[i]]) for i in range(3)]
 
-    for name in ("uniform_flux", "x", "y", "kron_flux", "kron_radius"):
+    for name in ("uniform_flux", "x", "y", "kron_flux", "kron_radius", "aperture_flux"):
         single = np.concatenate([getattr(one, name) for one in alone])
         assert getattr(blended, name) == pytest.approx(single, rel=2e-3)
     assert blended.x == pytest.approx(x, abs=2e-3)
     assert blended.uniform_flux == pytest.approx(flux, rel=2e-3)
+    assert blended.aperture_flux == pytest.approx(flux * (1 - np.exp(-0.5 * (RADIUS / SIGMA) ** 2)), rel=2e-3)
+    assert blended.aperture_flux_err**2 == pytest.approx(
+        np.pi * RADIUS**2 * 100 + blended_light(x, y, flux), rel=0.06
+    )
     overlap = np.exp(-((5.8**2 + 2.5**2) / 4 / SIGMA**2))
     assert blended.blendedness[0] == pytest.approx(overlap / (2 + overlap), rel=0.02)
     assert blended.blendedness[1] == pytest.approx(2 * overlap / (1 + 2 * overlap), rel=0.02)
@@ -104,11 +118,11 @@ def test_the_kernels_measure_one_source_of_a_small_image():
     x, y, flux = np.r_[16.2, 30.0], np.r_[15.1, 30.0], np.r_[2 * np.pi * 900, 0.0]
     shapes = (np.ones(2), np.ones(2), np.zeros(2), np.r_[1.0, 0.0])
 
-    alone = measure_alone(pixels, psf.splines_at(x, y), (x, y, flux), shapes, UNUSABLE)
+    alone = measure_alone(pixels, psf.splines_at(x, y), (x, y, flux), shapes, (UNUSABLE, 3.0))
 
     assert alone.uniform_flux[0] == pytest.approx(flux[0], rel=1e-2)
     assert np.isnan(alone.sky).tolist() == [False, True]
     pixels.mask[:] = mask_planes.BAD
-    bad = measure_alone(pixels, psf.splines_at(x, y), (x, y, flux), shapes, UNUSABLE)
+    bad = measure_alone(pixels, psf.splines_at(x, y), (x, y, flux), shapes, (UNUSABLE, 3.0))
     assert np.isnan(bad.uniform_flux).all()
     assert np.isnan(bad.sky).all()

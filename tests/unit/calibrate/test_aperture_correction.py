@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.calibrate.aperture_correction import fit_aperture_correction, flux_within
+from skyloom.calibrate.aperture_correction import fit_aperture_correction
 
 SHAPE = (1000, 1200)
 
@@ -23,21 +23,6 @@ def test_correction_and_its_error_are_right(seed, settings):
     x, y = np.array([100.0, 600.0, 1100.0]), np.array([900.0, 500.0, 50.0])
     assert np.all(np.abs(ap_corr.evaluate(x, y) - 1.02) < 4 * ap_corr.error(x, y))
     assert ap_corr.error(600.0, 500.0)[0] == pytest.approx(0.01 / np.sqrt(60), rel=0.2)
-
-
-@pytest.mark.parametrize(
-    ("radius", "flux"), [(1.0, 10.0), (3.0, 10.0), (5.0, 14.0), (6.0, 16.0), (90.0, 18.0)]
-)
-def test_the_flux_within_a_radius_lies_between_the_apertures_around_it(radius, flux):
-    names = ("ap03", "ap06", "ap09", "ap12", "ap17", "ap25", "ap35", "ap50", "ap70")
-    fluxes = (10.0, 16.0, 18.0, 18.0, 18.0, 18.0, 18.0, 18.0, 18.0)
-    columns = {f"{name}Flux": np.array([value, np.nan]) for name, value in zip(names, fluxes, strict=True)}
-    columns |= {f"{name}FluxErr": np.array([0.1 * k, 1.0]) for k, name in enumerate(names, 1)}
-
-    within, error = flux_within(columns, radius)
-
-    assert within == pytest.approx([flux, np.nan], nan_ok=True)
-    assert 0.1 <= error[0] <= 0.9
 
 
 def test_a_gradient_is_followed_when_the_stars_show_it(settings):

@@ -1,0 +1,94 @@
+"""What stars show beyond a PSF model: residuals over flux, moved to the stars' centres, and their noise."""
+
+import numpy as np
+
+from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.core.jit import kernel
+from skyloom.core.psf import spline_coefficients
+
+
+def residual_stamps(images, psf, fit, unusable, photon_variance):
+    """Residuals of stars, their noise, and the PSF at each.
+
+    Parameters
+    ----------
+    images : tuple of MaskedImage and ndarray, shape (ny, nx), float32
+        Background-subtracted pixels, and the light of the stars by the model.
+    psf : PixelPsf
+        The model.
+    fit : PsfPhotometry
+        Positions and fluxes of the stars by it.
+    unusable : uint32
+        Mask bits of pixels that say nothing.
+    photon_variance : float
+        Variance that a star's photons add per unit of flux.
+
+    Returns
+    -------
+    residuals, noise, kernels : ndarray, shape (n, k, k), float32
+        Residual over flux on the grid of the PSF; its variance, infinite where there is no residual; the PSF.
+
+    Notes
+    -----
+    The variance is the model's: that of the sky, the mean over the stamp, and of the photons that the model has.
+    """
+    pixels, model = images
+    flux = np.where(fit.flux > 0, fit.flux, np.inf)
+    x, y = np.nan_to_num(fit.x), np.nan_to_num(fit.y)
+    corners = np.rint(np.stack([y, x])).astype(np.int64)
+    residuals = np.zeros((len(x), psf.size, psf.size), dtype=np.float32)
+    is_good = np.zeros(residuals.shape, dtype=bool)
+    base = np.zeros(len(x))
+    planes = (pixels.image, pixels.mask, pixels.variance, model)
+    _cut(planes, (np.uint32(unusable), photon_variance), (corners, flux), (residuals, is_good, base))
+    splines = spline_coefficients(residuals).astype(np.float32)
+    _move(splines, np.stack([corners[1] - x, corners[0] - y]), residuals)
+    kernels = np.maximum(psf.kernels_at(x, y), 0).astype(np.float32)
+    sky, photons = base / flux**2, photon_variance / flux
+    noise = sky.astype(np.float32)[:, None, None] + photons.astype(np.float32)[:, None, None] * kernels
+    return residuals, np.where(is_good & (noise > 0), noise, np.float32(np.inf)), kernels
+
+
+@kernel
+def _cut(planes, options, stars, stamps):
+    """Residual over flux and goodness of each star's pixels, and the mean variance that the sky leaves there."""
+    image, mask, variance, model = planes
+    unusable, photon_variance = options
+    corners, flux = stars
+    residuals, is_good, base = stamps
+    n, size = residuals.shape[0], residuals.shape[1]
+    ny, nx = image.shape
+    for i in range(n):
+        row0, column0 = corners[0, i] - size // 2, corners[1, i] - size // 2
+        total, n_good = 0.0, 0
+        for row in range(max(0, -row0), min(size, ny - row0)):
+            for column in range(max(0, -column0), min(size, nx - column0)):
+                y, x = row0 + row, column0 + column
+                value = image[y, x]
+                if mask[y, x] & unusable or not np.isfinite(value):
+                    continue
+                is_good[i, row, column] = True
+                residuals[i, row, column] = (value - model[y, x]) / flux[i]
+                total += variance[y, x] - photon_variance * value
+                n_good += 1
+        base[i] = max(total / max(n_good, 1), 0.0)
+
+
+@kernel
+def _move(splines, shifts, stamps):
+    """Images of spline coefficients, each moved by its shift (x, y) within a pixel."""
+    size = splines.shape[1]
+    work = working_space(size)
+    profile = np.zeros((1, size, size), dtype=np.float32)
+    for i in range(splines.shape[0]):
+        move_stamp(splines[i], size // 2, (shifts[0, i], shifts[1, i]), work, profile)
+        stamps[i] = profile[0]
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    plane, mask = np.zeros((9, 9), dtype=np.float32), np.zeros((9, 9), dtype=np.uint32)
+    stamps = np.zeros((1, 5, 5), dtype=np.float32)
+    stars = (np.full((2, 1), 4), np.ones(1))
+    _cut((plane, mask, plane, plane), (np.uint32(1), 1.0), stars, (stamps, stamps > 0, np.zeros(1)))
+    _move(stamps, np.zeros((2, 1)), stamps.copy())
