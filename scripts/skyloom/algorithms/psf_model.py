@@ -197,6 +197,38 @@ def refine_psf(masked_image, stars, psf, settings=None):
     return _iterate(masked_image, stars, psf, [False] * N_REFINING_ROUND, settings or PsfFitSettings())
 
 
+def refit_stars(masked_image, fit, psf, settings):
+    """Give the stars of a fit another PSF: its positions, fluxes and residuals.
+
+    Parameters
+    ----------
+    masked_image, settings
+        As for `fit_psf`.
+    fit : PsfFit
+        Stars with good positions and fluxes.
+    psf : PixelPsf
+        Made from the `used` ones by another method; it is centred here.
+
+    Returns
+    -------
+    PsfFit
+        The same stars, the same `used`.
+
+    Raises
+    ------
+    PsfFitFailedError
+        If it is no PSF.
+    """
+    _check(psf)
+    psf = centred_psf(psf)
+    fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
+    found = psf_photometry(masked_image, psf, fit.x, fit.y, fit_settings, (fit.x, fit.y, fit.flux))
+    residuals, noise, kernels = _residual_stamps(masked_image, psf, found, settings)
+    weights = 1 / (noise + (settings.model_floor * kernels) ** 2)
+    scatter = _core_scatter(residuals, weights, _within(psf, CORE_RADIUS_SIGMA), found)
+    return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=scatter)
+
+
 def _iterate(masked_image, stars, psf, rounds, settings):
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
@@ -253,11 +285,19 @@ def _clipped(residuals, weights, psf):
 
 def _orders_for(n_star, settings):
     """Degrees of the pixels' polynomials and of the modes'."""
-    return _order_for(n_star, settings.max_order), _order_for(n_star, settings.mode_order)
+    return order_for(n_star, settings.max_order), order_for(n_star, settings.mode_order)
 
 
-def _order_for(n_star, max_order):
-    """Highest order for which each polynomial term has enough stars."""
+def order_for(n_star, max_order):
+    """Return the highest order for which each polynomial term has enough stars (int).
+
+    Parameters
+    ----------
+    n_star : int
+        Stars of the fit.
+    max_order : int
+        Not above this.
+    """
     order = 0
     while order < max_order and (order + 2) * (order + 3) // 2 * STARS_PER_TERM <= n_star:
         order += 1
