@@ -1,4 +1,4 @@
-"""Calibration frames -> combined bias, dark, flat and defects, by epoch."""
+"""Calibration frames -> combined bias, dark, flat and defects; science frames -> illumination; by epoch."""
 
 ASSEMBLY = ("isr.overscan", "isr.measure_read_noise", "isr.max_noise_ratio", "isr.suspect_fraction")
 CIRCUMSTANCES = ("isr.exposure_time_tolerance", "isr.time_tolerance")
@@ -86,6 +86,34 @@ rule combine_flat:
         "../envs/science.yaml"
     script:
         "../scripts/combine_flat.py"
+
+
+rule combine_illumination:
+    input:
+        frames=targets.illumination_raws,
+        calibs=targets.illumination_calibs,
+        kernels=ancient(path("kernels")),
+    output:
+        illumination=calib_path("illumination", band="{band}"),
+    log:
+        path("log").format(job="calib/{epoch}/illumination/{band}/{detector}"),
+    benchmark:
+        path("benchmark").format(job="calib/{epoch}/illumination/{band}/{detector}")
+    wildcard_constraints:
+        epoch=skyloom.frame_epochs,
+    params:
+        settings=settings("isr", "calibs.min_frames"),
+        code=fingerprint("combine_illumination"),
+        frames=targets.illumination_frames,
+        camera=targets.epoch_camera(0),
+        camera_content=targets.epoch_camera(2),
+    resources:
+        mem_mb=memory_of("calibs"),
+        runtime=runtime_of("calibs"),
+    conda:
+        "../envs/science.yaml"
+    script:
+        "../scripts/combine_illumination.py"
 
 
 rule find_defects:

@@ -11,6 +11,7 @@ rule calibrate_image:
         dark=targets.calib_of("dark"),
         flat=targets.calib_of("flat"),
         defects=targets.calib_of("defects"),
+        illumination=targets.calib_of("illumination"),
         reference=targets.reference,
         kernels=ancient(path("kernels")),
     output:
@@ -28,10 +29,10 @@ rule calibrate_image:
         camera_content=targets.camera_content_of,
         seed=skyloom.survey.settings["seed"],
     resources:
-        mem_mb=memory_of("calibrate"),
-        runtime=runtime_of("calibrate"),
+        mem_mb=memory_of("piff") if skyloom.with_piff else memory_of("calibrate"),
+        runtime=runtime_of("piff") if skyloom.with_piff else runtime_of("calibrate"),
     conda:
-        "../envs/science.yaml"
+        "../envs/piff.yaml" if skyloom.with_piff else "../envs/science.yaml"
     script:
         "../scripts/calibrate_image.py"
 

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from skyloom.calibrate.pipeline import calibrate_image, reference_region
+from skyloom.core.calib_images import KINDS
 from skyloom.core.geometry import predicted_wcs
-from skyloom.core.images import ExposureInfo
+from skyloom.core.images import VISIT_FIELDS, ExposureInfo
 from skyloom.core.random import generator
 from skyloom.core.schemas import SOURCE
 from skyloom.io.calibrated import read_calibrated
@@ -20,18 +21,12 @@ from skyloom.isr.circumstances import check_circumstances
 from skyloom.isr.pipeline import remove_instrument_signature
 from skyloom.workflow import run_job
 
-INFO_COLUMNS = (
-    *("visit", "band", "mjd", "exposure_time", "airmass"),
-    *("ra", "dec", "rotation", "pointing_uncertainty", "camera"),
-)
-CALIB_KINDS = ("bias", "dark", "flat", "defects")
-
 
 def main(job):
     visit, settings = job.params.visit, job.params.settings
     detector = int(job.wildcards.detector)
     camera = read_camera(job.params.camera)
-    info = ExposureInfo(detector=detector, **{name: visit[name] for name in INFO_COLUMNS})
+    info = ExposureInfo(detector=detector, **{name: visit[name] for name in VISIT_FIELDS})
     exposure = (exposure_of_raw if camera.calibrated is None else calibrated_exposure)(job, camera, info)
     wcs = exposure.wcs or predicted_wcs(camera, detector, info.ra, info.dec, info.rotation)
     references = None
@@ -51,7 +46,7 @@ def exposure_of_raw(job, camera, info):
     settings = job.params.settings["isr"]
     raw = read_raw(job.input.raw, camera.detectors[info.detector], camera.raw)
     check_circumstances(raw.header, info, camera, settings)
-    calibs = read_calibs({kind: getattr(job.input, kind, "") for kind in CALIB_KINDS})
+    calibs = read_calibs({kind: getattr(job.input, kind, "") for kind in KINDS})
     return remove_instrument_signature(raw, calibs, info, settings)
 
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 options=(--universal --python-version 3.12 --generate-hashes --no-emit-index-url --quiet
     --custom-compile-command "make lock")
 uv pip compile "${options[@]}" "$@" pyproject.toml requirements/demo.in --output-file requirements/demo.txt
-uv pip compile "${options[@]}" "$@" pyproject.toml requirements/test.in --extra rubin --extra slurm \
+uv pip compile "${options[@]}" "$@" pyproject.toml requirements/test.in --extra piff --extra rubin --extra slurm \
     --constraints requirements/demo.txt --output-file requirements/test.txt
 uv pip compile "${options[@]}" "$@" pyproject.toml requirements/site.in \
     --constraints requirements/demo.txt --output-file requirements/site.txt

@@ -10,8 +10,9 @@ import pytest
 from bars import Bars
 from single_visit import ROOT, VisitRun, write_camera
 
+from skyloom.calibs.illumination import sky_shape
 from skyloom.core import mask_planes
-from skyloom.core.images import ExposureInfo
+from skyloom.core.images import VISIT_FIELDS, ExposureInfo
 from skyloom.io.calibs import read_calibs
 from skyloom.io.cameras import read_camera
 from skyloom.io.raws import read_raw
@@ -25,6 +26,7 @@ from skyloom.workflow.config import fill_defaults, load_schema
 
 SIDE = 256
 SECONDS = 30.0
+N_SKY = 6
 NOTHING = {
     "gain_error": 0.0, "read_noise_error": 0.0, "bias_structure": 0.0, "bias_drift": 0.0, "dark_current": 0.0,
     "hot_pixel_fraction": 0.0, "dead_pixel_fraction": 0.0, "bad_columns": 0, "pixel_response": 0.0, "vignetting": 0.0,
@@ -164,4 +166,50 @@ def test_stars_in_twilight_flats_do_not_enter_the_combined_flat(tmp_path):
     bars.check("brightest star in one frame over its noise", stars.max() / np.sqrt(level), low=50.0)
     bars.check("rms of the combined flat over its noise", np.std(pull), high=1.05)
     bars.check("largest error over noise", np.abs(pull).max(), high=6.0)
+    bars.judge()
+
+
+@pytest.mark.slow
+def test_the_sky_of_science_frames_takes_the_error_of_a_lamp_away(tmp_path):
+    """Six visits, each with a slope of the sky of its own; the error is 3 % at the edge of the field."""
+    write_camera(tmp_path / "camera.yaml", 2 * SIDE)
+    camera = read_camera(tmp_path / "camera.yaml")
+    lamp = {
+        "telescope": {"flat_illumination_error": 0.03, "distortion": 0.0},
+        "atmosphere": {"sky_gradient": 0.01},
+    }
+    run = processed(tmp_path, camera, lamp)
+    visits = [run.visit | {"visit": 400 + k, "mjd": run.visit["mjd"] + 0.001 * k} for k in range(N_SKY)]
+    for visit in visits:
+        raws = [run.path("sky", visit["visit"], detector) for detector in run.detectors]
+        truth = {name: run.path(f"{name}.parquet") for name in ("truth_object", "truth_orbit")}
+        sources = [run.path("truth", visit["visit"])]
+        run.call("simulate_night", truth, {"raw": raws, "truth_source": sources}, params={"visits": [visit]})
+    calibs = {kind: run.path(kind, 0) for kind in ("bias", "dark", "flat", "defects")}
+    frames = [
+        {"raw": run.path("sky", v["visit"], 0), "visit": {n: v[n] for n in VISIT_FIELDS}, "calibs": calibs}
+        for v in visits
+    ]
+    made = {"illumination": run.path("illumination", 0)}
+    run.call("combine_illumination", {}, made, params={"frames": frames}, detector=0)
+
+    found = read_calibs(made).illumination
+    telescope = run.defaults["simulate"]["telescope"]
+    x, y = focal_plane_grid(camera.detectors[0])
+    error = 1 / (1 + 0.03 * (x**2 + y**2) / optics_of(camera, telescope).field_radius ** 2)
+    left = found.image / (error / np.median(error)) - 1
+    bars = Bars("illumination of the sky")
+    bars.note("stated error of the map", np.sqrt(found.variance.mean()))
+    bars.check("rms of the lamp's error", np.std(error), low=0.004)
+    bars.check("rms of it that is left", np.std(left), high=0.3 * np.std(error))
+    bars.check("the same over the stated error", np.std(left) / np.sqrt(found.variance.mean()), high=2.0)
+    # An independent frame, which made neither flat nor map.
+    raw = read_raw(run.path("raw", 0), camera.detectors[0], camera.raw)
+    info = ExposureInfo(visit=301, detector=0, band="r", exposure_time=SECONDS)
+    settings = run.params["settings"]["isr"]
+    with_map, without = (
+        sky_shape(remove_instrument_signature(raw, read_calibs(kinds), info, settings).pixels).std()
+        for kinds in (calibs | made, calibs)
+    )
+    bars.check("rms of an independent sky without over with the map", without / with_map, low=1.3)
     bars.judge()

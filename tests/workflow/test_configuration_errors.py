@@ -3,7 +3,7 @@
 import resource
 
 import pytest
-from workflow_support import HOME
+from workflow_support import HOME, Snakemake
 
 FIVE = """
 survey: wrong
@@ -40,6 +40,26 @@ def test_five_errors_are_told_at_once_before_any_job(tiny):
     assert not (tiny.folder / "results").exists()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert cpu < CPU_BAR_S
+
+
+class WithoutPiff(Snakemake):
+    """Snakemake of an environment that has no piff."""
+
+    def environment(self):
+        """Return the environment of the user's shell (dict), whose Python finds no piff."""
+        folder = self.folder / "without"
+        folder.mkdir(exist_ok=True)
+        (folder / "sitecustomize.py").write_text("import sys\nsys.modules['piff'] = None\n", encoding="utf-8")
+        return super().environment() | {"PYTHONPATH": str(folder)}
+
+
+def test_a_psf_model_that_is_not_installed_is_told_before_any_job(tiny):
+    asked = ("--config", "calibrate={psf: {model: piff}}")
+    text = WithoutPiff(tiny.folder).run("drp", "--cores", "1", *asked, succeeds=False)
+    assert "calibrate.psf.model: is piff, a package that is not installed" in text
+    assert "uv pip install -e '.[piff]'" in text
+    assert "Traceback" not in text
+    assert not (tiny.folder / "results").exists()
 
 
 def test_a_missing_camera_and_a_missing_table_are_named(tiny):

@@ -4,10 +4,12 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 from workflow_support import HOME, TINY, Snakemake, copy_run
 
+from skyloom.io.calibs import read_calib
 from skyloom.io.fits_files import read_fits_status
 from skyloom.io.tables import read_table, read_table_status
 
@@ -50,6 +52,20 @@ def test_calibs_stop_at_the_combined_calibrations(tiny):
     assert set(tiny.jobs("calibs")) == {
         "compile_kernels", "simulate_sky", "combine_bias", "combine_dark", "combine_flat", "calibs",
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_an_illumination_is_made_from_the_visits_and_taken_by_all_of_them(simulated, tmp_path):
+    copy_run(simulated, tmp_path)
+    run, survey = Snakemake(tmp_path), tmp_path / "tiny" / "survey.yaml"
+    assert "combine_illumination" not in run.jobs("drp")
+    survey.write_text(survey.read_text(encoding="utf-8") + "calibs: {illumination: true}\n", encoding="utf-8")
+    assert run.jobs("drp")["combine_illumination"] == 2
+    run.run("results/calexp/11/0.fits", "--cores", "2")
+    made = read_calib(tmp_path / "results" / "calib" / "e1" / "illumination" / "r" / "0.fits", "illumination")
+    assert made.info["n_frame"] == 3
+    assert np.abs(made.image - 1).max() < 0.05
+    assert run.jobs("results/calexp/11/0.fits") == {}
 
 
 def test_a_file_is_a_target(tiny):

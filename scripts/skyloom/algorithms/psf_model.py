@@ -199,6 +199,38 @@ def refine_psf(masked_image, stars, psf, settings=None):
     return _iterate(masked_image, stars, psf, [False] * N_REFINING_ROUND, settings or PsfFitSettings())
 
 
+def refit_stars(masked_image, fit, psf, settings):
+    """Give the stars of a fit another PSF: its positions, fluxes and residuals.
+
+    Parameters
+    ----------
+    masked_image, settings
+        As for `fit_psf`.
+    fit : PsfFit
+        Stars with good positions and fluxes.
+    psf : PixelPsf
+        Made from the `used` ones by another method; it is centred here.
+
+    Returns
+    -------
+    PsfFit
+        The same stars, the same `used`.
+
+    Raises
+    ------
+    PsfFitFailedError
+        If it is no PSF.
+    """
+    _check(psf)
+    psf = centred_psf(psf)
+    fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
+    found = psf_photometry(masked_image, psf, fit.x, fit.y, fit_settings, (fit.x, fit.y, fit.flux))
+    residuals, noise, kernels = _residual_stamps(masked_image, psf, found, settings)
+    weights = 1 / (noise + (settings.model_floor * kernels) ** 2)
+    scatter = _core_scatter(residuals, weights, _within(psf, CORE_RADIUS_SIGMA), found)
+    return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=scatter)
+
+
 def _iterate(masked_image, stars, psf, rounds, settings):
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
@@ -231,7 +263,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
                 _check_number(used, settings)
                 weights = np.where(_is_companion(residuals, weights, psf), np.float32(0), weights)
         n_used = 0 if is_constant else int(used.sum())
-        orders = (_order_for(n_used, settings.max_order), _order_for(n_used, settings.mode_order))
+        orders = (order_for(n_used, settings.max_order), order_for(n_used, settings.mode_order))
         found = (fit.x[used], fit.y[used], fit.flux[used])
         scatter = _core_scatter(residuals, weights, core, fit)
         psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
@@ -262,8 +294,16 @@ def _is_companion(residuals, weights, psf):
     return ~_within(psf, COMPANION_RADIUS_SIGMA) & (found**2 > COMPANION_CLIP_SIGMA**2 * variance)
 
 
-def _order_for(n_star, max_order):
-    """Highest order for which each polynomial term has enough stars."""
+def order_for(n_star, max_order):
+    """Return the highest order for which each polynomial term has enough stars (int).
+
+    Parameters
+    ----------
+    n_star : int
+        Stars of the fit.
+    max_order : int
+        Not above this.
+    """
     order = 0
     while order < max_order and (order + 2) * (order + 3) // 2 * STARS_PER_TERM <= n_star:
         order += 1

@@ -13,7 +13,9 @@ from skyloom.algorithms.psf_model import (
     TooFewPsfStarsError,
     fit_psf,
     refine_psf,
+    refit_stars,
 )
+from skyloom.calibrate.piff_psf import fit_piff_psf
 from skyloom.calibrate.sources import pixel_flags
 from skyloom.calibrate.stars import StarCandidates, reserve_stars, select_stars, stellar_size
 from skyloom.core import mask_planes
@@ -153,7 +155,10 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
     sigma = equivalent_sigma(stars.fit.psf.coefficients[0])
     others = _not_subtracted(stars.others, detections, points, is_other)
     masked = _others_masked(alone, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
-    fit = refine_psf(masked, (x, y, reserved), stars.fit.psf, _fit_settings(sigma, settings))
+    fit_settings = _fit_settings(sigma, settings)
+    fit = refine_psf(masked, (x, y, reserved), stars.fit.psf, fit_settings)
+    if settings["model"] == "piff":
+        fit = refit_stars(masked, fit, fit_piff_psf(masked, fit, fit_settings), fit_settings)
     return PsfStars(fit, reserved, others)
 
 

@@ -28,8 +28,8 @@ class TooFewFramesError(SkyloomError):
 
     def __init__(self, kind, n_frame, needed):
         super().__init__(
-            f"{n_frame} usable frames for the {kind}, needs {needed}: see the table of calibration frames "
-            "and calibs.min_frames"
+            f"{n_frame} usable frames for the {kind}, needs {needed}: see the tables of calibration frames "
+            "(of visits for the illumination) and calibs.min_frames"
         )
         self.kind, self.n_frame, self.needed = kind, n_frame, needed
 
@@ -54,7 +54,7 @@ def combine_bias(frames, settings):
     TooFewFramesError
         With fewer than ``min_frames`` frames.
     """
-    _check_count("bias", len(frames), settings)
+    check_count("bias", len(frames), settings["min_frames"])
     mean, variance = _combine(frames, settings, _frame_noise(frames))
     return _calib("bias", mean, variance, {"n_frame": len(frames)})
 
@@ -86,7 +86,7 @@ def combine_dark(frames, exposure_times, bias, settings):
     TooFewFramesError
         With fewer than ``min_frames`` frames.
     """
-    _check_count("dark", len(frames), settings)
+    check_count("dark", len(frames), settings["min_frames"])
     exposure_times = np.asarray(exposure_times, dtype=np.float64)
     noise = _frame_noise(frames) / exposure_times
     for frame, exposure_time in zip(frames, exposure_times, strict=True):
@@ -132,7 +132,7 @@ def combine_flat(frames, read_noise, settings):
     levels = np.array([_level(frame) for frame in frames])
     is_bright = levels > settings["flat_min_level"]
     n_bright = int(is_bright.sum())
-    _check_count("flat", n_bright, settings)
+    check_count("flat", n_bright, settings["min_frames"])
     for frame, level in zip(frames, np.where(is_bright, levels, np.nan), strict=True):
         frame /= np.float32(level)  # NaN takes a faint frame out of the combination
     levels = np.where(is_bright, levels, np.median(levels[is_bright]))
@@ -145,10 +145,23 @@ def combine_flat(frames, read_noise, settings):
     return _calib("flat", mean, variance / scale**2, {"n_frame": n_bright, "level": level})
 
 
-def _check_count(kind, n_frame, settings):
-    """Raise with too few frames."""
-    if n_frame < settings["min_frames"]:
-        raise TooFewFramesError(kind, n_frame, settings["min_frames"])
+def check_count(kind, n_frame, needed):
+    """Raise with too few frames.
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the calibration.
+    n_frame, needed : int
+        Usable frames, and the fewest that will do.
+
+    Raises
+    ------
+    TooFewFramesError
+        If there are fewer.
+    """
+    if n_frame < needed:
+        raise TooFewFramesError(kind, n_frame, needed)
 
 
 def _level(frame):

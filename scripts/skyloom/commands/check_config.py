@@ -52,6 +52,7 @@ def _survey_of(names):
 
     from skyloom.io.yaml_files import parse_yaml
     from skyloom.workflow.config import InvalidConfigurationError, text_problems
+    from skyloom.workflow.extras import check_extras
     from skyloom.workflow.survey import load_survey, locate
 
     parsed = {name: parse_yaml(name) for name in names}
@@ -65,4 +66,6 @@ def _survey_of(names):
     for content, _ in parsed.values():
         update_config(given, content)
     files = [(name, content) for name, (content, _) in parsed.items()]
-    return load_survey(given, files, HOME, check_files=False, known_problems=problems)
+    survey = load_survey(given, files, HOME, check_files=False, known_problems=problems)
+    check_extras(survey.settings, files)
+    return survey

@@ -1,4 +1,4 @@
-"""Combined calibration images in memory: bias, dark, flat and defects of one detector."""
+"""Combined calibration images in memory: bias, dark, flat, defects and illumination of one detector."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from skyloom.core.errors import ImageShapeError
 
-KINDS = ("bias", "dark", "flat", "defects")
+KINDS = ("bias", "dark", "flat", "defects", "illumination")
+KINDS_OF_A_BAND = ("flat", "illumination")
+"""Kinds that there is one of for each band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class CalibImage:
         One of `KINDS`.
     image : ndarray, shape (ny, nx), float32
         bias: [electron] above the overscan; dark: [electron/s]; flat: response relative to the detector's
-        median; defects: by how much the pixel stands out, in the unit of what it was found from.
+        median; illumination: light of the sky after the flat, relative to its median; defects: by how much the
+        pixel stands out, in the unit of what it was found from.
     variance : ndarray, shape (ny, nx), float32
         Variance of `image`.
     is_bad : ndarray, shape (ny, nx), bool
@@ -47,7 +50,7 @@ class Calibs:
 
     Attributes
     ----------
-    bias, dark, flat, defects : CalibImage or None
+    bias, dark, flat, defects, illumination : CalibImage or None
         Of the exposure's detector (and band).
     """
 
@@ -55,3 +58,4 @@ class Calibs:
     dark: CalibImage | None = None
     flat: CalibImage | None = None
     defects: CalibImage | None = None
+    illumination: CalibImage | None = None

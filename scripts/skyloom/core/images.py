@@ -86,6 +86,13 @@ class MaskedImage:
         return replace(self, mask=mask)
 
 
+VISIT_FIELDS = (
+    *("visit", "band", "mjd", "exposure_time", "airmass"),
+    *("ra", "dec", "rotation", "pointing_uncertainty", "camera"),
+)
+"""Fields of `ExposureInfo` that are columns of the visit table."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExposureInfo:
     """What is known of an exposure beside its pixels.

@@ -13,7 +13,7 @@ from skyloom.core.calib_images import CalibImage, Calibs
 from skyloom.core.errors import ConfigError
 from skyloom.io.fits_files import image_hdu, mask_hdu, native, read_fits, write_fits
 
-UNITS = {"bias": "electron", "dark": "electron/s", "flat": "", "defects": ""}
+UNITS = {"bias": "electron", "dark": "electron/s", "flat": "", "defects": "", "illumination": ""}
 
 
 class WrongCalibError(ConfigError):
@@ -74,7 +74,7 @@ def write_calib(path, calib, provenance):
         What made it.
     """
     cards = {
-        "CALKIND": (calib.kind, "bias, dark, flat or defects"),
+        "CALKIND": (calib.kind, "bias, dark, flat, defects or illumination"),
         "CALINFO": (json.dumps(calib.info, sort_keys=True, separators=(",", ":")), ""),
     }
     unit = UNITS[calib.kind]

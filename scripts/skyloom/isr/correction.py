@@ -11,8 +11,34 @@ from skyloom.isr.repair import UNUSABLE
 from skyloom.isr.variance import expected_light
 
 CALIB_STEPS = ("bias", "dark", "flat", "defects")
+"""Steps with a switch of their own; the illumination is part of the flat."""
 # Stands for the planes of a calibration that is not used.
 NO_PLANE = np.zeros((1, 1), dtype=np.float32)
+
+
+def as_the_sky_lights(calibs):
+    """Calibrations whose flat is the one that the night sky would have given: times the illumination.
+
+    Parameters
+    ----------
+    calibs : Calibs
+        Those that are used.
+
+    Returns
+    -------
+    Calibs
+        Without an illumination of its own; the same when there is none, or no flat to correct.
+
+    Notes
+    -----
+    Dividing by the product, the light expected in a pixel before the flat, and so its variance, stays what it was. The
+    illumination's own error is common to all pixels around, no noise of any one, and is not added.
+    """
+    if calibs.flat is None or calibs.illumination is None:
+        return replace(calibs, illumination=None)
+    light = calibs.illumination.image
+    flat = replace(calibs.flat, image=calibs.flat.image * light, variance=calibs.flat.variance * light**2)
+    return replace(calibs, flat=flat, illumination=None)
 
 
 def correct(frame, calibs, exposure_time):

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from skyloom.core.calib_images import KINDS
 from skyloom.core.errors import ConfigError
 from skyloom.core.images import Exposure
 from skyloom.isr.assembly import assemble_frame
-from skyloom.isr.correction import CALIB_STEPS, correct, mask_with_calibs
+from skyloom.isr.correction import CALIB_STEPS, as_the_sky_lights, correct, mask_with_calibs
 from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def remove_instrument_signature(raw, calibs, info, settings):
     raw : RawFrame
         One detector [ADU].
     calibs : Calibs
-        Bias, dark, flat and defects; None leaves a step out.
+        Bias, dark, flat, illumination and defects; None leaves a step out.
     info : ExposureInfo
         Of the visit; its exposure time scales the dark.
     settings : dict
@@ -62,12 +63,13 @@ def remove_instrument_signature(raw, calibs, info, settings):
 
     Notes
     -----
-    Order of Plazas Malagon et al. (2025, JATIS 11, 011209): overscan, gain, bias, dark, flat. The
+    Order of Plazas Malagon et al. (2025, JATIS 11, 011209): overscan, gain, bias, dark, flat, illumination. The
     variance is that of the charge collected (light, dark current), of the read-out and of the calibrations.
     """
     frame = assemble_frame(raw, settings)
     calibs = _wanted_calibs(calibs, settings)
     _check_calibs(calibs, frame.image.shape)
+    calibs = as_the_sky_lights(calibs)
     mask = mask_with_calibs(frame.mask, calibs, settings["saturation_grow"])
     check_good_fraction(mask, settings["min_good_fraction"])
     info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
@@ -93,6 +95,6 @@ def _wanted_calibs(calibs, settings):
 
 def _check_calibs(calibs, shape):
     """Raise when a calibration is of another shape."""
-    for calib in (getattr(calibs, step) for step in CALIB_STEPS):
+    for calib in (getattr(calibs, kind) for kind in KINDS):
         if calib is not None and calib.image.shape != shape:
             raise CalibShapeError(calib.kind, calib.image.shape, shape)

@@ -6,6 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core import mask_planes
+from skyloom.core.calib_images import KINDS_OF_A_BAND
 from skyloom.report.metrics import MEDIAN_ERROR, SCATTER_ERROR, Measurement, counted, fraction_of
 
 BAD = mask_planes.bits("BAD")
@@ -30,7 +31,7 @@ def gather_calibrations(run, ages):
     for name, calib in run.calibs():
         subject = f"calib {name}"
         combination, _, _ = name.rpartition("/")
-        band = combination.rpartition("/")[2] if calib.kind == "flat" else "all"
+        band = combination.rpartition("/")[2] if calib.kind in KINDS_OF_A_BAND else "all"
         usable = ~calib.is_bad
         values = calib.image[usable]
         n, scatter = values.size, mad_sigma(values)

@@ -18,6 +18,8 @@ METHODS = {
     "combine_dark": "Dark frames, divided by their exposure times, were combined by a clipped mean of known noise; "
     "hot pixels became defects.",
     "combine_flat": "Flat frames were divided by their medians and combined by a clipped mean of known noise.",
+    "combine_illumination": "Flats were corrected by a cubic polynomial through the median sky of the flat-fielded "
+    "science frames, objects masked.",
     "find_defects": "Defects were found as pixels that stand out of their neighbourhood in the same sense in most "
     "science frames, while the stars drift.",
     "calibrate_image": "Each detector had its instrumental signature removed in the order of [Plazas2025], defects "

@@ -1,5 +1,6 @@
 """Which calibration a visit takes: the epoch that is valid at its time, by kind, band and camera."""
 
+from skyloom.core.calib_images import KINDS_OF_A_BAND
 from skyloom.workflow.config import Problem
 from skyloom.workflow.paths import NO_BAND
 
@@ -19,7 +20,7 @@ def science_epoch(camera):
 
 
 def calib_band(kind, band):
-    """Return the band of a calibration's path: that of flats, none otherwise (str).
+    """Return the band of a calibration's path: that of flats and illuminations, none otherwise (str).
 
     Parameters
     ----------
@@ -28,7 +29,7 @@ def calib_band(kind, band):
     band : str
         Band of the frame or visit.
     """
-    return band if kind == "flat" else NO_BAND
+    return band if kind in KINDS_OF_A_BAND else NO_BAND
 
 
 class CalibEpochs:
@@ -40,14 +41,16 @@ class CalibEpochs:
         Rows of the table of calibration frames.
     defects_from_science : bool
         Whether cameras without dark frames get their defects from their science frames, as one epoch.
+    illumination : bool
+        Whether flats get an illumination from the science frames that take them.
     """
 
-    def __init__(self, frames, *, defects_from_science):
+    def __init__(self, frames, *, defects_from_science, illumination=False):
         self._rows = frames
         self._frames_of = {}
         self._validity = {}
         self._kinds_of = {}
-        self._defects_from_science = defects_from_science
+        self._defects_from_science, self._illumination = defects_from_science, illumination
         for frame, row in frames.items():
             band = calib_band(row["kind"], row["band"])
             self._frames_of.setdefault((row["epoch"], row["kind"], band), []).append(frame)
@@ -188,8 +191,8 @@ class CalibEpochs:
         Returns
         -------
         dict of str to (str, str)
-            (epoch, band of the path) by kind: those that the camera has frames of and that are valid then, and
-            defects, which come with the dark or else from science frames.
+            (epoch, band of the path) by kind: those that the camera has frames of and that are valid then,
+            defects, which come with the dark or else from science frames, and the flat's illumination.
         """
         found = {}
         for kind in self._kinds_of.get(row["camera"], ()):
@@ -197,6 +200,8 @@ class CalibEpochs:
             epoch = self._valid_epoch((row["camera"], kind, band), row["mjd"])
             if epoch is not None:
                 found[kind] = (epoch, band)
+        if self._illumination and "flat" in found:
+            found["illumination"] = found["flat"]
         if "dark" in found:
             found["defects"] = found["dark"]
         elif self._defects_from_science and "dark" not in self._kinds_of.get(row["camera"], ()):

@@ -51,6 +51,8 @@ NEEDS = {
     "simulate": Need(350, detector_arrays=14, counted="frames", base_s=10, input_s=1, detector_s=2),
     "calibs": Need(330, detector_arrays=20, counted="frames", detector_s=0.3),
     "calibrate": Need(400, detector_arrays=24, base_s=4, detector_s=4),
+    # Piff holds the derivatives by all of its nodes of the pixels of all stars: 13 MB a star.
+    "piff": Need(6200, detector_arrays=24, base_s=200, detector_s=4),
     "summary": Need(360, detector_arrays=10, counted="calexps", detector_s=0.3),
     "survival": Need(250, counted="visit_summaries", input_mb=0.1, input_s=0.02),
     "warp": Need(400, detector_arrays=8, patch_arrays=10, counted="calexps", base_s=3, detector_s=1),

@@ -3,6 +3,7 @@
 import inspect
 
 from skyloom.core.errors import ConfigError
+from skyloom.core.images import VISIT_FIELDS
 from skyloom.workflow.calib_epochs import science_epoch
 from skyloom.workflow.paths import NO_BAND, product_path
 
@@ -10,6 +11,8 @@ from skyloom.workflow.paths import NO_BAND, product_path
 PLANNING_COLUMNS = ("exposure_name", "night", "raw", "use")
 FRAME_COLUMNS = ("kind", "band", "mjd", "exposure_time")
 """What a calibration frame's header is compared with."""
+MOST_SKIES = 40
+"""Science frames of one illumination: their mean gradients fall with the root of their number, as what is left does."""
 
 
 def function_of_wildcards(function):
@@ -328,6 +331,86 @@ class RawTargets:
         return [
             raw for (visit, d), raw in pairs if d == detector and self.survey.visits[visit]["camera"] == name
         ]
+
+    def illumination_raws(self, wildcards):
+        """Return the raw frames whose sky makes an illumination (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: epoch, band and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no visit takes it.
+        """
+        return [row["raw"] for row in self.illumination_frames(wildcards)]
+
+    def illumination_calibs(self, wildcards):
+        """Return the calibrations of these frames, each once (list of str).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: epoch, band and detector.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no visit takes it.
+        """
+        rows = self.illumination_frames(wildcards)
+        return sorted({path for row in rows for path in row["calibs"].values()})
+
+    def illumination_frames(self, wildcards):
+        """Return what is known of these frames, evenly spread over all that take the illumination (list of dict).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: epoch, band and detector.
+
+        Returns
+        -------
+        list of dict
+            ``raw``, ``visit`` (columns `VISIT_FIELDS`) and ``calibs``, the path of each kind but the illumination.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If no visit takes it.
+        """
+        wanted, detector = (wildcards.epoch, wildcards.band), int(wildcards.detector)
+        visits = [
+            visit
+            for visit, calibs in self.calibs.items()
+            if calibs.get("illumination") == wanted and (visit, detector) in self.survey.raws
+        ]
+        if not visits:
+            known = sorted(
+                {calibs["illumination"] for calibs in self.calibs.values() if "illumination" in calibs}
+            )
+            raise UnknownDataIdError(
+                f"illumination of epoch {wanted[0]}, band {wanted[1]}", f"(epoch, band) {known}"
+            )
+        n_frame = min(len(visits), MOST_SKIES)
+        step = (len(visits) - 1) / max(n_frame - 1, 1)
+        return [self._frame_of_sky(visits[round(number * step)], detector) for number in range(n_frame)]
+
+    def _frame_of_sky(self, visit, detector):
+        """One row of `illumination_frames`."""
+        calibs = {
+            kind: self.path("calib", epoch=epoch, kind=kind, band=band, detector=detector)
+            # Sorted, since Snakemake compares the text: another order would make it anew.
+            for kind, (epoch, band) in sorted(self.calibs[visit].items())
+            if kind != "illumination"
+        }
+        return {
+            "raw": self.survey.raws[visit, detector],
+            "visit": {name: self.survey.visits[visit][name] for name in VISIT_FIELDS},
+            "calibs": calibs,
+        }
 
     def all_calibs(self):
         """Return every combined calibration that the survey's visits take (list of str)."""

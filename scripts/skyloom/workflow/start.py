@@ -11,6 +11,7 @@ from skyloom.io.yaml_files import parse_yaml
 from skyloom.workflow.calib_epochs import science_epoch
 from skyloom.workflow.config import COMMAND_LINE, InvalidConfigurationError, text_problems
 from skyloom.workflow.environment import set_environment
+from skyloom.workflow.extras import check_extras, with_piff
 from skyloom.workflow.failures import failure_report, forget_failures, read_failures, survival_report
 from skyloom.workflow.fingerprint import Fingerprints
 from skyloom.workflow.kernel_cache import refill_kernel_cache
@@ -58,6 +59,7 @@ class Skyloom:
         self.is_simulated = settings.get("simulate") is not None
         self.targets = Targets(survey)
         self.has_finished_template = settings["template"]["root"] is not None
+        self.with_piff = with_piff(settings)
         self.fingerprints = Fingerprints(home / "scripts")
         self.kernel_fingerprint = self.fingerprints.kernels()
         self.frame_epochs = "|".join(sorted({row["epoch"] for row in survey.frames.values()})) or NEVER
@@ -280,9 +282,12 @@ def start(workflow, config):
     home = Path(workflow.basedir)
     is_head = workflow.exec_mode == type(workflow.exec_mode).DEFAULT
     runs_jobs = not workflow.output_settings.dryrun and not is_only_looking(sys.argv[1:])
+    in_conda = "CONDA" in {method.name for method in workflow.deployment_settings.deployment_method}
     try:
         files, doubles = _files(workflow)
         survey = load_survey(config, files, home, check_files=is_head, known_problems=doubles)
+        if is_head and not in_conda:
+            check_extras(survey.settings, files)
         if is_head and runs_jobs:
             workflow.skyloom_lock = take_lock()
             forget_failures()
@@ -297,7 +302,6 @@ def start(workflow, config):
         sys.exit(1)
     skyloom.on_cluster = lambda: workflow.non_local_exec
     config.update(survey.settings)
-    in_conda = "CONDA" in {method.name for method in workflow.deployment_settings.deployment_method}
     set_environment(home, skyloom.kernel_fingerprint, in_conda=in_conda)
     if runs_jobs:
         keep_one_timer()

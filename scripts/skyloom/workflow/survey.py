@@ -192,7 +192,8 @@ def load_survey(given, files, home, *, check_files=True, known_problems=()):
     problems.extend(_prompt_problems(settings, visits, files, check_files))
     if problems:
         raise InvalidConfigurationError(problems)
-    epochs = CalibEpochs(frames, defects_from_science=settings["calibs"]["defects_from_science"])
+    made = {name: settings["calibs"][name] for name in ("defects_from_science", "illumination")}
+    epochs = CalibEpochs(frames, **made)
     table = str(settings["calibration_frames"])
     problems.extend(epochs.problems(table))
     wanted = _wanted_visits(settings, visits)

@@ -13,8 +13,9 @@ IS_SCIENCE = ("science", "both")
 # Methods that rules name as input or parameter functions.
 ASKED_BY_SNAKEMAKE = (
     "observation_of", "camera_of", "camera_content_of", "sky_map_of_tract", "raw_of", "science_raws_of",
-    "visit_calib_of", "calexps_of_warp", "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of",
-    "finished_templates_of", "dia_sources_of_tract", "ap_pairs", "ap_dia_sources",
+    "illumination_raws", "illumination_calibs", "illumination_frames", "visit_calib_of", "calexps_of_warp",
+    "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of", "finished_templates_of",
+    "dia_sources_of_tract", "ap_pairs", "ap_dia_sources",
 )  # fmt: skip
 
 

@@ -218,3 +218,40 @@ def test_calibration_frames_lose_bias_and_dark_and_their_saturated_pixels(readou
     assert np.isnan(light).sum() == 1
     assert np.nanmean(light / FLAT) == pytest.approx(500, abs=1)
     np.testing.assert_array_equal(subtract_bias_and_dark(frame, Calibs(), 30.0), frame.image)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_light_that_the_lamp_missed_comes_back_by_the_illumination(readout, calibs, settings, seed):
+    lit = 1 + 0.05 * ((X - 80) / 80) ** 2
+    wrong = replace(calibs, flat=calib("flat", FLAT / lit))
+    raw = exposed(readout, 2_000.0, np.random.default_rng(seed))
+
+    right, bent, mended = (
+        remove_instrument_signature(raw, used, INFO, settings).pixels
+        for used in (calibs, wrong, replace(wrong, illumination=calib("illumination", lit)))
+    )
+
+    assert np.abs(bent.image / right.image - 1).max() > 0.04
+    np.testing.assert_allclose(mended.image, right.image, rtol=2e-6)
+    np.testing.assert_allclose(mended.variance, right.variance, rtol=1e-5)
+
+
+def test_an_illumination_without_its_flat_is_left_out(readout, calibs, settings):
+    raw = exposed(readout, 2_000.0, np.random.default_rng(4))
+    lit = calib("illumination", 1 + 0.001 * X)
+    off = settings | {"flat": False}
+
+    with_map, without = (
+        remove_instrument_signature(raw, used, INFO, off).pixels.image
+        for used in (replace(calibs, illumination=lit), calibs)
+    )
+
+    np.testing.assert_array_equal(with_map, without)
+
+
+def test_an_illumination_of_another_detector_is_refused(readout, calibs, settings):
+    plane = np.ones((20, 30), np.float32)
+    other = CalibImage("illumination", plane, plane, plane > 2)
+    raw = exposed(readout, 200.0, np.random.default_rng(4))
+    with pytest.raises(CalibShapeError, match="the illumination has shape"):
+        remove_instrument_signature(raw, replace(calibs, illumination=other), INFO, settings)

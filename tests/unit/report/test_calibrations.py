@@ -38,11 +38,13 @@ def test_a_flat_has_its_band_and_defects_of_science_frames_neither_age_nor_frame
     run.calibs = lambda: iter(
         [
             ("e1/flat/r/0", CalibImage("flat", *parts, {"n_frame": 5})),
+            ("e1/illumination/r/0", CalibImage("illumination", *parts, {"n_frame": 5})),
             ("s/defects/none/0", CalibImage("defects", *parts)),
         ]
     )
     measured = gather_calibrations(run, {})
-    assert {m.band for m in measured if m.subject == "calib e1/flat/r/0"} == {"r"}
+    for name in ("flat", "illumination"):
+        assert {m.band for m in measured if m.subject == f"calib e1/{name}/r/0"} == {"r"}
     assert set(values_of(measured, "calib s/defects/none/0")) == {
         "calib_level", "calib_scatter", "calib_bad_fraction",
     }  # fmt: skip

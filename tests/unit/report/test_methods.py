@@ -19,6 +19,7 @@ PAGES = {
     "combine_bias": ["calibs"],
     "combine_dark": ["calibs"],
     "combine_flat": ["calibs"],
+    "combine_illumination": ["calibs"],
     "find_defects": ["calibs"],
     "calibrate_image": ["isr", "calibrate", "astrometry"],
     "assemble_coadd": ["warp", "coadd"],

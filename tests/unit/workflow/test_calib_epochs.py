@@ -41,6 +41,16 @@ def test_defects_come_with_the_dark_and_otherwise_from_science_frames():
     assert epochs_of(defects_from_science=False).of_visit(visit(5)) == {}
 
 
+def test_an_illumination_comes_with_the_flat_alone_and_only_where_it_is_asked_for():
+    frames = dict(enumerate([frame("bias", "e1", 0, 10), frame("flat", "e2", 0, 10, "r")]))
+    asked, unasked = (
+        CalibEpochs(frames, defects_from_science=False, illumination=flag) for flag in (True, False)
+    )
+    assert asked.of_visit(visit(5))["illumination"] == ("e2", "r")
+    assert "illumination" not in asked.of_visit(visit(5, "g"))
+    assert "illumination" not in unasked.of_visit(visit(5))
+
+
 def test_a_visit_outside_all_epochs_is_named():
     epochs = epochs_of(frame("bias", "e1", 0, 10), frame("flat", "e1", 0, 10, "g"))
     problems = [str(p) for p in epochs.visit_problems("frames.csv", {1: visit(12), 2: visit(13)})]

@@ -33,5 +33,7 @@ def test_every_rule_with_a_script_states_both_needs_of_a_known_stage():
     text = "".join(path.read_text(encoding="utf-8") for path in RULES)
     asked = {word: re.findall(rf'{word}\("(\w+)"', text) for word in ("memory_of", "runtime_of")}
     assert asked["memory_of"] == asked["runtime_of"]
-    assert len(asked["memory_of"]) == len(re.findall(r"^ +script:$", text, re.MULTILINE))
+    n_script = len(re.findall(r"^ +script:$", text, re.MULTILINE))
+    for resource in ("mem_mb", "runtime"):
+        assert len(re.findall(rf"^ +{resource}=", text, re.MULTILINE)) == n_script
     assert set(asked["memory_of"]) == set(NEEDS)

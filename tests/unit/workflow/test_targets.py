@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from skyloom.core.images import VISIT_FIELDS
 from skyloom.workflow.config import InvalidConfigurationError, load_schema
 from skyloom.workflow.needs import CLUSTER_MB
 from skyloom.workflow.raw_targets import FRAME_COLUMNS, PLANNING_COLUMNS, UnknownDataIdError
@@ -63,6 +64,39 @@ def test_inputs_of_a_detector(given):
     assert targets.observation_of(job) == kept
     assert {"visit", "band", "mjd", "airmass"} < kept.keys() < targets.visit_row(job).keys()
     assert targets.reference == "results/refcat/reference.parquet"
+
+
+def test_an_illumination_is_made_from_the_visits_that_take_the_flat(given):
+    targets = load(given, calibs={"illumination": True}).targets
+    assert (
+        targets.calib_of("illumination")(wildcards(visit=21, detector=1))
+        == "results/calib/e1/illumination/r/1.fits"
+    )
+    job = wildcards(epoch="e1", band="r", detector=1)
+    rows = targets.illumination_frames(job)
+    assert targets.illumination_raws(job) == [f"results/raw/{visit}/1.fits" for visit in (11, 12, 21)]
+    assert [row["visit"]["visit"] for row in rows] == [11, 12, 21]
+    assert all(row["visit"].keys() == set(VISIT_FIELDS) for row in rows)
+    calibs = {kind: f"results/calib/e1/{kind}/none/1.fits" for kind in ("bias", "dark", "defects")}
+    calibs |= {"flat": "results/calib/e1/flat/r/1.fits"}
+    assert [row["calibs"] for row in rows] == [calibs] * 3
+    assert targets.illumination_calibs(job) == sorted(calibs.values())
+    assert "results/calib/e1/illumination/r/0.fits" in targets.all_calibs()
+    with pytest.raises(UnknownDataIdError, match="illumination of epoch e1, band g"):
+        targets.illumination_raws(wildcards(epoch="e1", band="g", detector=1))
+
+
+def test_the_frames_of_an_illumination_are_spread_over_many_visits(given, monkeypatch):
+    monkeypatch.setattr("skyloom.workflow.raw_targets.MOST_SKIES", 2)
+    targets = load(given, calibs={"illumination": True}).targets
+    raws = targets.illumination_raws(wildcards(epoch="e1", band="r", detector=0))
+    assert raws == ["results/raw/11/0.fits", "results/raw/21/0.fits"]
+
+
+def test_nobody_makes_an_illumination_that_is_not_asked_for(given):
+    targets = load(given).targets
+    assert targets.calib_of("illumination")(wildcards(visit=21, detector=1)) == []
+    assert not any("illumination" in path for path in targets.all_calibs())
 
 
 def test_a_template_is_made_of_template_visits_and_a_deep_coadd_of_all(given):

@@ -1,0 +1,147 @@
+"""A PSF fitted by Piff (an extra) to the stars of our own fit, drawn and projected on our pixel basis."""
+
+import logging
+
+import numpy as np
+
+from skyloom.algorithms.psf_model import WEIGHTLESS, PsfFitFailedError, order_for
+from skyloom.core.psf import PixelPsf, shift_kernels
+from skyloom.core.wcs import polynomial_terms, unit_coordinates
+
+log = logging.getLogger(__name__)
+
+# Piff's settings for single detectors as surveys use them: Jarvis et al. (2021) and Rubin's final PSFs.
+N_NODE = 25
+"""Nodes of Piff's grid along a side: time and memory grow with their fourth power."""
+INTERPOLANT = "Lanczos(11)"
+OUTLIERS = {"type": "Chisq", "nsigma": 4, "max_remove": 0.05}
+MAX_ITERATIONS = 15
+FEWEST_NODES = 5.0
+"""Nodes over the FWHM: a wide PSF needs no node in each pixel, and all nodes for its wings."""
+FWHM_PER_SIGMA = 2.3548
+# Places along a side, beyond the terms of a row, at which the model is drawn.
+N_MORE_PLACE = 3
+
+
+def fit_piff_psf(pixels, fit, settings):
+    """PSF of Piff from the stars that ours was made from.
+
+    Parameters
+    ----------
+    pixels : MaskedImage
+        Background-subtracted pixels that `fit` was made from, neighbours of the stars subtracted or masked.
+    fit : PsfFit
+        Our own fit: its `used` stars are given to Piff, and its PSF says what their photons add to the variance.
+    settings : PsfFitSettings
+        Order, least error of the model, stars needed. Piff's order is `max_order`, less where stars are few.
+
+    Returns
+    -------
+    PixelPsf
+        Polynomial of the position of Piff's degree; not centred yet.
+
+    Raises
+    ------
+    PsfFitFailedError
+        If Piff finds no solution.
+
+    Notes
+    -----
+    Piff's PixelGrid with BasisPolynomial (Jarvis et al. 2021, MNRAS 501, 1282): values on a grid of nodes, each a
+    polynomial of the position, fitted to the pixels of all stars at once, their positions free; outliers of chi
+    squared are dropped. Piff measures the field in halves of the detector, in which its normal equations are well
+    conditioned. Its pixels are polynomials but for the norm, so that little is lost when they are fitted by ours.
+    """
+    scale = max(1.0, FWHM_PER_SIGMA * _sigma(fit.psf) / FEWEST_NODES)
+    order = order_for(int(fit.used.sum()), settings.max_order)
+    model = _fitted(pixels, fit, settings, (scale, order))
+    psf = _projected(model, fit.psf.domain, order, int(N_NODE // 2 * scale))
+    log.info("PSF of Piff of order %d, %d nodes of %.2f pixel, image of %d", order, N_NODE, scale, psf.size)
+    return psf
+
+
+def _sigma(psf):
+    """Size of the Gaussian with the noise-equivalent area of the PSF [pixel]."""
+    return float(np.sqrt(1 / (4 * np.pi * np.sum(psf.coefficients[0] ** 2))))
+
+
+def _fitted(pixels, fit, settings, grid):
+    """Piff's model (piff.PSF)."""
+    import galsim
+    import piff
+
+    scale, order = grid
+    ny, nx = pixels.image.shape
+    unit = 2 / max(ny, nx)
+    wcs = galsim.OffsetWCS(unit, origin=galsim.PositionD((nx - 1) / 2, (ny - 1) / 2))
+    configuration = {
+        "type": "Simple",
+        "model": {"type": "PixelGrid", "scale": scale * unit, "size": N_NODE, "interp": INTERPOLANT},
+        "interp": {"type": "BasisPolynomial", "order": order},
+        "outliers": OUTLIERS,
+        "max_iter": MAX_ITERATIONS,
+    }
+    model = piff.PSF.process(configuration)
+    model.set_context({0: wcs}, None)
+    stars = []
+    for x, y, data, weight in _stamps(pixels, fit, settings, int(np.ceil(N_NODE * scale / 2))):
+        corner = {"xmin": round(x) - data.shape[1] // 2, "ymin": round(y) - data.shape[0] // 2, "wcs": wcs}
+        image, weight = galsim.Image(data, **corner), galsim.Image(weight, **corner)
+        stars.append(piff.Star(piff.StarData(image, galsim.PositionD(x, y), weight=weight), None))
+    try:
+        model.fit(stars)
+    except (RuntimeError, np.linalg.LinAlgError) as error:
+        raise PsfFitFailedError(f"an error of Piff ({error})") from error
+    log.info("Piff: %d iterations, chi2 %.0f of %d degrees of freedom", model.niter, model.chisq, model.dof)
+    return model
+
+
+def _stamps(pixels, fit, settings, half):
+    """Position, pixels and weights of each star that our fit used.
+
+    The variance is that of the sky, of the model's photons and of the model's own least error: never the noise.
+    """
+    ny, nx = pixels.image.shape
+    offset = np.arange(-half, half + 1)
+    for x, y, flux in zip(fit.x[fit.used], fit.y[fit.used], fit.flux[fit.used], strict=True):
+        rows, columns = round(y) + offset, round(x) + offset
+        inside = ((rows >= 0) & (rows < ny))[:, None] & ((columns >= 0) & (columns < nx))[None, :]
+        index = np.ix_(np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1))
+        image, variance = (
+            np.asarray(plane[index], dtype=np.float64) for plane in (pixels.image, pixels.variance)
+        )
+        good = inside & ((pixels.mask[index] & WEIGHTLESS) == 0) & np.isfinite(image)
+        sky = max(float(np.mean((variance - settings.photon_variance * image)[good])), 0.0)
+        light = flux * _framed(_moved(fit.psf, x, y), half)
+        total = sky + settings.photon_variance * light + (settings.model_floor * light) ** 2
+        usable = good & (total > 0)
+        yield x, y, np.where(good, image, 0.0), np.divide(1.0, total, out=np.zeros_like(total), where=usable)
+
+
+def _moved(psf, x, y):
+    """PSF image of a star, centred on the pixel nearest to it; 0 where it is negative."""
+    moved = shift_kernels(psf.kernel_at(x, y)[None], [x - round(x)], [y - round(y)])[0]
+    return np.maximum(moved, 0)
+
+
+def _framed(image, half):
+    """Middle (2 half + 1)^2 pixels of an image, 0 beyond it."""
+    wide = np.pad(image, max(half - image.shape[0] // 2, 0))
+    first = wide.shape[0] // 2 - half
+    return wide[first : first + 2 * half + 1, first : first + 2 * half + 1]
+
+
+def _projected(model, domain, order, half):
+    """Polynomial of the position through images of the model at places on a grid."""
+    x0, x1, y0, y1 = domain
+    steps = np.linspace(-1, 1, order + N_MORE_PLACE)
+    u, v = (places.ravel() for places in np.meshgrid(steps, steps))
+    x, y = x0 + (u + 1) / 2 * (x1 - x0), y0 + (v + 1) / 2 * (y1 - y0)
+    size = 2 * half + 1
+    images = np.stack(
+        [model.draw(x=a, y=b, center=True, stamp_size=size).array for a, b in zip(x, y, strict=True)]
+    )
+    images /= images.sum(axis=(1, 2), keepdims=True)
+    terms = polynomial_terms(*unit_coordinates(x, y, domain), order)
+    coefficients = np.linalg.lstsq(terms.T, images.reshape(len(images), -1), rcond=None)[0]
+    return PixelPsf(coefficients.reshape(-1, size, size).astype(np.float32), order, domain)
