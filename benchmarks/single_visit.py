@@ -2,13 +2,14 @@
 
 A detector of 4096 x 4096 pixels with 16 amplifiers and 20,000 objects is simulated and its calibrations are combined by
 the workflow; then our job and the peers (Debian packages `source-extractor`, `psfex`, `scamp`) run by turns, each a
-process of one thread, and the median of three counts. CPU seconds, so that other work on the machine matters little.
+process of one thread, and the median of three counts. CPU seconds, which other work on the machine raises for both.
 
 The peers do their part at the settings that their manuals give and people use, and no more: SExtractor at its default
 of 1.5 sigma behind a filter as wide as the PSF, with the PSF fit that a photometric catalogue asks for; PSFEx and SCAMP
-as in `peers`. Two things that would make theirs dearer are left out. A threshold of 0.85 would make a catalogue as deep
-as ours, from many more fits; and SPREAD_MODEL, which fits each source a second time, has a cheaper stand-in in
-CLASS_STAR. They start from the frame that our instrument signature removal left, and find no rays, trails or halos.
+as in `peers`. Two things that would make theirs dearer are left out: a threshold of 0.85, which gives a catalogue as
+deep as ours for 1.6 times the time of that step, and SPREAD_MODEL, which fits each source a second time and has a
+cheaper stand-in in CLASS_STAR. They start from the frame that our instrument signature removal left, and find no rays,
+trails or halos.
 """
 
 import argparse
