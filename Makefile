@@ -67,7 +67,7 @@ soak: environment-test ## the long soaks: 100 kills, 2,000 damaged frames, the s
 docs: environment ## the pages of docs/ that are made from schema and code
 	@$(DEMO)/python tools/make_documentation.py
 
-figures: demo ## the pictures of docs/ that are drawn from the demo's products
+figures: demo ## the pictures of docs/, from the demo's products (of real frames where SKYLOOM_REALDATA is set)
 	@$(DEMO)/python tools/documentation_figures.py
 
 lock: environment-test ## all locks anew, after a change of pyproject.toml or requirements/*.in

@@ -5,14 +5,13 @@ The survey exists only as a visit table: nothing is on the disk, nothing is run.
 
 import argparse
 import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from snakemake_runs import run_snakemake
 
-HOME = Path(__file__).resolve().parents[1]
 LEAST_JOBS = 10_000
 CPU_BAR_S = 20.0
 MEMORY_BAR_MB = 400.0
@@ -102,35 +101,6 @@ def write_survey(folder, n_visit):
     return survey
 
 
-def run_snakemake(folder, survey, *quiet):
-    """Resolve target drp without running it; return what Snakemake printed (str).
-
-    Parameters
-    ----------
-    folder : Path
-        Working folder.
-    survey : Path
-        The configuration.
-    *quiet : str
-        What Snakemake leaves out.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-s",
-        str(HOME / "Snakefile"),
-        "drp",
-        "-n",
-        "--quiet",
-        *quiet,
-    ]
-    done = subprocess.run(  # noqa: S603 (fixed words)
-        [*command, "--configfile", str(survey)], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout + done.stderr
-
-
 def resolve(folder, survey):
     """Let Snakemake resolve target drp, once to measure and once, with the jobs listed, to count them.
 
@@ -151,10 +121,11 @@ def resolve(folder, survey):
         Its largest resident set.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    run_snakemake(folder, survey)
+    dry_run = ("drp", "-n", "--configfile", str(survey), "--quiet")
+    run_snakemake(folder, *dry_run)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    listing = run_snakemake(folder, survey, "rules", "reason")
+    listing = run_snakemake(folder, *dry_run, "rules", "reason")
     totals = [line.split()[1] for line in listing.splitlines() if line.startswith("total ")]
     return int(totals[0]), cpu, after.ru_maxrss / 1024
 

@@ -5,52 +5,17 @@ The machine must have nothing else to do.
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[1]
+from snakemake_runs import run_snakemake
+
 SPEEDUP_BAR = 1.7
 
 
-def run_snakemake(folder, target, cores):
-    """Make a target of the demo survey in a folder; what Snakemake says when it fails ends the benchmark.
-
-    Parameters
-    ----------
-    folder : Path
-        Working folder.
-    target : list of str
-        Targets.
-    cores : int
-        Cores.
-
-    Returns
-    -------
-    float
-        Seconds by the clock.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "-s",
-        str(HOME / "Snakefile"),
-        *target,
-        "--cores",
-        str(cores),
-    ]
-    started = time.monotonic()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
-    return time.monotonic() - started
-
-
 def seconds_of_demo(cores):
-    """Seconds by the clock of the whole demo survey but for the compilation of its kernels.
+    """Seconds by the clock of the whole demo survey but for the compilation of its kernels (float).
 
     Parameters
     ----------
@@ -58,8 +23,10 @@ def seconds_of_demo(cores):
         Cores.
     """
     with tempfile.TemporaryDirectory() as folder:
-        run_snakemake(folder, ["results/kernels.done"], cores)
-        return run_snakemake(folder, ["drp", "report"], cores)
+        run_snakemake(folder, "results/kernels.done", "--cores", str(cores))
+        started = time.monotonic()
+        run_snakemake(folder, "drp", "report", "--cores", str(cores))
+        return time.monotonic() - started
 
 
 def main():

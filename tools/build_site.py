@@ -2,7 +2,7 @@
 
 Usage: python tools/build_site.py (in the clone, after `make demo`). The pages are copied to build/pages first, so that
 the pictures can be drawn anew from the demo's products and nothing in the clone changes. The notebooks of
-docs/tutorials run on the same products.
+docs/tutorials and the Python of the other pages run on the same products.
 """
 
 import os
@@ -13,9 +13,11 @@ from pathlib import Path
 from sphinx.cmd.build import main as sphinx_build
 
 from documentation_figures import FIGURES, draw_figures
+from page_blocks import run_pages
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "build" / "pages"
+BLOCKS = ROOT / "build" / "blocks"
 SITE = ROOT / "build" / "site"
 ROOT_PAGES = ("CONTRIBUTING.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md")
 """Files beside docs/ that its pages include or link."""
@@ -25,7 +27,10 @@ def main():
     """Build the site and return Sphinx's exit code."""
     os.chdir(ROOT)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tools"), str(ROOT / "scripts")])
-    shutil.rmtree(PAGES, ignore_errors=True)
+    for folder in (PAGES, BLOCKS):
+        shutil.rmtree(folder, ignore_errors=True)
+    for page in run_pages(ROOT, ROOT / "results", BLOCKS):
+        sys.stdout.write(f"ran the Python of {page}\n")
     shutil.copytree(ROOT / "docs", PAGES / "docs")
     for name in ROOT_PAGES:
         shutil.copy2(ROOT / name, PAGES / name)

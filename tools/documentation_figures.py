@@ -1,5 +1,11 @@
-"""Draws the pictures of the documentation from the products of the demo survey: `make figures`."""
+"""Draws the pictures of the documentation: `make figures`.
 
+Most are made from the products of the demo survey, which is there; those of real frames when ``SKYLOOM_REALDATA`` names
+their folder.
+"""
+
+import os
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,25 +15,29 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import skyloom
+from calibration_figures import photometric_residuals, position_residuals, psf_residuals, psf_whiskers
+from hatp32_figures import real_frames
+from mask_figures import masks
+from simulation_figures import simulation
 from skyloom.core.mask_planes import NO_DATA
 from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column, without_sky_objects
-from skyloom.io.calibs import read_calib
+from skyloom.io.calibs import read_calib, read_calibs
+from skyloom.io.cameras import read_camera
 from skyloom.io.exposures import read_exposure
+from skyloom.io.raws import read_raw
 from skyloom.io.tables import read_table
+from skyloom.isr.assembly import assemble_frame
+from skyloom.isr.pipeline import remove_instrument_signature
+from skyloom.workflow.config import fill_defaults, load_schema
 from skyloom.workflow.paths import product_path
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "figures"
 VISIT, DETECTOR, TRACT, PATCH, BAND = 305, 0, 1, "0_0", "r"
 """What is shown of the demo: an exposure of its last night, and a patch that it meets."""
+CALIBS = {"bias": "none", "dark": "none", "flat": BAND, "defects": "none"}
 STYLE = {"font.size": 9, "image.origin": "lower", "image.interpolation": "nearest"}
-OTHER_TOOLS = {
-    "masks.png": "tools/mask_figures.py",
-    "real-frames.png": "tools/hatp32_figures.py",
-    "simulation.png": "tools/simulation_figures.py",
-}
-"""Pictures of frames that are no part of a clone or of the demo, and the tools that draw them."""
 
 
 def draw_figures(results, figures, folder=FOLDER):
@@ -36,9 +46,9 @@ def draw_figures(results, figures, folder=FOLDER):
     Parameters
     ----------
     results : Path
-        Output root of the demo.
+        Output root of the demo, or folder of the real frames.
     figures : dict of str to callable
-        File name -> function of the output root that gives a matplotlib Figure, or a picture that the run drew.
+        File name -> function of that folder that gives a matplotlib Figure, or a picture that the run drew.
     folder : Path
         Where they go.
     """
@@ -60,9 +70,8 @@ def picture_of_the_run(name):
 def calibrations(results):
     """Bias, dark, flat and defects of one detector."""
     epoch = {"epoch": "e1", "detector": DETECTOR}
-    kinds = {"bias": "none", "dark": "none", "flat": BAND, "defects": "none"}
     figure, axes = panels(4)
-    for panel, (kind, band) in zip(axes, kinds.items(), strict=True):
+    for panel, (kind, band) in zip(axes, CALIBS.items(), strict=True):
         calib = read_calib(product_path(results, "calib", kind=kind, band=band, **epoch), kind)
         image = calib.is_bad if kind == "defects" else calib.image
         show(panel, image, kind, percentiles=(0, 100) if kind == "defects" else (1, 99))
@@ -70,14 +79,31 @@ def calibrations(results):
 
 
 def raw_and_calibrated(results):
-    """Raw amplifiers as they were read, and the same detector calibrated, its background added."""
-    figure, (left, right) = panels(2)
-    with fits.open(product_path(results, "raw", visit=VISIT, detector=DETECTOR)) as hdus:
-        planes = [hdu.data for hdu in hdus if hdu.data is not None]
+    """Raw amplifiers as they were read, the detector after ISR, and what became of its columns."""
+    figure, (left, middle, right) = panels(3)
+    camera = read_camera(ROOT / "config" / "cameras" / "simcam.yaml")
+    path = product_path(results, "raw", visit=VISIT, detector=DETECTOR)
+    raw = read_raw(path, camera.detectors[DETECTOR], camera.raw)
+    planes = list(raw.planes.values())
     half = len(planes) // 2
     show(left, np.vstack([np.hstack(planes[:half]), np.hstack(planes[half:])]), "raw, as it was read [ADU]")
-    calexp = read_exposure(product_path(results, "calexp", visit=VISIT, detector=DETECTOR))
-    show(right, calexp.pixels.image + calexp.background.image(), "calexp + background [nJy]")
+    epoch = {"epoch": "e1", "detector": DETECTOR}
+    calibs = read_calibs(
+        {kind: product_path(results, "calib", kind=kind, band=band, **epoch) for kind, band in CALIBS.items()}
+    )
+    info = read_exposure(product_path(results, "calexp", visit=VISIT, detector=DETECTOR)).info
+    settings = fill_defaults(load_schema(ROOT / "config" / "schema"), {})["isr"]
+    exposure = remove_instrument_signature(raw, calibs, info, settings)
+    show(middle, exposure.pixels.image, "after ISR [electron]")
+    before = assemble_frame(raw, settings).image
+    lower = np.s_[: before.shape[0] // 2]
+    columns = [np.median(image[lower], axis=0) for image in (before, exposure.pixels.image)]
+    for values, name in zip(columns, ("overscan and gain alone", "after ISR"), strict=True):
+        right.plot(values, lw=0.6, label=name)
+    low, high = np.percentile(columns, (0.5, 99.5))
+    right.set(xlabel="x [pixel]", ylim=(low - 0.3 * (high - low), high + 0.5 * (high - low)))
+    right.set_title("medians of columns, lower half [electron]", fontsize=9)
+    right.legend(frameon=False)
     return figure
 
 
@@ -197,6 +223,11 @@ FIGURES = {
     "calibrations.png": calibrations,
     "raw_and_calibrated.png": raw_and_calibrated,
     "calibrated_image.png": calibrated_image,
+    "masks.png": masks,
+    "psf_whiskers.png": psf_whiskers,
+    "psf_residuals.png": psf_residuals,
+    "position_residuals.png": position_residuals,
+    "photometric_residuals.png": photometric_residuals,
     "warps.png": warps_of_a_patch,
     "objects.png": objects,
     "dia_sources.png": dia_sources,
@@ -205,7 +236,23 @@ FIGURES = {
     "difference_triplets.png": picture_of_the_run("difference_triplets"),
     "astrometric_residuals.png": picture_of_the_run("astrometric_residuals"),
 }
-"""Every picture in docs/figures that the demo's products give, and what draws it."""
+"""Every picture in docs/figures that needs no real frame, and what draws it from the demo's output root."""
+FIGURES_OF_REAL_FRAMES = {"simulation.png": simulation, "real-frames.png": real_frames}
+"""The others, and what draws them from the folder of the real frames."""
+
+
+def main():
+    """Draw all pictures that can be drawn."""
+    draw_figures(ROOT / "results", FIGURES)
+    realdata = os.environ.get("SKYLOOM_REALDATA")
+    if realdata:
+        draw_figures(Path(realdata), FIGURES_OF_REAL_FRAMES)
+    else:
+        left = ", ".join(FIGURES_OF_REAL_FRAMES)
+        sys.stdout.write(
+            f"SKYLOOM_REALDATA, the folder of the real frames, is not set: not drawn are {left}\n"
+        )
+
 
 if __name__ == "__main__":
-    draw_figures(ROOT / "results", FIGURES)
+    main()

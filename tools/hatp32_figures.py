@@ -1,16 +1,15 @@
-"""Draw docs/figures/real-frames.png from a finished run of config/surveys/hatp32.yaml.
+"""Picture of what the frames of config/surveys/hatp32.yaml give: no pixel of them, since they may not be republished.
 
-Usage: python tools/hatp32_figures.py RESULTS CATALOGUE, where RESULTS holds calexp/ and src/ and CATALOGUE is
-tycho2_field.csv. Astrometric residuals over the detector, their rms in each visit and the zero point over the night;
-no pixel of a frame, since these may not be republished.
+Astrometric residuals over the detector, their rms in each visit and the zero point over the night.
 """
 
-import argparse
+import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from skyloom.algorithms.matching import match_nearest
 from skyloom.core.errors import UpstreamFailure
@@ -19,7 +18,8 @@ from skyloom.core.tables import column
 from skyloom.io.exposures import read_exposure
 from skyloom.io.tables import read_table
 
-FIGURE = Path(__file__).parents[1] / "docs" / "figures" / "real-frames.png"
+ROOT = Path(__file__).parents[1]
+SURVEY, RESULTS = "config/surveys/hatp32.yaml", "build/hatp32"
 RADIUS = 2.0  # pixel
 MIN_SIGNAL_TO_NOISE = 200.0
 
@@ -108,24 +108,21 @@ def measure_night(results, stars):
     return Night(hours, np.array(rms), np.array(zero_point), np.concatenate(residuals, axis=1), failed)
 
 
-def draw(night, path):
-    """Draw the figure.
+def draw(night):
+    """Draw a night.
 
     Parameters
     ----------
     night : Night
         What to draw.
-    path : Path
-        The PNG.
+
+    Returns
+    -------
+    Figure
+        Residuals over the detector, their rms in each visit, and the zero point over the night.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(12, 3.6), width_ratios=(1.3, 1, 1), layout="constrained"
-    )
+    figure = Figure(figsize=(12, 3.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1.3, 1, 1))
     x, y, dx, dy = night.residuals
     arrows = left.quiver(x, y, dx, dy, angles="xy", scale_units="xy", scale=0.01, width=0.0015, alpha=0.6)
     left.quiverkey(arrows, 0.86, 1.04, 0.2, "0.2 pixel", labelpos="E")
@@ -135,34 +132,55 @@ def draw(night, path):
     middle.set(xlabel="hours since the first frame", ylabel="rms an axis [pixel]", ylim=(0, None))
     right.plot(night.hours, night.zero_point, "o", markersize=3, color="tab:red")
     right.set(xlabel="hours since the first frame", ylabel="zero point [mag of 1 electron/s]")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
+    return figure
 
 
-def main(arguments=None):
-    """Measure, draw and print the figures of the page.
+def describe(night):
+    """Figures of a night as the page quotes them.
 
     Parameters
     ----------
-    arguments : list of str, optional
-        Command line.
+    night : Night
+        What was measured.
+
+    Returns
+    -------
+    str
+        Three lines.
     """
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", type=Path, help="output root of the run")
-    parser.add_argument("catalogue", type=Path, help="tycho2_field.csv")
-    parser.add_argument("--output", type=Path, default=FIGURE, help="the PNG")
-    options = parser.parse_args(arguments)
-    table = np.genfromtxt(options.catalogue, delimiter=",", names=True)
-    night = measure_night(options.results, (table["ra_deg"], table["dec_deg"]))
-    draw(night, options.output)
     lines = [
         f"{len(night.rms)} visits solved; not solved: {', '.join(night.failed) or 'none'}",
         f"rms an axis: median {np.median(night.rms):.3f}, largest {night.rms.max():.3f} pixel",
         f"zero point: {np.median(night.zero_point):.3f} mag, scatter {np.std(night.zero_point):.3f}",
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
-    main()
+def real_frames(realdata):
+    """Calibrate the frames of the night, and draw and tell what came out.
+
+    Parameters
+    ----------
+    realdata : Path
+        Folder of the real frames.
+
+    Returns
+    -------
+    Figure
+        As from `draw`.
+    """
+    folder = (realdata / "hatp32-raw-frames").resolve()
+    visits = np.genfromtxt(
+        ROOT / "config" / "surveys" / "hatp32_visits.csv", delimiter=",", names=True, dtype=None
+    )
+    targets = [f"{RESULTS}/src/{visit}/0.parquet" for visit in visits["visit"]]
+    options = ["--configfile", SURVEY, "--config", f"raw_root={folder}", f"output_root={RESULTS}"]
+    subprocess.run(
+        [sys.executable, "-m", "snakemake", *targets, "--cores", "2", "--quiet", "rules", *options],
+        cwd=ROOT,
+        check=True,
+    )
+    table = np.genfromtxt(folder / "tycho2_field.csv", delimiter=",", names=True)
+    night = measure_night(ROOT / RESULTS, (table["ra_deg"], table["dec_deg"]))
+    sys.stdout.write(describe(night))
+    return draw(night)

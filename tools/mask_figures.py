@@ -1,6 +1,6 @@
-"""Draw docs/figures/masks.png: a simulated detector with rays, a satellite and bright stars, and what is masked on it.
+"""Picture of a simulated detector with rays, a satellite and bright stars, and of what is masked on it.
 
-Usage: python tools/mask_figures.py. Stars, rays and their scene are those of tests/accuracy/ray_scenes.py.
+Stars, rays and their scene are those of tests/accuracy/ray_scenes.py.
 """
 
 import sys
@@ -22,7 +22,7 @@ from skyloom.core.psf import PixelPsf  # noqa: E402 (needs the path)
 from skyloom.simulate import stray_light  # noqa: E402 (needs the path)
 from skyloom.workflow.config import fill_defaults, load_schema  # noqa: E402 (needs the path)
 
-FIGURE = HOME / "docs" / "figures" / "masks.png"
+SEED = 3
 OBSERVATION = Observation(seeing=0.8, side=768, n_star=280)
 TRAIL, TRAIL_BRIGHTNESS, TRAIL_WIDTH = (420.0, 300.0, 0.6), 250.0, 4.0
 BRIGHT = np.array([[150.0, 560.0, 3e6], [610.0, 590.0, 6e6], [330.0, 130.0, 2e6], [640.0, 180.0, 1.5e6]]).T
@@ -85,26 +85,46 @@ def masked(raw, psf):
     return mask_halos(second.pixels, tuple(BRIGHT), psf, settings["halos"])
 
 
-def draw(raw, pixels, path):
-    """Draw the frame and, beside it, its masks.
+def masks(_):
+    """Frame and, beside it, its masks.
+
+    Parameters
+    ----------
+    _ : Path
+        Output root of the demo, which has no such frame.
+
+    Returns
+    -------
+    Figure
+        Two panels.
+    """
+    raw, psf = frame(SEED)
+    return draw(raw, masked(raw, psf))
+
+
+def draw(raw, pixels):
+    """Draw a frame and, beside it, its masks.
 
     Parameters
     ----------
     raw, pixels : MaskedImage
         Before and after.
-    path : Path
-        A PNG file.
+
+    Returns
+    -------
+    Figure
+        Two panels.
     """
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    figure = Figure(figsize=(11, 5.6), layout="constrained")
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
     axes = figure.subplots(1, 2)
     noise = np.sqrt(np.median(raw.variance))
     shown = np.arcsinh((raw.image - np.median(raw.image)) / noise / 2)
     for axis in axes:
-        axis.imshow(shown, origin="lower", cmap="gray_r", vmin=-1, vmax=4)
+        axis.imshow(shown, origin="lower", cmap="gray_r", vmin=-1, vmax=4, interpolation="antialiased")
         axis.set_axis_off()
     for name in ("HALO", "STREAK", "CR"):
         layer = np.zeros((*raw.shape, 4))
@@ -116,14 +136,4 @@ def draw(raw, pixels, path):
         loc="upper left",
         title="masked",
     )
-    figure.savefig(path, dpi=90)
-
-
-def main():
-    """Draw the figure of docs/stages/calibrate.md."""
-    raw, psf = frame(3)
-    draw(raw, masked(raw, psf), FIGURE)
-
-
-if __name__ == "__main__":
-    main()
+    return figure

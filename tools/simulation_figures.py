@@ -1,11 +1,9 @@
-"""Draw docs/figures/simulation.png: a simulated frame beside a real one of the same depth, seeing and pixels.
+"""Picture of a simulated frame beside a real one of the same depth, seeing and pixels.
 
-Usage: python tools/simulation_figures.py FPC, where FPC is an SDSS corrected frame (fpC, r band). The frame's sky,
-seeing and zero point are given to the simulator; objects and noise are its own.
+The real one is a corrected frame of SDSS (fpC, r band), which is public. Its sky, seeing and zero point are given to
+the simulator; objects and noise are its own.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,8 @@ from skyloom.simulate.simulation import Simulation
 from skyloom.workflow.config import fill_defaults, load_yaml
 
 HOME = Path(__file__).parents[1]
-FIGURE = HOME / "docs" / "figures" / "simulation.png"
+FRAME = Path("sdss-stripe82-frame") / "fpC-005754-r3-0280.fit.gz"
+SEED = 1
 SHAPE, SCALE, GAIN, READ_NOISE = (1489, 2048), 0.396, 4.72, 5.4
 SOFT_BIAS, SECONDS, SEEING = 1000, 53.907, 1.55
 ZERO_POINT, SKY_MAGNITUDE = 25.60, 19.77
@@ -125,6 +124,11 @@ def draw(frames):
     ----------
     frames : dict of str to ndarray, shape (ny, nx), float64
         Counts by name.
+
+    Returns
+    -------
+    Figure
+        Four panels.
     """
     from matplotlib.figure import Figure
 
@@ -146,17 +150,20 @@ def draw(frames):
     axes[1, 1].set(xlabel="wave number [cycle/pixel]", ylabel="power [DN$^2$]")
     for axis in axes[1]:
         axis.legend()
-    figure.savefig(FIGURE, dpi=90)
+    return figure
 
 
-def main():
-    """Read the arguments and draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("fpc", help="SDSS corrected frame, r band")
-    arguments = parser.parse_args()
-    draw({"SDSS": real_frame(arguments.fpc), "simulated": simulated_frame(1)})
-    return 0
+def simulation(realdata):
+    """A real frame beside a simulated one.
 
+    Parameters
+    ----------
+    realdata : Path
+        Folder of the real frames.
 
-if __name__ == "__main__":
-    sys.exit(main())
+    Returns
+    -------
+    Figure
+        Both, their histograms and their power spectra.
+    """
+    return draw({"SDSS": real_frame(realdata / FRAME), "simulated": simulated_frame(SEED)})

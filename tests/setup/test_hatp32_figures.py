@@ -1,4 +1,4 @@
-"""The figures of the page on the real frames, from a run that was made by hand."""
+"""The picture of the page on the real frames."""
 
 from types import SimpleNamespace
 
@@ -32,12 +32,13 @@ def test_residuals_are_those_of_bright_unsaturated_sources():
     assert found[3] == pytest.approx(np.full(23, SHIFT[1]), abs=1e-6)
 
 
-def test_the_figure_is_small(tmp_path):
+def test_a_night_is_drawn_and_told(tmp_path):
     rng = np.random.default_rng(1)
     residuals = np.concatenate([rng.uniform(0, 600, (2, 500)), rng.normal(0, 0.1, (2, 500))])
     hours = np.linspace(0, 7, 71)
-    night = hatp32_figures.Night(hours, 0.1 + 0 * hours, 20 + 0 * hours, residuals, [])
+    night = hatp32_figures.Night(hours, 0.1 + 0 * hours, 20 + 0 * hours, residuals, ["72 (TooFewPsfStars)"])
 
-    hatp32_figures.draw(night, tmp_path / "figures" / "a.png")
+    hatp32_figures.draw(night).savefig(tmp_path / "a.png")
 
-    assert 5_000 < (tmp_path / "figures" / "a.png").stat().st_size < 150_000
+    assert 5_000 < (tmp_path / "a.png").stat().st_size < 150_000
+    assert hatp32_figures.describe(night).startswith("71 visits solved; not solved: 72 (TooFewPsfStars)\n")

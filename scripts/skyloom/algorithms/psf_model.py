@@ -223,9 +223,14 @@ def refit_stars(masked_image, fit, psf, settings):
     """
     _check(psf)
     psf = centred_psf(psf)
-    fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
-    found = psf_photometry(masked_image, psf, fit.x, fit.y, fit_settings, (fit.x, fit.y, fit.flux))
-    residuals, noise, kernels = _residual_stamps(masked_image, psf, found, settings)
+    fit_settings = FitSettings(
+        photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS), whole_stamps=True
+    )
+    known = (fit.x, fit.y, fit.flux)
+    found, model = fit_points(masked_image, psf, known[:2], fit_settings, known)
+    residuals, noise, kernels = residual_stamps(
+        (masked_image, model), psf, found, WEIGHTLESS, settings.photon_variance
+    )
     weights = 1 / (noise + (settings.model_floor * kernels) ** 2)
     scatter = _core_scatter(residuals, weights, _within(psf, CORE_RADIUS_SIGMA), found)
     return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=scatter)
