@@ -39,17 +39,42 @@ def aperture_photometry(masked_image, x, y, radii=APERTURE_RADII):
     x = np.array(x, dtype=np.float64, ndmin=1)
     y = np.array(y, dtype=np.float64, ndmin=1)
     radii = np.asarray(radii, dtype=np.float64)
-    sums = np.empty((2, x.size, radii.size))
+    sums, ordered = np.empty((2, 2, x.size, radii.size))
     pixels = (masked_image.image, masked_image.mask, masked_image.variance)
-    _sum_apertures(pixels, x, y, radii, sums)
+    # NaN comes last, after all rows.
+    order = np.argsort(y, kind="stable")
+    _sum_apertures(pixels, x[order], y[order], radii, ordered)
+    sums[:, order] = ordered
     return sums[0], np.sqrt(sums[1])
 
 
 @kernel
 def _sum_apertures(pixels, x, y, radii, sums):
-    """Sums of image and variance within each radius of each source; NaN where it is not all on data."""
+    """Sums of image and variance within each radius of each source, in the order of their y.
+
+    Row by row: the running sums of a row serve all sources whose apertures it crosses.
+    """
+    ny, nx = pixels[0].shape
+    n_radii = np.zeros(x.size, dtype=np.int64)
     for i in range(x.size):
-        sum_apertures_of(pixels, (x[i], y[i]), radii, sums[:, i])
+        sums[:, i, :] = np.nan
+        n_radii[i] = _radii_on_image((x[i], y[i]), radii, pixels[0].shape)
+    rings, rims = np.zeros((x.size, 3, radii.size)), np.zeros((x.size, 3, radii.size))
+    running = np.zeros((3, nx + 1))
+    reach = radii[-1] + 1
+    first = last = 0
+    for row in range(ny):
+        while last < x.size and not y[last] > row + reach:
+            last += 1
+        while first < last and not y[first] >= row - reach:
+            first += 1
+        if first == last:
+            continue
+        _accumulate(pixels, (row, 0), running)
+        for i in range(first, last):
+            _add_row(pixels, (row, 0, running), (x[i], y[i]), radii[: n_radii[i]], (rings[i], rims[i]))
+    for i in range(x.size):
+        _take_whole((rings[i], rims[i]), n_radii[i], sums[:, i])
 
 
 @kernel
@@ -70,14 +95,33 @@ def sum_apertures_of(pixels, centre, radii, sums):
     ny, nx = pixels[0].shape
     x, y = centre
     sums[:] = np.nan
-    if not (np.isfinite(x) and np.isfinite(y)):
-        return
-    inside = min(min(x, nx - 1 - x), min(y, ny - 1 - y)) + 0.5
-    n_radius = np.searchsorted(radii, inside, side="right")
+    n_radius = _radii_on_image(centre, radii, pixels[0].shape)
     if n_radius == 0:
         return
     rings, rims = np.zeros((3, n_radius)), np.zeros((3, n_radius))
-    _sum_rings(pixels, centre, radii[:n_radius], rings, rims)
+    reach = radii[n_radius - 1]
+    left, right = max(0, int(np.ceil(x - reach - 0.5))), min(nx, int(np.floor(x + reach + 0.5)) + 1)
+    running = np.zeros((3, right - left + 1))
+    for row in range(max(0, int(np.ceil(y - reach - 0.5))), min(ny, int(np.floor(y + reach + 0.5)) + 1)):
+        _accumulate(pixels, (row, left), running)
+        _add_row(pixels, (row, left, running), centre, radii[:n_radius], (rings, rims))
+    _take_whole((rings, rims), n_radius, sums)
+
+
+@kernel
+def _radii_on_image(centre, radii, shape):
+    """How many of the apertures about a place lie on the image with all of their area."""
+    x, y = centre
+    if not (np.isfinite(x) and np.isfinite(y)):
+        return 0
+    inside = min(min(x, shape[1] - 1 - x), min(y, shape[0] - 1 - y)) + 0.5
+    return np.searchsorted(radii, inside, side="right")
+
+
+@kernel
+def _take_whole(parts, n_radius, sums):
+    """Sums of image and variance from those of rings and rims, where no pixel without data is among them."""
+    rings, rims = parts
     for j in range(n_radius):
         if rings[2, j] + rims[2, j] == 0:
             sums[0, j] = rings[0, j] + rims[0, j]
@@ -85,32 +129,32 @@ def sum_apertures_of(pixels, centre, radii, sums):
 
 
 @kernel
-def _sum_rings(pixels, centre, radii, rings, rims):
-    """Sums of image, variance and pixels without data: of whole pixels by circle, of parts of pixels by rim."""
-    ny, nx = pixels[0].shape
+def _add_row(pixels, sums, centre, radii, parts):
+    """Add one row of pixels to the sums of image, variance and pixels without data of a source.
+
+    `sums`: row, first pixel, running sums from there on; `parts`: of whole pixels by circle, of parts of pixels by rim.
+    """
+    row, left, running = sums
+    rings, rims = parts
     x, y = centre
-    reach = radii[-1]
-    left, right = max(0, int(np.ceil(x - reach - 0.5))), min(nx, int(np.floor(x + reach + 0.5)) + 1)
-    running = np.zeros((3, right - left + 1))
-    for row in range(max(0, int(np.ceil(y - reach - 0.5))), min(ny, int(np.floor(y + reach + 0.5)) + 1)):
-        dy = abs(row - y)
-        _accumulate(pixels, (row, left), running)
-        for j in range(radii.size):
-            square = radii[j] ** 2
-            near = max(dy - 0.5, 0.0) ** 2
-            if near >= square:
-                continue
-            touched = np.sqrt(square - near) + 0.5
-            start, stop = max(left, int(np.ceil(x - touched))), min(right, int(np.floor(x + touched)) + 1)
-            far = (dy + 0.5) ** 2
-            whole = np.sqrt(square - far) - 0.5 if far < square else -1.0
-            inner, outer = int(np.ceil(x - whole)), int(np.floor(x + whole)) + 1
-            if whole < 0 or outer <= inner:
-                inner = outer = stop
-            for k in range(3):
-                rings[k, j] += running[k, outer - left] - running[k, inner - left]
-            _add_rim(pixels, (row, start, inner), centre, radii[j], rims[:, j])
-            _add_rim(pixels, (row, outer, stop), centre, radii[j], rims[:, j])
+    right = left + running.shape[1] - 1
+    dy = abs(row - y)
+    for j in range(radii.size):
+        square = radii[j] ** 2
+        near = max(dy - 0.5, 0.0) ** 2
+        if near >= square:
+            continue
+        touched = np.sqrt(square - near) + 0.5
+        start, stop = max(left, int(np.ceil(x - touched))), min(right, int(np.floor(x + touched)) + 1)
+        far = (dy + 0.5) ** 2
+        whole = np.sqrt(square - far) - 0.5 if far < square else -1.0
+        inner, outer = int(np.ceil(x - whole)), int(np.floor(x + whole)) + 1
+        if whole < 0 or outer <= inner:
+            inner = outer = stop
+        for k in range(3):
+            rings[k, j] += running[k, outer - left] - running[k, inner - left]
+        _add_rim(pixels, (row, start, inner), centre, radii[j], rims[:, j])
+        _add_rim(pixels, (row, outer, stop), centre, radii[j], rims[:, j])
 
 
 @kernel
@@ -120,9 +164,12 @@ def _accumulate(pixels, corner, running):
     row, left = corner
     flux = spread = n_missing = 0.0
     for i in range(running.shape[1] - 1):
-        flux += image[row, left + i]
-        spread += variance[row, left + i]
-        n_missing += (mask[row, left + i] & mask_planes.NO_DATA) != 0
+        value, square = image[row, left + i], variance[row, left + i]
+        if mask[row, left + i] & mask_planes.NO_DATA or not (np.isfinite(value) and np.isfinite(square)):
+            n_missing += 1
+        else:
+            flux += value
+            spread += square
         running[0, i + 1], running[1, i + 1], running[2, i + 1] = flux, spread, n_missing
 
 

@@ -49,3 +49,14 @@ def test_an_aperture_over_a_pixel_without_data_has_no_flux():
     assert flux[0, 0] == pytest.approx(9 * np.pi, rel=2e-3)
     assert np.isnan(flux[0, 1])
     assert np.isnan(flux_err[0, 1])
+
+
+def test_a_pixel_without_a_value_spoils_no_aperture_but_those_that_hold_it():
+    image = np.ones((40, 90), dtype=np.float32)
+    image[20, 15] = np.nan
+    pixels = MaskedImage(image, np.zeros((40, 90), np.uint32), np.ones((40, 90), np.float32))
+
+    flux, _ = aperture_photometry(pixels, [17.0, 60.0], [20.0, 20.0], [1.0, 3.0])
+
+    assert flux[0] == pytest.approx([np.pi, np.nan], nan_ok=True)
+    assert flux[1] == pytest.approx([np.pi, 9 * np.pi])
