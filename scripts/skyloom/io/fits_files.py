@@ -17,6 +17,8 @@ HASH_MARKER = b"FILEHASH= '"
 HASH_SEARCH_END = 2880 * 20
 # Astropy writes the time of day into the checksum cards' comments unless it is given a text.
 CHECKSUM_COMMENT = "HDU checksum"
+# Rows that are compressed together: with one row each, half of the time of a mask goes into the tiles' bookkeeping.
+MASK_TILE_ROWS = 16
 
 
 def write_fits(path, cards, hdus, provenance):
@@ -220,7 +222,12 @@ def mask_hdu(name, mask, cards=None):
     astropy.io.fits.CompImageHDU
         The extension.
     """
-    hdu = fits.CompImageHDU(np.ascontiguousarray(mask).view(np.int32), name=name, compression_type="RICE_1")
+    hdu = fits.CompImageHDU(
+        np.ascontiguousarray(mask).view(np.int32),
+        name=name,
+        compression_type="RICE_1",
+        tile_shape=(min(MASK_TILE_ROWS, mask.shape[0]), mask.shape[1]),
+    )
     hdu.header.update(cards or {})
     return hdu
 
