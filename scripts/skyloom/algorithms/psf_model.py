@@ -212,7 +212,7 @@ def refit_stars(masked_image, fit, psf, settings):
     Returns
     -------
     PsfFit
-        The same stars, the same `used`.
+        The same stars, the same `used`; `residual` over the whole image of the PSF.
 
     Raises
     ------
@@ -223,10 +223,8 @@ def refit_stars(masked_image, fit, psf, settings):
     psf = centred_psf(psf)
     fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
     found = psf_photometry(masked_image, psf, fit.x, fit.y, fit_settings, (fit.x, fit.y, fit.flux))
-    residuals, noise, kernels = _residual_stamps(masked_image, psf, found, settings)
-    weights = 1 / (noise + (settings.model_floor * kernels) ** 2)
-    scatter = _core_scatter(residuals, weights, _within(psf, CORE_RADIUS_SIGMA), found)
-    return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=scatter)
+    residual = np.sqrt(found.chi2 / found.n_pixel)
+    return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=residual)
 
 
 def _iterate(masked_image, stars, psf, rounds, settings):
@@ -285,19 +283,11 @@ def _clipped(residuals, weights, psf):
 
 def _orders_for(n_star, settings):
     """Degrees of the pixels' polynomials and of the modes'."""
-    return order_for(n_star, settings.max_order), order_for(n_star, settings.mode_order)
+    return _order_for(n_star, settings.max_order), _order_for(n_star, settings.mode_order)
 
 
-def order_for(n_star, max_order):
-    """Return the highest order for which each polynomial term has enough stars (int).
-
-    Parameters
-    ----------
-    n_star : int
-        Stars of the fit.
-    max_order : int
-        Not above this.
-    """
+def _order_for(n_star, max_order):
+    """Highest order for which each polynomial term has enough stars."""
     order = 0
     while order < max_order and (order + 2) * (order + 3) // 2 * STARS_PER_TERM <= n_star:
         order += 1
