@@ -214,7 +214,7 @@ def refit_stars(masked_image, fit, psf, settings):
     Returns
     -------
     PsfFit
-        The same stars, the same `used`.
+        The same stars, the same `used`; `residual` over the whole image of the PSF.
 
     Raises
     ------
@@ -223,17 +223,11 @@ def refit_stars(masked_image, fit, psf, settings):
     """
     _check(psf)
     psf = centred_psf(psf)
-    fit_settings = FitSettings(
-        photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS), whole_stamps=True
-    )
+    fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
     known = (fit.x, fit.y, fit.flux)
-    found, model = fit_points(masked_image, psf, known[:2], fit_settings, known)
-    residuals, noise, kernels = residual_stamps(
-        (masked_image, model), psf, found, WEIGHTLESS, settings.photon_variance
-    )
-    weights = 1 / (noise + (settings.model_floor * kernels) ** 2)
-    scatter = _core_scatter(residuals, weights, _within(psf, CORE_RADIUS_SIGMA), found)
-    return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=scatter)
+    found, _ = fit_points(masked_image, psf, known[:2], fit_settings, known)
+    residual = np.sqrt(found.chi2 / found.n_pixel)
+    return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=residual)
 
 
 def _iterate(masked_image, stars, psf, rounds, settings):
@@ -268,7 +262,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
                 _check_number(used, settings)
                 weights = np.where(_is_companion(residuals, weights, psf), np.float32(0), weights)
         n_used = 0 if is_constant else int(used.sum())
-        orders = (order_for(n_used, settings.max_order), order_for(n_used, settings.mode_order))
+        orders = (_order_for(n_used, settings.max_order), _order_for(n_used, settings.mode_order))
         found = (fit.x[used], fit.y[used], fit.flux[used])
         scatter = _core_scatter(residuals, weights, core, fit)
         psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
@@ -299,16 +293,8 @@ def _is_companion(residuals, weights, psf):
     return ~_within(psf, COMPANION_RADIUS_SIGMA) & (found**2 > COMPANION_CLIP_SIGMA**2 * variance)
 
 
-def order_for(n_star, max_order):
-    """Return the highest order for which each polynomial term has enough stars (int).
-
-    Parameters
-    ----------
-    n_star : int
-        Stars of the fit.
-    max_order : int
-        Not above this.
-    """
+def _order_for(n_star, max_order):
+    """Highest order for which each polynomial term has enough stars."""
     order = 0
     while order < max_order and (order + 2) * (order + 3) // 2 * STARS_PER_TERM <= n_star:
         order += 1

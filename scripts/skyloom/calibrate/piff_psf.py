@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from skyloom.algorithms.psf_model import WEIGHTLESS, PsfFitFailedError, order_for
+from skyloom.algorithms.psf_model import WEIGHTLESS, PsfFitFailedError
 from skyloom.core.psf import PixelPsf, shift_kernels
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
@@ -16,6 +16,10 @@ N_NODE = 25
 INTERPOLANT = "Lanczos(11)"
 OUTLIERS = {"type": "Chisq", "nsigma": 4, "max_remove": 0.05}
 MAX_ITERATIONS = 15
+MAX_SIGNAL_TO_NOISE = 200.0
+"""Brighter stars get no more weight: the model's misfit, not noise, would decide it, and chi squared drop them."""
+CORE_SIGMA, COMPANION_SIGMA = 2.0, 3.5
+"""Beyond so many sigma of the PSF, light that stands out by so much is a companion's."""
 FEWEST_NODES = 5.0
 """Nodes over the FWHM: a wide PSF needs no node in each pixel, and all nodes for its wings."""
 FWHM_PER_SIGMA = 2.3548
@@ -33,7 +37,7 @@ def fit_piff_psf(pixels, fit, settings):
     fit : PsfFit
         Our own fit: its `used` stars are given to Piff, and its PSF says what their photons add to the variance.
     settings : PsfFitSettings
-        Order, least error of the model, stars needed. Piff's order is `max_order`, less where stars are few.
+        Of our fit; Piff's order is `max_order`, less where stars are few.
 
     Returns
     -------
@@ -48,12 +52,14 @@ def fit_piff_psf(pixels, fit, settings):
     Notes
     -----
     Piff's PixelGrid with BasisPolynomial (Jarvis et al. 2021, MNRAS 501, 1282): values on a grid of nodes, each a
-    polynomial of the position, fitted to the pixels of all stars at once, their positions free; outliers of chi
-    squared are dropped. Piff measures the field in halves of the detector, in which its normal equations are well
-    conditioned. Its pixels are polynomials but for the norm, so that little is lost when they are fitted by ours.
+    polynomial of the position, fitted to the pixels of all stars at once; outliers of chi squared are dropped. The
+    positions are those of our fit: free ones of stars with companions wandered by 13 pixels. Piff measures the field
+    in halves of the detector, in which its normal equations are well conditioned. Its pixels are polynomials but for
+    the norm, so that little is lost when they are fitted by ours.
     """
     scale = max(1.0, FWHM_PER_SIGMA * _sigma(fit.psf) / FEWEST_NODES)
-    order = order_for(int(fit.used.sum()), settings.max_order)
+    # Our fit lowered its own where stars are few.
+    order = min(settings.max_order, fit.psf.order)
     model = _fitted(pixels, fit, settings, (scale, order))
     psf = _projected(model, fit.psf.domain, order, int(N_NODE // 2 * scale))
     log.info("PSF of Piff of order %d, %d nodes of %.2f pixel, image of %d", order, N_NODE, scale, psf.size)
@@ -87,7 +93,8 @@ def _fitted(pixels, fit, settings, grid):
     for x, y, data, weight in _stamps(pixels, fit, settings, int(np.ceil(N_NODE * scale / 2))):
         corner = {"xmin": round(x) - data.shape[1] // 2, "ymin": round(y) - data.shape[0] // 2, "wcs": wcs}
         image, weight = galsim.Image(data, **corner), galsim.Image(weight, **corner)
-        stars.append(piff.Star(piff.StarData(image, galsim.PositionD(x, y), weight=weight), None))
+        place, properties = galsim.PositionD(x, y), {"trust_pos": True}
+        stars.append(piff.Star(piff.StarData(image, place, weight=weight, properties=properties), None))
     try:
         model.fit(stars)
     except (RuntimeError, np.linalg.LinAlgError) as error:
@@ -99,7 +106,8 @@ def _fitted(pixels, fit, settings, grid):
 def _stamps(pixels, fit, settings, half):
     """Position, pixels and weights of each star that our fit used.
 
-    The variance is that of the sky, of the model's photons and of the model's own least error: never the noise.
+    The variance is that of the sky and of the model's photons, never of the noise, and more for the brightest stars.
+    Pixels with light of companions have no weight, as in our own fit.
     """
     ny, nx = pixels.image.shape
     offset = np.arange(-half, half + 1)
@@ -113,9 +121,23 @@ def _stamps(pixels, fit, settings, half):
         good = inside & ((pixels.mask[index] & WEIGHTLESS) == 0) & np.isfinite(image)
         sky = max(float(np.mean((variance - settings.photon_variance * image)[good])), 0.0)
         light = flux * _framed(_moved(fit.psf, x, y), half)
-        total = sky + settings.photon_variance * light + (settings.model_floor * light) ** 2
-        usable = good & (total > 0)
-        yield x, y, np.where(good, image, 0.0), np.divide(1.0, total, out=np.zeros_like(total), where=usable)
+        total = sky + settings.photon_variance * light
+        weight = np.divide(1.0, total, out=np.zeros_like(total), where=good & (total > 0))
+        signal_to_noise = np.sqrt(np.sum(weight * light**2))
+        weight *= min(1.0, MAX_SIGNAL_TO_NOISE / signal_to_noise) ** 2
+        image = np.where(good, image, 0.0)
+        yield x, y, image, np.where(_is_companion(image - light, weight, _sigma(fit.psf)), 0.0, weight)
+
+
+def _is_companion(residual, weight, sigma):
+    """Pixels beyond the core of a star in which what is left of it, smoothed like a star, stands out."""
+    offset = np.arange(len(residual))
+    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / sigma) ** 2)
+    found = smooth @ (residual * weight) @ smooth
+    variance = smooth**2 @ weight @ smooth**2
+    centre = len(residual) // 2
+    is_core = np.hypot(offset[:, None] - centre, offset[None, :] - centre) <= CORE_SIGMA * sigma
+    return ~is_core & (found**2 > COMPANION_SIGMA**2 * variance)
 
 
 def _moved(psf, x, y):
