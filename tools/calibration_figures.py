@@ -70,7 +70,7 @@ def psf_residuals(results):
     image.set_title(f"median of {len(stars.x)} stars, asinh", fontsize=9)
     _draw_colours(figure, rest, 100 * np.median(stars.residuals, axis=0) / median.max())
     rest.set_title("stars minus PSF [% of the peak]", fontsize=9)
-    _draw_maps(figure, maps, stars, 100 * stars.size, "dT / T [%]")
+    _draw_maps(maps, stars, 100 * stars.size, "dT / T [%]")
     for panel in (image, rest):
         panel.set(xticks=[], yticks=[])
     return figure
@@ -93,7 +93,7 @@ def photometric_residuals(results):
     figure, (scatter, *maps) = _row_of_panels(pairs, [1.7])
     _draw_against_magnitude(scatter, pairs.magnitude, {"reference minus source": pairs.flux})
     scatter.set(ylabel="residual [mmag]")
-    _draw_maps(figure, maps, pairs, pairs.flux, "residual [mmag]")
+    _draw_maps(maps, pairs, pairs.flux, "residual [mmag]")
     return figure
 
 
@@ -162,7 +162,7 @@ def _row_of_panels(measured, first):
     return figure, figure.subplots(1, len(widths), width_ratios=widths)
 
 
-def _draw_maps(figure, panels, measured, values, name):
+def _draw_maps(panels, measured, values, name):
     """Draw medians of cells as colours, a panel a detector, all with one scale and with the error of a median."""
     maps = [cell_medians(*parts) for parts in _by_detector(measured, values)]
     limit = np.nanmax(np.abs(maps))
