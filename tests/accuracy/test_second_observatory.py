@@ -9,6 +9,7 @@ from bars import Bars
 from expected_noise import blank_pixels, lanczos_variance, scaled_by_cells, scatter
 from second_observatory import (
     BELIEVED_READ_NOISE,
+    CATALOGUE_ERROR_MAS,
     CENTRES,
     DEC,
     HEIGHT,
@@ -95,6 +96,10 @@ def products_of(observatory, visit, root="results"):
         truths={d: pa.table(observatory.truths[visit, d]) for d in CENTRES},
         area_of_fwhm=noise_area,
         read_noise=BELIEVED_READ_NOISE,
+        reference_errors=lambda ra, dec: (
+            np.full_like(ra, CATALOGUE_ERROR_MAS),
+            np.full_like(dec, CATALOGUE_ERROR_MAS),
+        ),
     )
 
 
