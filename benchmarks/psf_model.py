@@ -19,8 +19,10 @@ import numpy as np
 HOME = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HOME / "scripts"), str(HOME / "tests" / "accuracy")]
 
-from psf_fields import SCALE, Field, draw_field  # noqa: E402 (needs the path)
-from test_psf_model_accuracy import errors, settings  # noqa: E402 (needs the path)
+from drawn_detectors import SCALE  # noqa: E402 (needs the path)
+from pipeline_settings import settings_of  # noqa: E402 (needs the path)
+from psf_fields import Field, draw_field  # noqa: E402 (needs the path)
+from test_psf_model_accuracy import errors  # noqa: E402 (needs the path)
 
 from skyloom.calibrate.detection_passes import first_pass, second_pass  # noqa: E402 (needs the path)
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars  # noqa: E402 (needs the path)
@@ -178,7 +180,7 @@ def main():
     if importlib.util.find_spec("piff") is None:
         del fits["Piff"]
         print("Piff is not installed (pip install piff): left out")
-    calibrate = settings(HOME / "config" / "schema")
+    calibrate = settings_of("calibrate")
     rows = {name: [] for name in fits}
     for seed, case in enumerate(CASES, start=700):
         detector = Detector(case, seed, calibrate)

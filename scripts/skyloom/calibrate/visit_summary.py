@@ -219,7 +219,9 @@ def _remark(exposure):
     lost = float(pixels.is_masked(LOST_PLANES).mean())
     if lost > LOSS_WORTH_A_REMARK:
         parts = ", ".join(f"{plane} {pixels.is_masked(bits(plane)).mean():.1%}" for plane in LOST)
-        remarks.append(f"{lost:.1%} of the pixels are of no use ({parts}): a dead amplifier, or a very bright star?")
+        remarks.append(
+            f"{lost:.1%} of the pixels are of no use ({parts}): a dead amplifier, or a very bright star?"
+        )
     return "; ".join(remarks)
 
 
