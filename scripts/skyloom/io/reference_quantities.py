@@ -46,8 +46,8 @@ def positions_at_epoch(columns, settings, mjd):
     ----------
     columns : dict of str to ndarray, shape (n,)
         ``ra`` and ``dec`` [degree]; where the catalogue has them ``epoch`` [Julian year], ``ra_error``,
-        ``dec_error``, ``parallax`` and ``parallax_error`` [mas], and ``pmra`` (times cos(dec)), ``pmdec``, ``pmra_error`` and
-        ``pmdec_error`` [mas/yr].
+        ``dec_error``, ``parallax`` and ``parallax_error`` [mas], and ``pmra`` (times cos(dec)), ``pmdec``,
+        ``pmra_error`` and ``pmdec_error`` [mas/yr].
     settings : dict
         Section ``reference``: what stands for an unknown epoch or error.
     mjd : float
@@ -172,8 +172,8 @@ def likely_parallaxes(given, error):
     -----
     Most parallaxes of a catalogue are smaller than their errors, and as measured they would move a star by more than
     they are. Each is pulled to the typical one as far as its error is larger than what the stars differ by (Efron &
-    Morris 1975, JASA 70, 311), but for the nearby stars that stand out. Centre and width are those of the better half of the stars; the width is at least the
-    centre, since parallaxes of a population differ by as much as they are.
+    Morris 1975, JASA 70, 311), but for the nearby stars that stand out. Centre and width are those of the better half
+    of the stars; the width is at least the centre, since parallaxes of a population differ by as much as they are.
     """
     known = np.isfinite(given) & (error > 0)
     better = known & (error <= np.median(error[known]))
