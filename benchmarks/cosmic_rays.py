@@ -13,11 +13,12 @@ import numpy as np
 HOME = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HOME / "scripts"), str(HOME / "tests" / "accuracy")]
 
-from peers import NOT_MEASURED, missing, verdict  # noqa: E402 (after the path, beside ours)
-from ray_scenes import FULL_WELL, Observation, draw_scene  # noqa: E402 (needs the path)
+from drawn_detectors import FULL_WELL  # noqa: E402 (needs the path)
+from peers import NOT_MEASURED, missing, verdict  # noqa: E402
+from pipeline_settings import settings_of  # noqa: E402 (needs the path)
+from ray_scenes import Observation, draw_scene  # noqa: E402 (needs the path)
 
 from skyloom.algorithms.cosmic_rays import find_cosmic_rays  # noqa: E402 (needs the path)
-from skyloom.workflow.config import fill_defaults, load_schema  # noqa: E402 (needs the path)
 
 SEEINGS = (0.6, 0.8, 1.1)
 LEAST_RATIO = 30.0
@@ -75,7 +76,7 @@ def main():
     """Print both side by side, and return 1 when ours is not fast or not good enough, 2 without the peer."""
     if missing("astroscrappy"):
         return NOT_MEASURED
-    settings = fill_defaults(load_schema(HOME / "config" / "schema"), {})["calibrate"]["cosmic_rays"]
+    settings = settings_of("calibrate", "cosmic_rays")
     figures = np.array([compared(seeing, 500 + k, settings) for k, seeing in enumerate(SEEINGS)])
     print("cosmic rays on 2048 x 2048 pixels, three detectors")
     medians = np.median(figures[:, :, 0], axis=0)

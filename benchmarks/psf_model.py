@@ -25,8 +25,9 @@ from peers import (  # noqa: E402
     missing,
     verdict,
 )
+from pipeline_settings import settings_of  # noqa: E402
 from psf_fields import Field, draw_field  # noqa: E402 (needs the path)
-from test_psf_model_accuracy import errors, settings  # noqa: E402 (needs the path)
+from test_psf_model_accuracy import errors  # noqa: E402 (needs the path)
 
 from skyloom.calibrate.detection_passes import first_pass, second_pass  # noqa: E402 (needs the path)
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars  # noqa: E402 (needs the path)
@@ -125,7 +126,7 @@ def main():
         del fits["PSFEx"]
     if missing("Piff"):
         del fits["Piff"]
-    calibrate = settings(HOME / "config" / "schema")
+    calibrate = settings_of("calibrate")
     rows = {name: [] for name in fits}
     for seed, case in enumerate(CASES, start=700):
         detector = Detector(case, seed, calibrate)

@@ -13,7 +13,8 @@ import numpy as np
 HOME = Path(__file__).parents[1]
 sys.path[:0] = [str(HOME / "scripts"), str(HOME / "tests" / "accuracy")]
 
-from ray_scenes import FULL_WELL, SCALE, Observation, draw_scene, psf_at  # noqa: E402 (needs the path)
+from drawn_detectors import FULL_WELL, SCALE  # noqa: E402 (needs the path)
+from ray_scenes import Observation, draw_scene, psf_at  # noqa: E402 (needs the path)
 
 from skyloom.calibrate.detection_passes import first_pass, second_pass  # noqa: E402 (needs the path)
 from skyloom.calibrate.halos import mask_halos  # noqa: E402 (needs the path)

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 import galsim
 import numpy as np
+from drawn_detectors import SCALE, read_out
 
-from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage
-
-SCALE = 0.2
-FULL_WELL = 90_000.0
 READ_NOISE = 7.0
 PHASES = 4
 """Sources lie at multiples of a fourth of a pixel, so that their images are drawn once."""
@@ -93,15 +89,9 @@ def draw_sky_scene(field, seed, galaxies=()):
     light = np.zeros_like(sky)
     add_galaxies_in_place(light, field, rng)
     add_stars_in_place(light, field, rng)
-    noise = rng.normal(0, READ_NOISE, sky.shape)
     for galaxy in galaxies:
         add_large_galaxy_in_place(light, field, galaxy)
-    image = rng.poisson(light + sky) + noise
-    saturated = image > FULL_WELL
-    image = np.minimum(image, FULL_WELL)
-    variance = np.maximum(image, 0) + READ_NOISE**2
-    mask = np.where(saturated, mask_planes.SAT, 0).astype(np.uint32)
-    return SkyScene(MaskedImage(image.astype(np.float32), mask, variance.astype(np.float32)), sky, light)
+    return SkyScene(read_out(light + sky, READ_NOISE, rng, bleed=0), sky, light)
 
 
 def draw_sky(field, rng):

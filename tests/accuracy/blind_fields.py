@@ -1,15 +1,14 @@
 """Fields whose pointing, rotation, parity and scale nobody knows, with catalogues of every kind, and their truth."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from pipeline_settings import settings_of
 
 from skyloom.algorithms.plane_polynomial import wcs_from_polynomial
 from skyloom.calibrate.star_field import SourcePositions
 from skyloom.core.reference import ReferenceStars
 from skyloom.core.wcs import Wcs, tan_deproject, tan_project
-from skyloom.workflow.config import fill_defaults, load_schema
 
 SIDE = 2048
 SHAPE = (SIDE, SIDE)
@@ -96,8 +95,7 @@ class BlindField:
 
 def astrometry_settings(**search):
     """Section ``calibrate.astrometry`` with the schema's defaults, the limits of the search changed."""
-    schema = load_schema(Path(__file__).parents[2] / "config" / "schema")
-    settings = fill_defaults(schema, {})["calibrate"]["astrometry"]
+    settings = settings_of("calibrate", "astrometry")
     return settings | {"search": settings["search"] | search}
 
 

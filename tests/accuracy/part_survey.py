@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from pipeline_settings import settings_of
 from single_visit import area_function
 from workflow_support import HOME, Snakemake
 
@@ -19,7 +20,6 @@ from skyloom.io.cameras import read_camera
 from skyloom.io.tables import read_table, read_table_status
 from skyloom.simulate.electronics import draw_detector
 from skyloom.simulate.simulation import Simulation
-from skyloom.workflow.config import fill_defaults, load_schema
 from skyloom.workflow.paths import product_path
 
 DEMO = HOME / "config" / "demo"
@@ -164,7 +164,7 @@ class PartSurvey:
     @cached_property
     def read_noise(self):
         """True read noise of each detector, root mean square over its amplifiers [electron]."""
-        settings = fill_defaults(load_schema(HOME / "config" / "schema"), {"simulate": {}})["simulate"]
+        settings = settings_of("simulate", simulate={})
         simulation = Simulation(settings, tuple(self.bands), self.settings["seed"], self.camera)
         noises = {
             d: draw_detector(detector, simulation).read_noise for d, detector in self.camera.detectors.items()
@@ -174,7 +174,7 @@ class PartSurvey:
     @cached_property
     def area_of_fwhm(self):
         """Noise-equivalent area [pixel^2] of the simulator's star by its FWHM [arcsec] (callable)."""
-        settings = fill_defaults(load_schema(HOME / "config" / "schema"), {"simulate": {}})["simulate"]
+        settings = settings_of("simulate", simulate={})
         return area_function(settings, self.camera.pixel_scale)
 
     def static_power(self, visits):

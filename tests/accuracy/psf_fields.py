@@ -8,19 +8,18 @@ from dataclasses import dataclass
 
 import galsim
 import numpy as np
+from drawn_detectors import SCALE, add_in_place, blank_light, image_at, read_out
 from ray_scenes import RAYS
-from scipy.ndimage import binary_dilation
 
-from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 
-SCALE = 0.2
-FULL_WELL = 90_000.0
 STAR_SLOPE, GALAXY_SLOPE = 0.6, 0.8
 """Of the cumulative counts in flux."""
-FAINTEST = 4.0
-"""Signal-to-noise of the faintest star and galaxy."""
+FAINTEST_STAR, FAINTEST_GALAXY = 8.0, 4.0
+"""Signal-to-noise of the faintest."""
 TRUTH_SIZE = 61
+SIZE_SPREAD, SHEAR_SPREAD = (0.08, 0.12), (0.02, 0.04)
+"""Least and largest change over the field: of the size, relative, and of a shear, half of the ellipticity."""
 OPTICS_LIMIT = 15.0
 """Stars fainter than this signal-to-noise get no diffraction: it costs ten times the atmosphere, and they show none."""
 
@@ -50,8 +49,8 @@ class Field:
     sky: float = 800.0
     read_noise: float = 7.0
     side: int = 2048
-    n_star: int = 3400
-    n_galaxy: int = 3000
+    n_star: int = 2400
+    n_galaxy: int = 2500
     pairs: float = 0.05
     rays: bool = True
 
@@ -77,6 +76,18 @@ class Observed:
     flux: np.ndarray
 
 
+def field_terms(u, v):
+    """Polynomials of second order of a place of the field, (0, 0) in the middle, 1 at the edges."""
+    return np.array([0.5 + 0 * u, u, v, u * u - 0.4, u * v, v * v - 0.4])
+
+
+def spread_over_field(coefficients, spread):
+    """Coefficients of a polynomial, scaled so that its values spread over the field by so much."""
+    grid = np.linspace(-1, 1, 21)
+    values = np.tensordot(coefficients, field_terms(*np.meshgrid(grid, grid)), axes=1)
+    return coefficients * (spread / np.ptp(values))
+
+
 class TruePsf:
     """PSF of a field: size, shape and aberrations are drawn from the seed.
 
@@ -90,16 +101,18 @@ class TruePsf:
 
     def __init__(self, field, rng):
         self.field = field
-        size = 0.03 if field.profile == "optics" else 0.05
-        self.size = rng.uniform(-size, size, 6)
-        self.shear = rng.uniform(-0.02, 0.02, (2, 6))
+        # The optics' aberrations change the size by some per cent more.
+        self.size = spread_over_field(rng.uniform(-1, 1, 6), rng.uniform(*SIZE_SPREAD))
+        self.shear = np.stack(
+            [spread_over_field(rng.uniform(-1, 1, 6), rng.uniform(*SHEAR_SPREAD)) for _ in "12"]
+        )
         self.axis = rng.uniform(-1.5, 1.5, 2)
         self.aberrations = rng.uniform(-0.12, 0.12, (4, 3))
 
     def at(self, x, y, *, with_optics=True):
         """Profile at a pixel (galsim.GSObject of flux 1)."""
         u, v = (2 * value / self.field.side - 1 for value in (x, y))
-        terms = np.array([0.5, u, v, u * u - 0.4, u * v, v * v - 0.4])
+        terms = field_terms(u, v)
         fwhm = self.field.seeing * (1 + self.size @ terms)
         g1, g2 = self.shear @ terms
         if self.field.profile == "moffat":
@@ -153,30 +166,25 @@ def draw_field(field, seed):
     """
     rng = np.random.default_rng([seed, int(1000 * field.seeing)])
     psf = TruePsf(field, rng)
-    image = galsim.ImageD(field.side, field.side, scale=SCALE, xmin=0, ymin=0)
+    image = blank_light(field.side)
     noise = np.sqrt(field.sky + field.read_noise**2)
     unit = noise * np.sqrt(4 * np.pi) * field.seeing / SCALE / 2.355
     x, y, flux = _stars(field, unit, rng)
     for a, b, f in zip(x, y, flux, strict=True):
         _draw_in_place(image, psf.at(a, b, with_optics=f > OPTICS_LIMIT * unit), (a, b, f))
-    _draw_galaxies_in_place(image, field, unit, rng)
+    _draw_galaxies_in_place(image, psf, unit, rng)
     charge = np.zeros((field.side, field.side))
     if field.rays:
         RAYS["mixed"](charge, rng)
-    counts = rng.poisson(np.maximum(image.array, 0) + charge + field.sky).astype(float)
-    counts += rng.normal(0, field.read_noise, counts.shape)
-    saturated = binary_dilation(counts > FULL_WELL, np.ones((3, 3)))
-    counts = np.minimum(counts, FULL_WELL)
-    variance = np.maximum(counts, 0.9 * field.sky) + field.read_noise**2
-    mask = np.where(saturated, mask_planes.SAT, 0).astype(np.uint32)
-    pixels = MaskedImage(counts.astype(np.float32), mask, variance.astype(np.float32))
+    light = np.maximum(image.array, 0) + charge + field.sky
+    pixels = read_out(light, field.read_noise, rng, least=0.9 * field.sky)
     return Observed(pixels, psf, x, y, flux)
 
 
 def _stars(field, unit, rng):
     """Positions and fluxes of stars, some of which have a companion; `unit` is the flux of S/N 1."""
     x, y = rng.uniform(-0.5, field.side - 0.5, (2, field.n_star))
-    flux = FAINTEST * unit * np.minimum((1 - rng.random(field.n_star)) ** (-1 / STAR_SLOPE), 2e4)
+    flux = FAINTEST_STAR * unit * np.minimum((1 - rng.random(field.n_star)) ** (-1 / STAR_SLOPE), 2e4)
     paired = rng.random(field.n_star) < field.pairs
     n = int(paired.sum())
     radius = rng.uniform(0.2, 1.5, n) * field.seeing / SCALE
@@ -189,28 +197,23 @@ def _stars(field, unit, rng):
     )
 
 
-def _draw_galaxies_in_place(image, field, unit, rng):
-    """Add exponential discs, some of them hardly larger than a star."""
+def _draw_galaxies_in_place(image, psf, unit, rng):
+    """Add exponential discs, some of them hardly larger than a star, through the PSF of their places."""
+    field = psf.field
     x, y = rng.uniform(-0.5, field.side - 0.5, (2, field.n_galaxy))
-    flux = FAINTEST * unit * np.minimum((1 - rng.random(field.n_galaxy)) ** (-1 / GALAXY_SLOPE), 500)
+    flux = FAINTEST_GALAXY * unit * np.minimum((1 - rng.random(field.n_galaxy)) ** (-1 / GALAXY_SLOPE), 500)
     # Fainter galaxies are smaller; S/N 100 is about r = 21.7 here.
     radius = 0.45 * (flux / (100 * unit)) ** 0.25 * np.exp(rng.normal(0, 0.4, field.n_galaxy))
     radius = np.clip(radius, 0.08, 2.0)
     shape = rng.normal(0, 0.2, (2, field.n_galaxy)).clip(-0.5, 0.5)
     for k in range(field.n_galaxy):
         disc = galsim.Exponential(half_light_radius=radius[k]).shear(g1=shape[0, k], g2=shape[1, k])
-        profile = galsim.Convolve([disc, galsim.Kolmogorov(fwhm=field.seeing)])
+        profile = galsim.Convolve([disc, psf.at(x[k], y[k], with_optics=flux[k] > OPTICS_LIMIT * unit)])
         _draw_in_place(image, profile, (x[k], y[k], 1.5 * flux[k]))
 
 
 def _draw_in_place(image, profile, source):
     """Add a profile of flux 1 at a source's place times its flux."""
     x, y, flux = source
-    column, row = int(np.rint(x)), int(np.rint(y))
     half = 25 if flux < 3e4 else 64 if flux < 1e6 else 160
-    box = galsim.BoundsI(column - half, column + half, row - half, row + half)
-    stamp = galsim.ImageD(box, scale=SCALE)
-    profile.withFlux(flux).drawImage(stamp, center=galsim.PositionD(x, y))
-    overlap = stamp.bounds & image.bounds
-    if overlap.isDefined():
-        image[overlap] += stamp[overlap]
+    add_in_place(image, image_at(profile.withFlux(flux), (x, y), half))

@@ -4,19 +4,16 @@ Nothing here is shared with the pipeline: stars by GalSim, a ray's charge as the
 diffused cloud around each step of its path.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import galsim
 import numpy as np
+from drawn_detectors import SCALE, add_in_place, blank_light, image_at, read_out
 from scipy.ndimage import binary_dilation
 from scipy.special import ndtr
 
-from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage
 from skyloom.simulate.cosmic_rays import add_cosmic_rays_in_place
 
-SCALE = 0.2
-FULL_WELL = 90_000.0
 # A step of a path [pixel], and the half-width of the window that its charge is spread over.
 STEP, REACH = 0.2, 3
 SILICON_ELECTRONS = 80.0
@@ -47,8 +44,8 @@ class Scene:
 
     Attributes
     ----------
-    pixels : MaskedImage
-        Sky subtracted [electron].
+    raw, pixels : MaskedImage
+        With the sky, and with the true one subtracted [electron].
     kernel : ndarray, shape (41, 41)
         True PSF at the middle.
     charge, stars : ndarray, shape (ny, nx)
@@ -59,6 +56,7 @@ class Scene:
         Standard deviation of a pixel without its ray [electron].
     """
 
+    raw: object
     pixels: object
     kernel: np.ndarray
     charge: np.ndarray
@@ -79,21 +77,14 @@ class Scene:
 def draw_scene(observation, seed):
     """Scene of an observation, all of it decided by the seed."""
     rng = np.random.default_rng(seed)
-    shape = (observation.side, observation.side)
     stars, core = draw_stars(observation, rng)
-    charge = np.zeros(shape)
+    charge = np.zeros_like(stars)
     RAYS[observation.rays](charge, rng)
-    expected = stars + charge + observation.sky
-    image = rng.poisson(expected) + rng.normal(0, observation.read_noise, shape)
-    saturated = image > FULL_WELL
-    saturated = binary_dilation(saturated, np.ones((3, 3)))
-    image = np.minimum(image, FULL_WELL)
-    variance = np.maximum(image, observation.sky) + observation.read_noise**2
-    mask = np.where(saturated, mask_planes.SAT, 0).astype(np.uint32)
-    pixels = MaskedImage((image - observation.sky).astype(np.float32), mask, variance.astype(np.float32))
+    raw = read_out(stars + charge + observation.sky, observation.read_noise, rng, least=observation.sky)
+    pixels = replace(raw, image=raw.image - np.float32(observation.sky))
     kernel = psf_at(observation, 0.0, 0.0).drawImage(nx=41, ny=41, scale=SCALE).array.astype(float)
     noise = np.sqrt(stars + observation.sky + observation.read_noise**2)
-    return Scene(pixels, kernel / kernel.sum(), charge, stars, core, noise)
+    return Scene(raw, pixels, kernel / kernel.sum(), charge, stars, core, noise)
 
 
 def psf_at(observation, u, v):
@@ -112,7 +103,7 @@ def psf_at(observation, u, v):
 def draw_stars(observation, rng):
     """Expected electrons of the stars, and the 5x5 pixels around those above S/N 10."""
     side = observation.side
-    image = galsim.ImageD(side, side, scale=SCALE, xmin=0, ymin=0)
+    image = blank_light(side)
     core = np.zeros((side, side), bool)
     area = 4 * np.pi * (observation.seeing / SCALE / 2.355) ** 2
     background = area * (observation.sky + observation.read_noise**2)
@@ -121,14 +112,9 @@ def draw_stars(observation, rng):
     x, y = rng.uniform(-0.5, side - 0.5, (2, observation.n_star))
     for xi, yi, fi in zip(x, y, flux, strict=True):
         psf = psf_at(observation, 2 * xi / side - 1, 2 * yi / side - 1)
-        column, row = int(np.rint(xi)), int(np.rint(yi))
-        half = 24 if fi < 1e5 else 64
-        box = galsim.BoundsI(column - half, column + half, row - half, row + half)
-        stamp = galsim.ImageD(box, scale=SCALE)
-        psf.withFlux(fi).drawImage(stamp, center=galsim.PositionD(xi, yi), scale=SCALE)
-        overlap = stamp.bounds & image.bounds
-        image[overlap] += stamp[overlap]
+        add_in_place(image, image_at(psf.withFlux(fi), (xi, yi), 24 if fi < 1e5 else 64))
         if fi > 10 * np.sqrt(fi + background):
+            column, row = int(np.rint(xi)), int(np.rint(yi))
             core[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = True
     return np.maximum(image.array, 0), core
 

@@ -9,17 +9,18 @@ import galsim
 import numpy as np
 import pyarrow.compute as pc
 import yaml
+from pipeline_settings import ROOT, settings_of
 from scipy.spatial import cKDTree
 
 from skyloom.core.tables import column, without_sky_objects
 from skyloom.core.wcs import order_of, polynomial_terms
 from skyloom.io.cameras import read_camera
 from skyloom.io.exposures import read_exposure
+from skyloom.io.reference import read_reference_catalog
 from skyloom.io.tables import read_table
 from skyloom.workflow import make_job
-from skyloom.workflow.config import fill_defaults, load_schema, load_yaml
+from skyloom.workflow.config import load_yaml
 
-ROOT = Path(__file__).parents[2]
 SECTIONS = ("isr", "calibs", "calibrate", "reference", "simulate")
 FRAMES = (("bias", 0.0, 8), ("dark", 300.0, 4), ("flat", 5.0, 5))
 MATCH_RADIUS_PIXEL = 2.0
@@ -72,6 +73,8 @@ class SimulatedVisit:
         Noise-equivalent area of a star [pixel^2] by the FWHM of the true profile [arcsec].
     read_noise : float
         What the amplifiers are believed to have [electron].
+    reference_errors : callable
+        Errors (ra, dec) [mas] of the catalogue's stars at positions (ra, dec) [degree], at the visit's time.
     """
 
     calexps: dict
@@ -81,6 +84,7 @@ class SimulatedVisit:
     run: object
     area_of_fwhm: object
     read_noise: float
+    reference_errors: object
 
 
 def run_visit(folder, seed, side, *, rotation=3.0, band="r", simulate=None):
@@ -108,7 +112,7 @@ def run_visit(folder, seed, side, *, rotation=3.0, band="r", simulate=None):
     """
     write_camera(folder / "camera.yaml", side)
     camera = read_camera(folder / "camera.yaml")
-    defaults = fill_defaults(load_schema(ROOT / "config" / "schema"), {"simulate": simulate or {}})
+    defaults = settings_of(simulate=simulate or {})
     visit = {
         **{"visit": 301, "exposure_name": "A1", "night": "n1", "mjd": 61384.2, "band": band},
         **{"exposure_time": 30.0, "ra": 150.0, "dec": 2.2, "rotation": rotation, "airmass": 1.2},
@@ -209,7 +213,20 @@ class VisitRun:
             read_noise=float(
                 np.mean([a.read_noise for a in self.camera.detectors[self.detectors[0]].amplifiers])
             ),
+            reference_errors=self.reference_errors,
         )
+
+    def reference_errors(self, ra, dec):
+        """Errors (ra, dec) [mas] of the catalogue's stars at positions [degree], proper motions applied."""
+        region = self.visit["ra"], self.visit["dec"], 1.0
+        settings = self.defaults["reference"]
+        stars = read_reference_catalog(
+            self.path("reference.parquet"), settings, self.visit["band"], region, self.visit["mjd"]
+        )
+        cos_dec = np.cos(np.radians(self.visit["dec"]))
+        tree = cKDTree(np.column_stack([stars.ra * cos_dec, stars.dec]))
+        _, nearest = tree.query(np.column_stack([ra * cos_dec, dec]))
+        return stars.ra_err[nearest] * 1e3, stars.dec_err[nearest] * 1e3
 
 
 def area_function(settings, pixel_scale):
@@ -241,8 +258,8 @@ class Comparison:
         Measured over true flux of these stars.
     wcs_error_ra, wcs_error_dec : ndarray
         Of the WCS alone, at the true pixels of all true stars [mas].
-    wcs_stated : ndarray
-        What the fit states it to be there, on each axis [mas].
+    wcs_limit_ra, wcs_limit_dec : float
+        Its expected rms there, from the known errors of the stars of the fit alone [mas].
     """
 
     found: np.ndarray
@@ -254,7 +271,8 @@ class Comparison:
     flux_ratio: np.ndarray
     wcs_error_ra: np.ndarray
     wcs_error_dec: np.ndarray
-    wcs_stated: np.ndarray
+    wcs_limit_ra: float
+    wcs_limit_dec: float
 
 
 def true_signal_to_noise(truth, visit):
@@ -300,6 +318,7 @@ def compare(visit, detector):
     )
     wcs_sky = visit.calexps[detector].wcs.pixel_to_sky(x[is_star], y[is_star])
     wcs_error_ra, wcs_error_dec = _offsets(wcs_sky, true_sky, is_star)
+    wcs_limit_ra, wcs_limit_dec = _wcs_limit(visit, detector, x[is_star], y[is_star])
     return Comparison(
         found=matched[wanted],
         pure=_is_true(src, measured, psf_flux, np.column_stack([x, y]), flux),
@@ -310,15 +329,40 @@ def compare(visit, detector):
         flux_ratio=psf_flux[source] / flux[bright],
         wcs_error_ra=wcs_error_ra,
         wcs_error_dec=wcs_error_dec,
-        wcs_stated=_stated_wcs_error(visit.calexps[detector], x[is_star], y[is_star]),
+        wcs_limit_ra=wcs_limit_ra,
+        wcs_limit_dec=wcs_limit_dec,
     )
 
 
-def _stated_wcs_error(calexp, x, y):
-    """Error of the WCS on each axis at pixels, from the covariance of its fit [mas]."""
-    fit = calexp.wcs_fit
-    terms = polynomial_terms(x - calexp.wcs.crpix[0], y - calexp.wcs.crpix[1], order_of(len(fit.covariance)))
-    return np.sqrt(np.einsum("in,ij,jn->n", terms, fit.covariance, terms)) * 3.6e6
+def _wcs_limit(visit, detector, x, y):
+    """Expected rms error (ra, dec) [mas] at pixels of a WCS fitted to the stars that were used, by known errors alone.
+
+    The covariance of a weighted fit whose weights are 1 / (sigma_ref^2 + sigma_centroid^2): sqrt(p / N) sigma for
+    equal errors and even coverage. Nothing of it is what the fit says of itself.
+    """
+    src, calexp = visit.sources[detector], visit.calexps[detector]
+    used = column(src, "calib_astrometry_used")
+    references = visit.reference_errors(*(column(src, name)[used] for name in ("ra", "dec")))
+    # The centroid's errors on the detector's axes, as if on the sky's: they differ by some per cent.
+    scale = calexp.wcs.pixel_scale() * 1e3
+    design, places = (
+        _terms(calexp, *place) for place in ((column(src, "x")[used], column(src, "y")[used]), (x, y))
+    )
+    limits = []
+    for reference, name in zip(references, ("xErr", "yErr"), strict=True):
+        weight = 1 / (reference**2 + (scale * column(src, name)[used]) ** 2)
+        covariance = np.linalg.inv((design * weight) @ design.T)
+        limits.append(np.sqrt(np.mean(np.einsum("in,ij,jn->n", places, covariance, places))))
+    return limits
+
+
+def _terms(calexp, x, y):
+    """Terms of the WCS's polynomial at pixels, in units of half the detector."""
+    half = calexp.pixels.shape[1] / 2
+    centre_x, centre_y = calexp.wcs.crpix
+    return polynomial_terms(
+        (x - centre_x) / half, (y - centre_y) / half, order_of(len(calexp.wcs_fit.covariance))
+    )
 
 
 def _offsets(sky, true_sky, chosen):

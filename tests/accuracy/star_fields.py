@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 import galsim
 import numpy as np
+from drawn_detectors import SCALE, add_in_place, blank_light, image_at, read_out
 
-from skyloom.core.images import Exposure, ExposureInfo, MaskedImage
+from skyloom.core.images import Exposure, ExposureInfo
 from skyloom.core.reference import ReferenceStars
 from skyloom.core.wcs import Wcs
 
-SCALE = 0.2
 ZERO_POINT = 3.2
 """nJy per electron."""
 # Least distance of two stars, and of a star from the edge [pixel].
 SEPARATION, MARGIN = 30.0, 14.0
 # Half-width of a star's image [pixel] from a signal to noise on.
 HALVES = ((0.0, 22), (40.0, 32), (250.0, 64))
-REFERENCE_FROM = 45.0
-"""Stars of this S/N are in the reference catalogue."""
+REFERENCE_FROM = 225.0
+"""Stars of this S/N are in the reference catalogue: none that is judged."""
 REFERENCE_ERROR_ARCSEC, REFERENCE_FLUX_ERROR = 0.002, 0.002
 N_STEP = 8
 
@@ -54,7 +54,7 @@ class Sky:
     side: int = 2048
     n_star: int = 2000
     levels: tuple = (10.0, 20.0, 50.0, 100.0, 200.0)
-    bright_share: float = 0.05
+    bright_share: float = 0.2
     bright: tuple = (250.0, 800.0)
 
 
@@ -100,13 +100,11 @@ def draw_field(sky, seed):
     """Return a field, all of it decided by the seed (StarField)."""
     rng = np.random.default_rng(seed)
     x, y, level = _places(sky, rng)
-    light = galsim.ImageD(sky.side, sky.side, scale=SCALE, xmin=0, ymin=0)
+    light = blank_light(sky.side)
     rows = [_add_star(light, sky, star) for star in zip(x, y, level, strict=True)]
     flux, flux_limit, x_limit, y_limit = np.array(rows).T
-    shape = (sky.side, sky.side)
-    counts = rng.poisson(np.maximum(light.array, 0) + sky.sky) + rng.normal(0, sky.read_noise, shape)
-    variance = np.maximum(counts, 1) + sky.read_noise**2
-    pixels = MaskedImage(counts.astype(np.float32), np.zeros(shape, np.uint32), variance.astype(np.float32))
+    pixels = read_out(light.array + sky.sky, sky.read_noise, rng, bleed=0)
+    shape = pixels.shape
     middle = np.full(2, (sky.side - 1) / 2)
     wcs = Wcs(np.array([150.0, 2.2]), middle, np.array([[-SCALE, 0.0], [0.0, SCALE]]) / 3600, shape=shape)
     return StarField(
@@ -136,18 +134,13 @@ def _places(sky, rng):
 def _add_star(light, sky, star):
     """Draw a star; its flux and its limits."""
     x, y, level = star
-    column, row = int(np.rint(x)), int(np.rint(y))
     half = max(size for least, size in HALVES if level >= least)
-    box = galsim.BoundsI(column - half, column + half, row - half, row + half)
-    stamp = galsim.ImageD(box, scale=SCALE)
-    psf_at(sky, 2 * x / sky.side - 1, 2 * y / sky.side - 1).drawImage(
-        stamp, center=galsim.PositionD(x, y), scale=SCALE
-    )
+    psf = psf_at(sky, 2 * x / sky.side - 1, 2 * y / sky.side - 1)
+    stamp = image_at(psf, (x, y), half)
     profile = np.maximum(stamp.array, 0)
     noise = sky.sky + sky.read_noise**2
     flux = _flux_of(level, profile, noise)
-    overlap = stamp.bounds & light.bounds
-    light[overlap] += flux * stamp[overlap]
+    add_in_place(light, stamp, flux)
     variance = noise + flux * profile
     limits = [1 / np.sqrt(np.sum((flux * slope) ** 2 / variance)) for slope in _slopes(stamp.array)]
     return flux, flux / level, *limits

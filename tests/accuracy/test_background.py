@@ -1,19 +1,16 @@
 """The sky against truth: nothing is measured where nothing is, and large galaxies keep their light."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from background_scenes import SCALE, Field, LargeGalaxy, draw_sky_scene
+from background_scenes import Field, LargeGalaxy, draw_sky_scene
 from bars import Bars
+from drawn_detectors import SCALE
+from pipeline_settings import run_passes, settings_of
 
-from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
-from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
 from skyloom.calibrate.sky_objects import measure_sky_objects
-from skyloom.workflow.config import fill_defaults, load_schema
 
-ROOT = Path(__file__).parents[2]
 SEEINGS = (0.6, 0.8, 1.0, 1.2)
 FIELDS = {
     "sparse": Field(n_star=150, n_galaxy=200, brightest=100),
@@ -32,28 +29,18 @@ HALF_LIGHT = {1: 4.0, 4: 2.5}
 
 def settings(**background):
     """Section ``calibrate`` with the schema's defaults but for some of ``calibrate.background``."""
-    section = fill_defaults(load_schema(ROOT / "config" / "schema"), {})["calibrate"]
+    section = settings_of("calibrate")
     return section | {"background": section["background"] | background}
 
 
-def run_passes(pixels, section, seed):
-    """Last pass over a detector: pixels, where the sky was measured, detections; PSF, background."""
-    rng = np.random.default_rng(seed)
-    first = first_pass(pixels, section)
-    stars = fit_psf_to_stars(first.pixels, first.detections, section["psf"], rng)
-    second, points = second_pass(pixels, first.background, stars.fit.psf, section)
-    stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
-    pixels, detections, _ = final_pass(second.pixels, stars.fit.psf, section)
-    return pixels, (second.is_sky, detections), stars.fit.psf, second.background
-
-
 def sky_pulls(field, seeds, section):
-    """PSF and aperture fluxes (12 pixels) of sky objects over their errors, of frames of all seeings."""
-    pulls = {"psfFlux": [], "ap12Flux": []}
+    """PSF and aperture fluxes (9 and 12 pixels) of sky objects over their errors, of frames of all seeings."""
+    pulls = {"psfFlux": [], "ap09Flux": [], "ap12Flux": []}
     for number, seed in enumerate(seeds):
         seen = replace(field, seeing=SEEINGS[number % len(SEEINGS)])
-        pixels, sky, psf, _ = run_passes(draw_sky_scene(seen, seed).pixels, section, seed)
-        _, columns = measure_sky_objects(pixels, sky, psf, section, np.random.default_rng(seed))
+        found = run_passes(draw_sky_scene(seen, seed).pixels, section, seed)
+        rng = np.random.default_rng(seed)
+        _, columns = measure_sky_objects(found.pixels, found.sky, found.stars.fit.psf, section, rng)
         for name, values in pulls.items():
             values.append(columns[name] / columns[f"{name}Err"])
     return {name: np.concatenate(values) for name, values in pulls.items()}
@@ -70,13 +57,18 @@ def check_sky_objects(name, pulls, bars, most_errors=3.0):
             low=-most_errors,
             high=most_errors,
         )
+        # Undetected stars and galaxies, drawn down to half the flux of detection, add to a wide aperture what no error
+        # of its pixels tells: of the light and the sky's error known, chi2 would be 1.1.
+        chi2, title = np.mean(values**2), f"{name}: chi2/dof of {flux}"
         if flux == "psfFlux":
-            bars.check(f"{name}: chi2/dof of {flux}", np.mean(values**2), high=1.5)
+            bars.check(title, chi2, high=1.5)
+        else:
+            bars.note(title, chi2)
 
 
 def galaxy_of(index, magnitude, field, rng):
-    """A galaxy somewhere about the middle."""
-    x, y = np.rint(field.side / 2 + rng.uniform(-150, 150, 2))
+    """A galaxy anywhere on the detector, its extent within the edges."""
+    x, y = np.rint(rng.uniform(EXTENT / SCALE, field.side - EXTENT / SCALE, 2))
     flux = 10 ** (0.4 * (ELECTRONS_AT_ZERO - magnitude))
     return LargeGalaxy(index, flux, x, y, HALF_LIGHT[index], rng.uniform(0.4, 1.0))
 
@@ -84,7 +76,7 @@ def galaxy_of(index, magnitude, field, rng):
 def background_error(field, seed, section, galaxies=()):
     """Background minus true sky of a frame [electron]."""
     scene = draw_sky_scene(field, seed, galaxies)
-    return run_passes(scene.pixels, section, seed)[-1].image() - scene.sky
+    return run_passes(scene.pixels, section, seed).background.image() - scene.sky
 
 
 def flux_bias(field, galaxy, seed, section, without):
@@ -98,7 +90,7 @@ def flux_bias(field, galaxy, seed, section, without):
 def check_galaxies(seeds, magnitudes, bars):
     """Mean bias of the total flux, and its worst case, of galaxies of 20 arcsec."""
     section = settings()
-    field = replace(FIELDS["2,000 stars"], n_galaxy=500)
+    field = replace(FIELDS["2,000 stars"], side=2048, n_star=2000, n_galaxy=2000)
     frames = [replace(field, seeing=SEEINGS[k % len(SEEINGS)]) for k in range(len(seeds))]
     without = [background_error(f, seed, section) for f, seed in zip(frames, seeds, strict=True)]
     for index in (1, 4):
@@ -110,7 +102,8 @@ def check_galaxies(seeds, magnitudes, bars):
             ]
             name = f"galaxy of 20 arcsec, n = {index}, {magnitude:g} mag"
             bars.check(f"{name}: flux bias [%]", 100 * np.mean(biases), low=-1.0, high=1.0)
-            bars.note(f"{name}: worst of {len(biases)} [%]", 100 * np.min(biases))
+            worst = max(biases, key=abs)
+            bars.note(f"{name}: worst of {len(biases)} [%]", 100 * worst)
 
 
 @pytest.mark.slow
@@ -144,7 +137,8 @@ def test_sky_objects_of_24_frames_reach_the_bars(name):
 
 
 @pytest.mark.bars
+@pytest.mark.timeout(7200)
 def test_galaxies_of_20_arcsec_reach_the_bars():
-    bars = Bars("galaxies of 20 arcsec on 8 frames of 1024 x 1024, seeing 0.6 to 1.2")
+    bars = Bars("galaxies of 20 arcsec anywhere on 8 frames of 2048 x 2048, seeing 0.6 to 1.2")
     check_galaxies(range(3000, 3008), (15.0, 16.0, 17.0, 18.0), bars)
     bars.judge()

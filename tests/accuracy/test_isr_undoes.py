@@ -8,7 +8,8 @@ import copy
 import numpy as np
 import pytest
 from bars import Bars
-from single_visit import ROOT, VisitRun, write_camera
+from pipeline_settings import settings_of
+from single_visit import VisitRun, write_camera
 
 from skyloom.calibs.illumination import sky_shape
 from skyloom.core import mask_planes
@@ -22,7 +23,6 @@ from skyloom.simulate.optics import optics_of
 from skyloom.simulate.pipeline import field_radius
 from skyloom.simulate.simulation import Simulation
 from skyloom.simulate.twilight import twilight
-from skyloom.workflow.config import fill_defaults, load_schema
 
 SIDE = 256
 SECONDS = 30.0
@@ -59,7 +59,7 @@ def run_of(folder, effect):
 
 def processed(folder, camera, simulate):
     """A simulated visit with the combined calibrations of detector 0."""
-    defaults = fill_defaults(load_schema(ROOT / "config" / "schema"), {"simulate": simulate})
+    defaults = settings_of(simulate=simulate)
     visit = {
         "visit": 301, "exposure_name": "A1", "night": "n1", "mjd": 61384.2, "band": "r", "exposure_time": SECONDS,
         "ra": 150.0, "dec": 2.2, "rotation": 3.0, "airmass": 1.2, "pointing_uncertainty": 32.0, "camera": camera.name,

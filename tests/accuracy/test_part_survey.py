@@ -6,8 +6,8 @@ from bars import Bars
 from expected_noise import coadd_pixels, difference_noise, scatter
 from objects_against_truth import compare_objects
 from part_survey import PartSurvey, run_survey, write_survey
+from pipeline_settings import settings_of
 from transients import compare_transients, pooled
-from workflow_support import HOME
 
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.dia.pipeline import detect_dia_sources
@@ -15,7 +15,6 @@ from skyloom.diff.pipeline import build_template, subtract
 from skyloom.io.exposures import read_difference, read_exposure, write_difference
 from skyloom.io.provenance import Provenance
 from skyloom.io.tables import write_table
-from skyloom.workflow.config import fill_defaults, load_schema
 
 SEEDS = (31, 32, 33)
 # Scatter of the noise from one cell to the next, whose 2,000 blank pixels are half of them independent.
@@ -95,7 +94,7 @@ def test_objects_are_unique_complete_and_have_right_fluxes(part_survey):
 
 def subtract_again(survey, visit, detector, folder, **changes):
     """Difference and DIA sources of a detector with other settings of the kernel, below a folder."""
-    settings = fill_defaults(load_schema(HOME / "config" / "schema"), {})
+    settings = settings_of()
     settings["diff"]["kernel"] |= changes
     settings["diff"]["maximum_residual"] = 1.0
     science = read_exposure(survey.product("calexp", visit=visit, detector=detector))

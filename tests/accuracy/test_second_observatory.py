@@ -9,6 +9,7 @@ from bars import Bars
 from expected_noise import blank_pixels, lanczos_variance, scaled_by_cells, scatter
 from second_observatory import (
     BELIEVED_READ_NOISE,
+    CATALOGUE_ERROR_MAS,
     CENTRES,
     DEC,
     HEIGHT,
@@ -18,7 +19,7 @@ from second_observatory import (
     Observatory,
     noise_area,
 )  # fmt: skip
-from test_single_visit import check_visit
+from test_single_visit import check_visit, check_wcs
 from workflow_support import Snakemake
 
 from skyloom.commands.main import main
@@ -95,6 +96,10 @@ def products_of(observatory, visit, root="results"):
         truths={d: pa.table(observatory.truths[visit, d]) for d in CENTRES},
         area_of_fwhm=noise_area,
         read_noise=BELIEVED_READ_NOISE,
+        reference_errors=lambda ra, dec: (
+            np.full_like(ra, CATALOGUE_ERROR_MAS),
+            np.full_like(dec, CATALOGUE_ERROR_MAS),
+        ),
     )
 
 
@@ -107,7 +112,7 @@ def test_the_guide_leads_from_the_second_observatorys_frames_to_the_bars_of_the_
     coadd = f"{GUIDED_ROOT}/coadd/deep/V/1/0_0.fits"
     Snakemake(tmp_path).run(coadd, "--cores", "2", config=survey)
     bars = Bars("a visit of the second observatory, seed 1")
-    check_visit(products_of(observatory, 1, GUIDED_ROOT), bars)
+    check_wcs(check_visit(products_of(observatory, 1, GUIDED_ROOT), bars), bars, axes=(("ra", "dec"),))
     bars.judge()
     # Half a detector's worth of pixels lies on this quarter of the tract.
     pixels = read_exposure(tmp_path / coadd).pixels
@@ -222,16 +227,18 @@ def check_coadds(observatory, bars):
 @pytest.mark.bars
 def test_three_surveys_of_the_second_observatory_reach_the_bars_of_the_spine(tmp_path):
     bars, found, n_false, n_pixel = Bars("the second observatory, three seeds"), [], 0, 0
+    detectors = []
     for seed in (11, 12, 13):
         folder = tmp_path / str(seed)
         observatory = run_visits(folder, seed, USES, "drp")
         bars.note("seed", seed)
         for visit in range(1, 6):
-            check_visit(products_of(observatory, visit), bars)
+            detectors += check_visit(products_of(observatory, visit), bars)
         check_coadds(observatory, bars)
         outcome = check_differences(observatory, bars)
         found.append(outcome[0])
         n_false, n_pixel = n_false + outcome[1], n_pixel + outcome[2]
+    check_wcs(detectors, bars)
     found = np.concatenate(found)
     bars.check("transients of S/N > 10", len(found), low=60)
     bars.check("transients of S/N > 10 found", found.mean(), low=0.9)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bars import Bars
+from pipeline_settings import settings_of
 from ray_scenes import Observation, draw_scene
-from single_visit import ROOT, run_visit
+from single_visit import run_visit
 
 from skyloom.calibrate.detection_passes import first_pass
 from skyloom.core import mask_planes
 from skyloom.core.tables import column
 from skyloom.simulate.stray_light import add_trail_in_place
-from skyloom.workflow.config import fill_defaults, load_schema
 
 SEEINGS = (0.6, 0.75, 0.9, 1.05, 1.2)
 # Brightness of a trail: electrons per pixel of its length over the noise of a sky pixel, from which on it is found.
@@ -23,7 +23,7 @@ COMPLETE = 0.95
 @pytest.fixture(scope="module")
 def settings():
     """Section ``calibrate`` with its defaults."""
-    return fill_defaults(load_schema(ROOT / "config" / "schema"), {})["calibrate"]
+    return settings_of("calibrate")
 
 
 def visit_with_trail(observation, seed, brightness):
@@ -35,8 +35,8 @@ def visit_with_trail(observation, seed, brightness):
     middle = rng.uniform(0.25, 0.75, 2) * observation.side
     line = (*middle, rng.uniform(0, np.pi))
     add_trail_in_place(trail, line, brightness * noise, rng.uniform(1.7, 5.0))
-    image = scene.pixels.image + observation.sky + rng.poisson(trail)
-    return replace(scene.pixels, image=image.astype(np.float32)), trail / noise
+    image = scene.raw.image + rng.poisson(trail)
+    return replace(scene.raw, image=image.astype(np.float32)), trail / noise
 
 
 def masked(raw, settings):

@@ -1,16 +1,14 @@
 """The zero point of a detector against truth: level, map with a wrong flat, clouds that are told, stated errors."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 from bars import Bars
+from pipeline_settings import settings_of
 
 from skyloom.calibrate.photometry import PhotometricStars, fit_zero_point
-from skyloom.workflow.config import fill_defaults, load_schema
 
-ROOT = Path(__file__).parents[2]
 SIDE = 2048
 SHAPE = (SIDE, SIDE)
 ZERO_POINT = 2.5
@@ -64,11 +62,6 @@ def cloud(rng):
     return lambda u, v: CLOUD_MAG / (1 + np.exp(-(u * np.cos(turn) + v * np.sin(turn) - where) / 0.3))
 
 
-def settings():
-    """Section ``calibrate.photometry`` with the schema's defaults."""
-    return fill_defaults(load_schema(ROOT / "config" / "schema"), {})["calibrate"]["photometry"]
-
-
 def make_stars(rng, n, sky):
     """Matched stars with photon noise, errors of the catalogue, colours, and some odd ones."""
     x, y = rng.uniform(0, SIDE - 1, (2, n))
@@ -94,7 +87,7 @@ def fit(seed, n, sky_of=None):
     """Zero point of a detector and its sky."""
     rng = np.random.default_rng([seed, n])
     sky = Sky() if sky_of is None else sky_of(rng)
-    return fit_zero_point(make_stars(rng, n, sky), SHAPE, settings()), sky
+    return fit_zero_point(make_stars(rng, n, sky), SHAPE, settings_of("calibrate", "photometry")), sky
 
 
 def check_level(seeds, bars):

@@ -13,6 +13,7 @@ from skyloom.algorithms.robust import mad_sigma
 from skyloom.calibrate.pipeline import calibrate_image
 from skyloom.core import mask_planes
 from skyloom.core.images import ExposureInfo
+from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.psf import psf_moments
 from skyloom.core.tables import column
 from skyloom.io.calibrated import read_calibrated
@@ -24,6 +25,8 @@ from skyloom.workflow.config import fill_defaults, load_schema
 from skyloom.workflow.visits import VISIT_COLUMNS, raw_path, read_table_of
 
 GAIA_EPOCH_MJD = 57204.0
+R_BAND = 2
+"""Among the five of an SDSS table."""
 PULL_WIDTH = 0.03
 """The gain is known to a few per cent, and a width of 1e5 pulls to 0.3 %."""
 
@@ -130,11 +133,19 @@ def test_an_sdss_frame_s_saturated_star_and_rays_are_masked(sdss):
 
 
 @pytest.mark.realdata
-def test_an_sdss_frame_s_zero_point_is_that_of_tsfield(sdss, realdata):
+def test_an_sdss_frame_s_zero_point_by_its_sky_is_that_of_tsfield(sdss, realdata):
     with fits.open(realdata / "sdss-stripe82-frame" / "tsField-005754-3-40-0280.fit") as hdus:
-        aa, kk, airmass = (float(hdus[1].data[name][0][2]) for name in ("aa", "kk", "airmass"))
-    expected = -(aa + kk * airmass) + 2.5 * np.log10(53.907456)
-    assert sdss.row["zero_point"] == pytest.approx(expected, abs=1e-3)
+        names = ("aa", "kk", "airmass", "sky_frames")
+        aa, kk, airmass, sky = (float(hdus[1].data[name][0][R_BAND]) for name in names)
+    theirs = -(aa + kk * airmass) + 2.5 * np.log10(sdss.row["exposure_time"])
+    # The frame comes without a catalogue of stars: what the survey measured on it, in magnitudes, is its sky.
+    sky_mag = -2.5 * np.log10(sky)
+    calexp = sdss.calexp
+    level = np.median(calexp.background.image()) / calexp.wcs.pixel_scale() ** 2
+    assert AB_ZERO_POINT - 2.5 * np.log10(level) == pytest.approx(sky_mag, abs=0.03)
+    y, x = (np.array(calexp.pixels.shape) - 1) / 2
+    counts = level / float(calexp.photo_calib.evaluate(x, y)) / calexp.info.gain
+    assert sky_mag + 2.5 * np.log10(counts) == pytest.approx(theirs, abs=0.03)
 
 
 CUTOUTS = {630780: ("testcase4", 3), 695765: ("testcase8", 6), 372546: ("testcase9", 1)}

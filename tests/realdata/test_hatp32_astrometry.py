@@ -60,8 +60,7 @@ def solve(path, folder, settings):
 
 def check(results):
     rms = [np.hypot(r.fit.rms_x_arcsec, r.fit.rms_y_arcsec) / np.sqrt(2) / SCALE for r in results]
-    assert max(rms) < 0.5
-    assert np.median(rms) < 0.3
+    assert max(rms) <= 0.30
     scales = [r.wcs.pixel_scale() for r in results]
     assert np.ptp(scales) < 0.02
     for result in results:
@@ -98,5 +97,6 @@ def test_a_frame_against_stars_of_another_field_is_refused(realdata, settings):
 @pytest.mark.realdata
 def test_all_frames_are_solved(realdata, settings):
     frames = sorted((realdata / "hatp32-raw-frames" / "frames").iterdir())
+    assert len(frames) == 71
 
     check([solve(frame, realdata, settings) for frame in frames])

@@ -40,6 +40,7 @@ def test_an_ecsv_extract_of_refcat2_with_empty_values_is_read(realdata, settings
         "pmra": "pmRA",
         "pmdec": "pmDE",
         "parallax": "Plx",
+        "parallax_error": "e_Plx",
     }
     changes = {
         "columns": settings["columns"] | columns,

@@ -158,8 +158,8 @@ def test_a_target_beyond_the_survey_is_told_what_there_is(tiny):
 def test_missing_raw_files_of_a_real_survey_are_named_or_skipped(tiny):
     survey = tiny.folder / "tiny" / "survey.yaml"
     text = survey.read_text(encoding="utf-8").split("simulate:")[0]
-    columns = "id,ra,dec,ra_error,dec_error,pmra,pmdec,pmra_error,pmdec_error,parallax,flux_r,flux_r_error"
-    (tiny.folder / "catalogue.csv").write_text(columns + "\n", encoding="utf-8")
+    columns = "id,ra,dec,ra_error,dec_error,pmra,pmdec,pmra_error,pmdec_error,parallax,parallax_error"
+    (tiny.folder / "catalogue.csv").write_text(f"{columns},flux_r,flux_r_error\n", encoding="utf-8")
     survey.write_text(f"{text}reference: {{path: catalogue.csv}}\nraw_root: data\n", encoding="utf-8")
     told = tiny.run("drp", "-n", succeeds=False)
     assert "visit 11, detector 0: there is no raw file data/raw/11/0.fits" in told

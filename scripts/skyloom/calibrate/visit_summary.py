@@ -12,7 +12,10 @@ from skyloom.core.wcs import tan_project
 
 MAGNITUDES_PER_LOG = 2.5 / np.log(10)
 DEPTH_SIGNAL_TO_NOISE = 5.0
-LOST_PLANES = bits("BAD", "SAT", "CR", "NO_DATA")
+LOST = ("BAD", "SAT", "CR", "NO_DATA")
+LOST_PLANES = bits(*LOST)
+LOSS_WORTH_A_REMARK = 0.05
+"""Part of a detector without use: more than stars, rays and columns mask, less than the smallest amplifier."""
 # Mean and standard deviation of a Rayleigh distribution over its sigma: a distance on two equal axes.
 RAYLEIGH_MEAN, RAYLEIGH_STD = np.sqrt(np.pi / 2), np.sqrt(2 - np.pi / 2)
 # Pixels apart in the maps that medians are taken of.
@@ -57,6 +60,7 @@ def summarize_detector(exposure, sources):
         "zeroPoint": AB_ZERO_POINT - 2.5 * np.log10(zero_point),
         "zeroPointErr": float(exposure.photo_calib.error(x, y)[0]) / zero_point * MAGNITUDES_PER_LOG,
         **_zero_point_columns(exposure.zero_point_fit),
+        "remark": _remark(exposure),
         **_fit_columns(exposure.wcs_fit),
         "nPhotometryStar": int(column(sources, "calib_photometry_used").sum()),
         "nSource": int(np.count_nonzero(~column(sources, "sky_source"))),
@@ -201,15 +205,23 @@ def _noise_columns(exposure, kernel, zero_point):
 def _zero_point_columns(fit):
     """Quality of the zero point; None was not fitted."""
     if fit is None:
-        scatter, variation, remark = np.nan, np.nan, ""
+        scatter, variation, varies = np.nan, np.nan, False
     else:
-        scatter, variation, remark = fit.scatter_mag, fit.variation_mag, fit.remark
-    return {
-        "zeroPointScatter": scatter,
-        "zeroPointVariation": variation,
-        "zeroPointVaries": bool(remark),
-        "remark": remark,
-    }
+        scatter, variation, varies = fit.scatter_mag, fit.variation_mag, bool(fit.remark)
+    return {"zeroPointScatter": scatter, "zeroPointVariation": variation, "zeroPointVaries": varies}
+
+
+def _remark(exposure):
+    """What a person should look at: a large part without use, a zero point that varies; empty when there is nothing."""
+    pixels, fit = exposure.pixels, exposure.zero_point_fit
+    remarks = [] if fit is None or not fit.remark else [fit.remark]
+    lost = float(pixels.is_masked(LOST_PLANES).mean())
+    if lost > LOSS_WORTH_A_REMARK:
+        parts = ", ".join(f"{plane} {pixels.is_masked(bits(plane)).mean():.1%}" for plane in LOST)
+        remarks.append(
+            f"{lost:.1%} of the pixels are of no use ({parts}): a dead amplifier, or a very bright star?"
+        )
+    return "; ".join(remarks)
 
 
 def _fit_columns(fit):

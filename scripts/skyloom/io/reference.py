@@ -114,6 +114,8 @@ def _setting_of(key, band, settings):
 def _columns(settings, band):
     """Name in the file of each quantity that is configured."""
     names = {key: name for key, name in settings["columns"].items() if name is not None}
+    if "parallax" not in names:
+        names.pop("parallax_error", None)
     terms = settings["colour_terms"].get(band)
     names |= {"flux": settings["fluxes"].get(band, f"flux_{band}")} if terms is None else term_columns(terms)
     is_named = settings["fluxes"] or terms is not None

@@ -11,6 +11,11 @@ MAS_PER_RADIAN = np.degrees(1.0) * 3.6e6
 FLUX_UNITS_NJY = {"nJy": 1.0, "uJy": 1e3, "mJy": 1e6, "Jy": 1e9}
 J2000_MJD = 51544.5
 DAYS_PER_YEAR = 365.25
+LEAST_PARALLAXES = 20
+"""With fewer in a region they do not tell what is typical, and are taken as they are."""
+NEARBY_SIGMA = 4.0
+"""A star whose parallax stands out by so many sigma is none of the typical ones."""
+MAD_TO_SIGMA = 1.4826
 UNKNOWN_MOTION_ERROR = 5.0
 """Error of a star's place for each year since the catalogue's epoch when its motion is unknown [mas/yr]."""
 
@@ -41,8 +46,8 @@ def positions_at_epoch(columns, settings, mjd):
     ----------
     columns : dict of str to ndarray, shape (n,)
         ``ra`` and ``dec`` [degree]; where the catalogue has them ``epoch`` [Julian year], ``ra_error``,
-        ``dec_error`` and ``parallax`` [mas], and ``pmra`` (times cos(dec)), ``pmdec``, ``pmra_error`` and
-        ``pmdec_error`` [mas/yr].
+        ``dec_error``, ``parallax`` and ``parallax_error`` [mas], and ``pmra`` (times cos(dec)), ``pmdec``,
+        ``pmra_error`` and ``pmdec_error`` [mas/yr].
     settings : dict
         Section ``reference``: what stands for an unknown epoch or error.
     mjd : float
@@ -58,7 +63,7 @@ def positions_at_epoch(columns, settings, mjd):
     Notes
     -----
     Stars move uniformly on great circles (no radial velocity); the parallax is that seen from the Earth's
-    barycentric place (erfa's ``epv00``, 1e-7 au). Errors of the motion enter those of the place.
+    barycentric place (erfa's ``epv00``, 1e-7 au). Errors of the motion and of the parallax enter those of the place.
     """
     ra, dec = np.radians(columns["ra"]), np.radians(columns["dec"])
     epoch = columns.get("epoch", np.full(len(ra), float(settings["epoch"])))
@@ -66,17 +71,17 @@ def positions_at_epoch(columns, settings, mjd):
     east = np.array([-np.sin(ra), np.cos(ra), np.zeros_like(ra)])
     north = np.array([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
     place = unit_vectors(columns["ra"], columns["dec"]).T
+    parallax, parallax_error = _parallaxes(columns, len(ra))
+    earth = _earth(mjd)
     errors = []
     for axis, direction in (("ra", east), ("dec", north)):
         motion, motion_error = _motion(columns, f"pm{axis}", len(ra))
         place = place + direction * motion * years / MAS_PER_RADIAN
         given = columns.get(f"{axis}_error", np.full(len(ra), settings["default_position_error"]))
         given = np.where(np.isfinite(given), given, settings["default_position_error"])
-        errors.append(np.hypot(given, motion_error * years) / 1000.0)
-    parallax = columns.get("parallax")
-    if parallax is not None:
-        known = np.where(np.isfinite(parallax), parallax, 0.0)
-        place = place - _earth(mjd)[:, None] * known / MAS_PER_RADIAN
+        seen = earth @ direction * parallax_error
+        errors.append(np.sqrt(given**2 + (motion_error * years) ** 2 + seen**2) / 1000.0)
+    place = place - earth[:, None] * parallax / MAS_PER_RADIAN
     new_ra = np.degrees(np.arctan2(place[1], place[0])) % 360.0
     new_dec = np.degrees(np.arctan2(place[2], np.hypot(place[0], place[1])))
     return new_ra, new_dec, *errors
@@ -139,6 +144,48 @@ def _motion(columns, key, n):
     known = np.isfinite(motion)
     error = np.where(known & np.isfinite(error), error, np.where(known, 0.0, UNKNOWN_MOTION_ERROR))
     return np.where(known, motion, 0.0), error
+
+
+def _parallaxes(columns, n):
+    """Parallaxes and their errors [mas]; one without an error is taken as it is, an unknown one is zero."""
+    given = columns.get("parallax", np.full(n, np.nan)).astype(np.float64)
+    error = columns.get("parallax_error", np.full(n, np.nan)).astype(np.float64)
+    if np.count_nonzero(np.isfinite(given) & (error > 0)) >= LEAST_PARALLAXES:
+        return likely_parallaxes(given, error)
+    return np.where(np.isfinite(given), given, 0.0), np.where(np.isfinite(given) & (error > 0), error, 0.0)
+
+
+def likely_parallaxes(given, error):
+    """Parallaxes as likely as their errors and those of the other stars make them.
+
+    Parameters
+    ----------
+    given, error : ndarray, shape (n,), float64
+        Measured parallaxes and their errors [mas]; NaN where a star has none.
+
+    Returns
+    -------
+    parallax, parallax_error : ndarray, shape (n,), float64
+        The most likely parallaxes and their errors [mas].
+
+    Notes
+    -----
+    Most parallaxes of a catalogue are smaller than their errors, and as measured they would move a star by more than
+    they are. Each is pulled to the typical one as far as its error is larger than what the stars differ by (Efron &
+    Morris 1975, JASA 70, 311), but for the nearby stars that stand out. Centre and width are those of the better half
+    of the stars; the width is at least the centre, since parallaxes of a population differ by as much as they are.
+    """
+    known = np.isfinite(given) & (error > 0)
+    better = known & (error <= np.median(error[known]))
+    centre, noise = np.median(given[better]), np.median(error[better] ** 2)
+    measured = (MAD_TO_SIGMA * np.median(np.abs(given[better] - centre))) ** 2
+    variance = max(measured - noise, centre**2, noise / np.count_nonzero(better))
+    error = np.where(known, error, np.inf)
+    offset = np.where(known, given, centre) - centre
+    weight = variance / (variance + error**2)
+    near = np.abs(offset) > NEARBY_SIGMA * np.sqrt(variance + error**2)
+    parallax = centre + np.where(near, 1.0, weight) * offset
+    return parallax, np.where(near, error, np.sqrt(variance * (1 - weight)))
 
 
 def _earth(mjd):

@@ -145,7 +145,8 @@ def _check_content(raw):
         raise AllPixelsBadError(sum(counts.size for counts in data))
     lowest = min(np.nanmin(counts) for counts in data if np.isfinite(counts).any())
     highest = max(np.nanmax(counts) for counts in data if np.isfinite(counts).any())
-    if lowest == highest:
+    # A frame on the converter's upper end everywhere is no empty one: its pixels are masked as saturated.
+    if lowest == highest < max(amplifier.saturation for amplifier in raw.detector.amplifiers):
         raise ConstantImageError(float(lowest))
 
 
@@ -161,7 +162,7 @@ def _fault(counts, overscan, amplifier, settings):
     finite = counts[np.isfinite(counts)]
     if finite.size == 0:
         return "holds no number"
-    if finite.min() == finite.max():
+    if finite.min() == finite.max() < amplifier.saturation:
         return f"reads {finite.min():g} ADU everywhere"
     if not np.isfinite(overscan.rows).any():
         return "has no number in its overscan"

@@ -47,7 +47,7 @@ class Need:
 
 
 NEEDS = {
-    "kernels": Need(400, base_s=60),
+    "kernels": Need(600, base_s=60),
     "simulate": Need(350, detector_arrays=14, counted="frames", base_s=10, input_s=1, detector_s=2),
     "calibs": Need(330, detector_arrays=20, counted="frames", detector_s=0.3),
     "calibrate": Need(400, detector_arrays=24, base_s=4, detector_s=4),

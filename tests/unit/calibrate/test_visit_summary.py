@@ -33,7 +33,7 @@ def make_exposure(angle=0.0, noise=20.0):
     pixels = MaskedImage(
         np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.uint32), np.full(SHAPE, noise**2, np.float32)
     )
-    pixels.mask[:10] = mask_planes.BAD
+    pixels.mask[:4] = mask_planes.BAD
     return Exposure(
         pixels,
         ExposureInfo(visit=102, detector=1, band="r"),
@@ -83,7 +83,7 @@ def test_a_calibrated_detector_is_summarised_with_its_own_numbers():
     assert (row["astromRmsRa"], row["astromRmsDec"]) == (0.003, 0.004)
     assert (row["wcsCornerError"], row["wcsHeaderError"], row["astromLogFalseAlarm"]) == (0.002, 1e-7, -30.0)
     assert np.isnan([row["zeroPointScatter"], row["zeroPointVariation"]]).all()
-    assert row["maskedFraction"] == pytest.approx(10 / 80)
+    assert row["maskedFraction"] == pytest.approx(4 / 80)
     assert row["psfStarDeltaSizeMedian"] == pytest.approx(0.04, rel=1e-6)
     assert row["psfStarDeltaE1Median"] == pytest.approx(0.0, abs=1e-12)
 
@@ -99,6 +99,18 @@ def test_a_zero_point_that_varies_is_remarked_with_its_numbers(variation, varies
     assert row["remark"].startswith("zero point varies by 0.032 mag" if varies else "")
     assert bool(row["remark"]) == varies
     assert row["zeroPointScatter"] == 0.02
+
+
+def test_a_detector_half_of_which_is_dead_is_remarked_beside_its_zero_point():
+    exposure = replace(make_exposure(), zero_point_fit=ZeroPointFit(250, 0.02, 0.032, 0.01))
+    exposure.pixels.mask[:40] = mask_planes.BAD
+    exposure.pixels.mask[40:44] = mask_planes.NO_DATA
+
+    row = summarize_detector(exposure, make_sources())
+
+    assert row["maskedFraction"] == pytest.approx(44 / 80)
+    assert row["remark"].startswith("zero point varies by 0.032 mag")
+    assert "; 55.0% of the pixels are of no use (BAD 50.0%, SAT 0.0%, CR 0.0%, NO_DATA 5.0%)" in row["remark"]
 
 
 def test_offsets_of_the_matches_follow_from_the_scatter_per_axis():

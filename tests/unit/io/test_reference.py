@@ -21,14 +21,14 @@ from skyloom.io.reference_files import (
     ReferenceUnreadableError,
     ReferenceValueError,
 )
-from skyloom.io.reference_quantities import ReferenceBandError
+from skyloom.io.reference_quantities import ReferenceBandError, likely_parallaxes
 from skyloom.io.tables import write_table
 
 MJD = 61000.0
 REGION = (150.0, 2.2, 0.5)
 COLUMNS = (
     *("id", "ra", "dec", "ra_error", "dec_error", "epoch"),
-    *("pmra", "pmdec", "pmra_error", "pmdec_error", "parallax"),
+    *("pmra", "pmdec", "pmra_error", "pmdec_error", "parallax", "parallax_error"),
 )
 
 
@@ -62,6 +62,7 @@ def make_catalogue(seed=1, n=50):
         columns[name] = rng.normal(0, size, n)
     for name in ("ra_error", "dec_error", "pmra_error", "pmdec_error"):
         columns[name] = np.full(n, 2.0)
+    columns["parallax_error"] = np.full(n, 1e-3)
     return columns
 
 
@@ -219,6 +220,41 @@ def test_the_error_of_the_motion_grows_with_time_and_an_unknown_motion_counts(tm
     expected = np.hypot([2.0, 2.0, 20.0], np.array([2.0, 5.0, 2.0]) * years) / 1000
     assert stars.ra_err == pytest.approx(expected)
     assert stars.dec_err == pytest.approx(np.full(3, np.hypot(2.0, 2.0 * years) / 1000))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_noisy_parallaxes_do_not_move_stars_by_their_noise(seed):
+    rng = np.random.default_rng(seed)
+    true = np.r_[rng.exponential(0.6, 1000), 100.0]
+    error = np.r_[rng.uniform(0.1, 3.0, 1000), 0.1]
+    measured = true + rng.normal(0, error)
+    measured[7] = np.nan
+
+    parallax, stated = likely_parallaxes(measured, error)
+
+    off = parallax - true
+    assert abs(off[-1]) < 0.5
+    assert np.std(off[:-1]) < 0.7
+    # An exponential law has a longer tail than the normal one that is assumed.
+    assert 1.4826 * np.median(np.abs(off / stated)) == pytest.approx(1.0, abs=0.15)
+    assert np.std(off / stated) < 1.3
+    assert parallax[7] == pytest.approx(0.6, abs=0.3)
+
+
+def test_the_error_of_the_parallax_is_seen_as_far_as_the_earth_is_off(tmp_path):
+    columns = make_catalogue(n=3)
+    columns["parallax_error"] = np.array([1e-3, 30.0, np.nan])
+    write_parquet(tmp_path / "a.parquet", columns)
+
+    stars = read_reference_catalog(tmp_path / "a.parquet", make_settings(), "r", REGION, MJD)
+
+    ra, dec = np.radians(columns["ra"][1]), np.radians(columns["dec"][1])
+    earth = erfa.epv00(2400000.5, MJD)[1]["p"]
+    east = -earth[0] * np.sin(ra) + earth[1] * np.cos(ra)
+    north = earth[2] * np.cos(dec) - np.sin(dec) * (earth[0] * np.cos(ra) + earth[1] * np.sin(ra))
+    assert stars.ra_err[1] == pytest.approx(np.hypot(stars.ra_err[0], 0.03 * east), rel=1e-6)
+    assert stars.dec_err[1] == pytest.approx(np.hypot(stars.dec_err[0], 0.03 * north), rel=1e-6)
+    assert stars.ra_err[2] == pytest.approx(stars.ra_err[0], rel=1e-6)
 
 
 def test_a_column_of_epochs_is_used(tmp_path):

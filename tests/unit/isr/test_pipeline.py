@@ -1,5 +1,6 @@
 """Tests of skyloom.isr.pipeline and skyloom.isr.variance."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -189,11 +190,13 @@ def test_pixels_without_a_number_are_finite_no_data_and_weigh_nothing(readout, c
     np.testing.assert_allclose(pixels.image[is_empty], 500, atol=5)
 
 
-def test_a_frame_with_hardly_a_good_pixel_is_named(readout, calibs, settings):
+@pytest.mark.parametrize(("n_row", "good", "saturated"), [(60, "4.7", "95.3"), (64, "0.0", "100.0")])
+def test_a_frame_with_hardly_a_good_pixel_is_named(readout, calibs, settings, n_row, good, saturated):
     raw = exposed(readout, 500.0, np.random.default_rng(12))
     for plane in raw.planes.values():
-        plane[:60, 4:84] = 65_000
-    with pytest.raises(TooFewGoodPixelsError, match=r"4\.7% of the pixels are good \(95\.3% are saturated\)"):
+        plane[:n_row, 4:84] = 65_000
+    told = re.escape(f"{good}% of the pixels are good ({saturated}% are saturated)")
+    with pytest.raises(TooFewGoodPixelsError, match=told):
         remove_instrument_signature(raw, calibs, INFO, settings)
 
 

@@ -17,7 +17,8 @@ from skyloom.workflow.survey import load_survey, locate, template_exists
 
 HOME = Path(__file__).resolve().parents[3]
 TINY = HOME / "tests" / "workflow" / "tiny"
-CATALOGUE = "id,ra,dec,ra_error,dec_error,pmra,pmdec,pmra_error,pmdec_error,parallax,flux_r,flux_r_error\n"
+MOTION = ("pmra", "pmdec", "pmra_error", "pmdec_error", "parallax", "parallax_error")
+CATALOGUE = ",".join(("id", "ra", "dec", "ra_error", "dec_error", *MOTION, "flux_r", "flux_r_error")) + "\n"
 
 
 @pytest.fixture
