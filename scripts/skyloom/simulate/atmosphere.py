@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.core.psf import FWHM_PER_SIGMA
 from skyloom.core.random import generator
 from skyloom.simulate.moonlight import moonlight_ratio
 from skyloom.simulate.random_field import RandomField, draw_field
 from skyloom.simulate.refraction import Refraction, refraction_of
 
+FWHM_PER_SIGMA = 2.3548200450309493
 TURBULENCE_SECONDS = 30.0
 """Exposure time for which `turbulence` is stated; it averages out with the root of the time."""
 MOON_STEP_DEG = 0.1

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from skyloom.core.psf import FWHM_PER_SIGMA
 from skyloom.core.random import generator
+from skyloom.simulate.atmosphere import FWHM_PER_SIGMA
 from skyloom.simulate.catalog import STAR, select
 from skyloom.simulate.motion import fluxes_at, positions_at
 from skyloom.simulate.optics import focal_plane_to_detector, sky_to_focal_plane
