@@ -177,9 +177,11 @@ def likely_parallaxes(given, error):
     """
     known = np.isfinite(given) & (error > 0)
     better = known & (error <= np.median(error[known]))
-    centre, noise = np.median(given[better]), np.median(error[better] ** 2)
-    measured = (MAD_TO_SIGMA * np.median(np.abs(given[better] - centre))) ** 2
-    variance = max(measured - noise, centre**2, noise / np.count_nonzero(better))
+    off = np.abs(given[better] - np.median(given[better]))
+    width, noise = MAD_TO_SIGMA * np.median(off), np.median(error[better] ** 2)
+    # The mean: what is taken off all stars alike would move the whole field.
+    centre = np.mean(given[better][off <= NEARBY_SIGMA * width])
+    variance = max(width**2 - noise, centre**2, noise / np.count_nonzero(better))
     error = np.where(known, error, np.inf)
     offset = np.where(known, given, centre) - centre
     weight = variance / (variance + error**2)

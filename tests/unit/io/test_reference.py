@@ -235,6 +235,8 @@ def test_noisy_parallaxes_do_not_move_stars_by_their_noise(seed):
     off = parallax - true
     assert abs(off[-1]) < 0.5
     assert np.std(off[:-1]) < 0.7
+    # All stars together are off by the error of the typical parallax alone, known by 500 that differ by 1.1 mas.
+    assert abs(np.mean(off[:-1])) < 3 * 1.1 / np.sqrt(500)
     # An exponential law has a longer tail than the normal one that is assumed.
     assert 1.4826 * np.median(np.abs(off / stated)) == pytest.approx(1.0, abs=0.15)
     assert np.std(off / stated) < 1.3
