@@ -1,6 +1,7 @@
 """An edit of any setting, or of a row of a table, reruns exactly the rules that read it, as Snakemake says."""
 
 import shutil
+from importlib.util import find_spec
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from workflow_support import HOME, Snakemake, copy_run
 
 from skyloom.workflow.calibrated import SOLUTIONS
 from skyloom.workflow.config import fill_defaults
+from skyloom.workflow.extras import PSF_MODEL
 
 CALIBS = {"combine_bias", "combine_dark", "combine_flat"}
 PIXELS_OF_TRACTS = {"warp_visit", "assemble_coadd", "measure_objects", "associate_dia_sources"}
@@ -19,7 +21,7 @@ FOLLOWERS = {
     **{night: {"calibrate_image"} for night in NIGHTS},
     "combine_bias": {"combine_dark", "combine_flat", "calibrate_image", "write_report"},
     "combine_dark": {"combine_flat", "calibrate_image", "write_report"},
-    "combine_flat": {"combine_illumination", "calibrate_image", "write_report"},
+    "combine_flat": {"calibrate_image", "write_report"},
     "combine_illumination": {"calibrate_image", "write_report"},
     "calibrate_image": {"summarize_visit", "warp_visit", "subtract_template", "write_report"},
     "summarize_visit": {"check_survival", "write_report"},
@@ -66,6 +68,7 @@ READERS = {
     "calibs.hot_sigma": {"combine_dark"},
     "calibs.flat_min_level": {"combine_flat"},
     "calibs.low_response": {"combine_flat"},
+    "calibs.illumination": {"combine_illumination"},
     # Of cameras without dark frames.
     "calibs.defects_from_science": set(),
     "calibs.drift_sigma": set(),
@@ -156,12 +159,14 @@ ROWS = {
     "the validity of an epoch": ("calibration_frames", "61400", "61410", set()),
 }
 # Strings of a script's code that are no settings there: kinds of calibrations, columns, keys of the camera file.
-NO_SETTINGS = {f"isr.{kind}" for kind in ("bias", "dark", "flat", "defects")}
+NO_SETTINGS = {*(f"isr.{kind}" for kind in ("bias", "dark", "flat", "defects")), "calibs.illumination"}
 OTHER_MEANING = {
     **dict.fromkeys([*CALIBS, "find_defects"], NO_SETTINGS),
+    "combine_illumination": {"calibs.illumination", "camera", "visit"},
     "calibrate_image": {"camera", "visit", "reference.path"},
     "simulate_night": {"visit"},
     "check_survival": {"visit"},
+    "write_report": {"calibs.illumination"},
 }
 
 
@@ -274,9 +279,9 @@ def edits_of_a_simulated_survey(finished, tmp_path):
 
 
 def settings_by_row(table):
-    """Settings that each row of a table stands for; a survey of raw frames may not change the `SOLUTIONS`."""
-    rows = {}
-    for name in [name for name in leaves() if name not in SOLUTIONS]:
+    """Settings that each row stands for, without the `SOLUTIONS` (of raw frames) and what needs a missing extra."""
+    rows, missing = {}, {PSF_MODEL} if find_spec("piff") is None else set()
+    for name in [name for name in leaves() if name not in {*SOLUTIONS, *missing}]:
         row = row_of(name, table)
         if row is not None:
             rows.setdefault(row, []).append(name)
@@ -342,7 +347,11 @@ def test_rules_are_handed_the_settings_and_params_that_their_scripts_read_and_no
     without_calibs = {"calibration_frames": None, "calibs": {"defects_from_science": True}}
     prompt = {"visit": 21, "template": {"root": "release"}}
     commands = []
-    for target, changes in (("report", {}), ("drp", without_calibs), ("ap", prompt)):
+    for target, changes in (
+        ("report", {"calibs": {"illumination": True}}),
+        ("drp", without_calibs),
+        ("ap", prompt),
+    ):
         name = f"{target}.yaml"
         (tiny.folder / name).write_text(yaml.safe_dump(changes), encoding="utf-8")
         commands.append([target, "-n", "--configfile", "tiny/survey.yaml", name])
