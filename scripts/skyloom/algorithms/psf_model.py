@@ -8,7 +8,7 @@ import numpy as np
 from skyloom.algorithms.photometry import UNUSABLE, FitSettings, fit_points
 from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
-from skyloom.algorithms.psf_stamps import residual_stamps
+from skyloom.algorithms.psf_stamps import is_companion, residual_stamps
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.psf import PixelPsf, equivalent_sigma, gaussian_kernel
@@ -22,8 +22,7 @@ N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 1, 3, 2
 # Stars are dropped in the last of them.
 N_JUDGING_ROUND = 2
 PIXEL_CLIP_SIGMA = 5.0
-CORE_RADIUS_SIGMA, COMPANION_RADIUS_SIGMA = 2.5, 2.0
-COMPANION_CLIP_SIGMA = 3.5
+CORE_RADIUS_SIGMA = 2.5
 # Relative error of a constant PSF.
 INITIAL_FLOOR = 0.02
 # Light of faint sources below a star of median brightness, as a part of its own.
@@ -260,7 +259,8 @@ def _iterate(masked_image, stars, psf, rounds, settings):
             if number > len(rounds) - N_JUDGING_ROUND:
                 used &= loss <= max(settings.outlier_sigma, np.quantile(loss[used], 1 - MAX_DROPPED))
                 _check_number(used, settings)
-                weights = np.where(_is_companion(residuals, weights, psf), np.float32(0), weights)
+                sigma = equivalent_sigma(psf.coefficients[0])
+                weights = np.where(is_companion(residuals, weights, sigma), np.float32(0), weights)
         n_used = 0 if is_constant else int(used.sum())
         orders = (_order_for(n_used, settings.max_order), _order_for(n_used, settings.mode_order))
         found = (fit.x[used], fit.y[used], fit.flux[used])
@@ -278,19 +278,6 @@ def _check_number(used, settings):
     """Raise when too few stars are left."""
     if used.sum() < settings.min_stars:
         raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
-
-
-def _is_companion(residuals, weights, psf):
-    """Pixels beyond the core where the residuals smoothed like a star stand out, shape (n, k, k).
-
-    A companion of a few per mille spoils a bright star and is no outlier in any one pixel.
-    """
-    offset = np.arange(psf.size, dtype=np.float32)
-    sigma = np.float32(equivalent_sigma(psf.coefficients[0]))
-    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / sigma) ** 2)
-    found = smooth @ (residuals * weights) @ smooth
-    variance = smooth**2 @ weights @ smooth**2
-    return ~_within(psf, COMPANION_RADIUS_SIGMA) & (found**2 > COMPANION_CLIP_SIGMA**2 * variance)
 
 
 def _order_for(n_star, max_order):

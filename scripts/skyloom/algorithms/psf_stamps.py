@@ -6,6 +6,9 @@ from skyloom.algorithms.point_fit import move_stamp, working_space
 from skyloom.core.jit import kernel
 from skyloom.core.psf import spline_coefficients
 
+# Light that stands out by so many sigma beyond so many sigma of the PSF is no star's own.
+COMPANION_CLIP_SIGMA, COMPANION_RADIUS_SIGMA = 3.5, 2.0
+
 
 def residual_stamps(images, psf, fit, unusable, photon_variance):
     """Residuals of stars, their noise, and the PSF at each.
@@ -47,6 +50,32 @@ def residual_stamps(images, psf, fit, unusable, photon_variance):
     sky, photons = base / flux**2, photon_variance / flux
     noise = sky.astype(np.float32)[:, None, None] + photons.astype(np.float32)[:, None, None] * kernels
     return residuals, np.where(is_good & (noise > 0), noise, np.float32(np.inf)), kernels
+
+
+def is_companion(residuals, weights, sigma):
+    """Pixels beyond the core of stars in which what is left of them, smoothed like a star, stands out.
+
+    A companion of a few per mille spoils a bright star and is no outlier in any one pixel.
+
+    Parameters
+    ----------
+    residuals, weights : ndarray, shape (..., k, k)
+        What the PSF leaves, and its inverse variance.
+    sigma : float
+        Size of the PSF [pixel].
+
+    Returns
+    -------
+    ndarray, shape (..., k, k), bool
+        True where a companion shines.
+    """
+    offset = np.arange(residuals.shape[-1], dtype=residuals.dtype)
+    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / residuals.dtype.type(sigma)) ** 2)
+    found = smooth @ (residuals * weights) @ smooth
+    variance = smooth**2 @ weights @ smooth**2
+    centre = len(offset) // 2
+    outside = np.hypot(offset[:, None] - centre, offset[None, :] - centre) > COMPANION_RADIUS_SIGMA * sigma
+    return outside & (found**2 > COMPANION_CLIP_SIGMA**2 * variance)
 
 
 @kernel

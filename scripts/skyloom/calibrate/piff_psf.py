@@ -5,7 +5,8 @@ import logging
 import numpy as np
 
 from skyloom.algorithms.psf_model import WEIGHTLESS, PsfFitFailedError
-from skyloom.core.psf import PixelPsf, shift_kernels
+from skyloom.algorithms.psf_stamps import is_companion
+from skyloom.core.psf import FWHM_PER_SIGMA, PixelPsf, equivalent_sigma, shift_kernels
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
@@ -18,11 +19,8 @@ OUTLIERS = {"type": "Chisq", "nsigma": 4, "max_remove": 0.05}
 MAX_ITERATIONS = 15
 MAX_SIGNAL_TO_NOISE = 200.0
 """Brighter stars get no more weight: the model's misfit, not noise, would decide it, and chi squared drop them."""
-CORE_SIGMA, COMPANION_SIGMA = 2.0, 3.5
-"""Beyond so many sigma of the PSF, light that stands out by so much is a companion's."""
 FEWEST_NODES = 5.0
 """Nodes over the FWHM: a wide PSF needs no node in each pixel, and all nodes for its wings."""
-FWHM_PER_SIGMA = 2.3548
 # Places along a side, beyond the terms of a row, at which the model is drawn.
 N_MORE_PLACE = 3
 
@@ -57,18 +55,13 @@ def fit_piff_psf(pixels, fit, settings):
     in halves of the detector, in which its normal equations are well conditioned. Its pixels are polynomials but for
     the norm, so that little is lost when they are fitted by ours.
     """
-    scale = max(1.0, FWHM_PER_SIGMA * _sigma(fit.psf) / FEWEST_NODES)
+    scale = max(1.0, FWHM_PER_SIGMA * equivalent_sigma(fit.psf.coefficients[0]) / FEWEST_NODES)
     # Our fit lowered its own where stars are few.
     order = min(settings.max_order, fit.psf.order)
     model = _fitted(pixels, fit, settings, (scale, order))
     psf = _projected(model, fit.psf.domain, order, int(N_NODE // 2 * scale))
     log.info("PSF of Piff of order %d, %d nodes of %.2f pixel, image of %d", order, N_NODE, scale, psf.size)
     return psf
-
-
-def _sigma(psf):
-    """Size of the Gaussian with the noise-equivalent area of the PSF [pixel]."""
-    return float(np.sqrt(1 / (4 * np.pi * np.sum(psf.coefficients[0] ** 2))))
 
 
 def _fitted(pixels, fit, settings, grid):
@@ -126,18 +119,8 @@ def _stamps(pixels, fit, settings, half):
         signal_to_noise = np.sqrt(np.sum(weight * light**2))
         weight *= min(1.0, MAX_SIGNAL_TO_NOISE / signal_to_noise) ** 2
         image = np.where(good, image, 0.0)
-        yield x, y, image, np.where(_is_companion(image - light, weight, _sigma(fit.psf)), 0.0, weight)
-
-
-def _is_companion(residual, weight, sigma):
-    """Pixels beyond the core of a star in which what is left of it, smoothed like a star, stands out."""
-    offset = np.arange(len(residual))
-    smooth = np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / sigma) ** 2)
-    found = smooth @ (residual * weight) @ smooth
-    variance = smooth**2 @ weight @ smooth**2
-    centre = len(residual) // 2
-    is_core = np.hypot(offset[:, None] - centre, offset[None, :] - centre) <= CORE_SIGMA * sigma
-    return ~is_core & (found**2 > COMPANION_SIGMA**2 * variance)
+        sigma = equivalent_sigma(fit.psf.coefficients[0])
+        yield x, y, image, np.where(is_companion(image - light, weight, sigma), 0.0, weight)
 
 
 def _moved(psf, x, y):
