@@ -29,13 +29,14 @@ def check_visit(visit, bars):
     return parts
 
 
-def check_wcs(parts, bars, axes=(("ra",), ("dec",))):
+def check_wcs(parts, bars, axes=(("ra",), ("dec",)), n_sigma=0.0):
     """Rms error of the WCS of many detectors over what the known errors of their stars allow.
 
     Each group of axes is looked at together: of few detectors the rms of one axis is uncertain, since a few
-    coefficients make it.
+    coefficients make it, about six of them independent; the limit gets `n_sigma` of what that leaves of uncertainty.
     """
     for group in axes:
+        slack = n_sigma / np.sqrt(2 * 6 * len(parts) * len(group))
         errors, limits = (
             [rms(getattr(part, f"wcs_{kind}_{axis}")) for part in parts for axis in group]
             for kind in ("error", "limit")
@@ -43,7 +44,9 @@ def check_wcs(parts, bars, axes=(("ra",), ("dec",))):
         name = " and ".join(group)
         bars.note(f"limit of the WCS's error in {name} [mas]", rms(limits))
         bars.check(
-            f"rms error of the WCS over the limit in {name}", rms(errors) / rms(limits), high=LIMIT_FACTOR
+            f"rms error of the WCS over the limit in {name}",
+            rms(errors) / rms(limits),
+            high=LIMIT_FACTOR + slack,
         )
 
 
@@ -61,7 +64,7 @@ def visit(tmp_path_factory):
 @pytest.mark.slow
 def test_a_visit_reaches_the_bars(visit):
     bars = Bars("two detectors of 1024 x 1024, seed 1")
-    check_wcs(check_visit(visit, bars), bars, axes=(("ra", "dec"),))
+    check_wcs(check_visit(visit, bars), bars, axes=(("ra", "dec"),), n_sigma=3.0)
     bars.judge()
 
 

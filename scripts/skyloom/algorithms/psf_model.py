@@ -23,6 +23,8 @@ N_CONSTANT_ROUND, N_VARYING_ROUND, N_REFINING_ROUND = 1, 3, 2
 N_JUDGING_ROUND = 2
 PIXEL_CLIP_SIGMA = 5.0
 CORE_RADIUS_SIGMA = 2.5
+# The noise of few faint stars makes pixels of some per cent below zero; a trail's ends, taken for stars, a fifth.
+MAX_NEGATIVE = 0.15
 # Relative error of a constant PSF.
 INITIAL_FLOOR = 0.02
 # Light of faint sources below a star of median brightness, as a part of its own.
@@ -341,7 +343,7 @@ def _amplitude(image):
 
 
 def _check(psf):
-    """Raise unless the PSF at the image's centre is finite with its peak near the middle pixel."""
+    """Raise unless the PSF at the image's centre is finite, not negative, with its peak near the middle pixel."""
     if not np.all(np.isfinite(psf.coefficients)):
         raise PsfFitFailedError("pixels that are not finite")
     kernel = psf.coefficients[0]
@@ -349,3 +351,6 @@ def _check(psf):
     distance = float(np.hypot(peak[0] - psf.size // 2, peak[1] - psf.size // 2))
     if distance > psf.size / 8:
         raise PsfFitFailedError(f"a peak {distance:.1f} pixels off centre")
+    darkest = float(kernel.min() / kernel.max())
+    if darkest < -MAX_NEGATIVE:
+        raise PsfFitFailedError(f"a pixel of {100 * darkest:.0f} % of its peak")
