@@ -260,6 +260,8 @@ class Comparison:
         Of the WCS alone, at the true pixels of all true stars [mas].
     wcs_limit_ra, wcs_limit_dec : float
         Its expected rms there, from the known errors of the stars of the fit alone [mas].
+    wcs_stated : ndarray
+        What the fit states it to be there, on each axis [mas].
     """
 
     found: np.ndarray
@@ -273,6 +275,7 @@ class Comparison:
     wcs_error_dec: np.ndarray
     wcs_limit_ra: float
     wcs_limit_dec: float
+    wcs_stated: np.ndarray
 
 
 def true_signal_to_noise(truth, visit):
@@ -331,7 +334,15 @@ def compare(visit, detector):
         wcs_error_dec=wcs_error_dec,
         wcs_limit_ra=wcs_limit_ra,
         wcs_limit_dec=wcs_limit_dec,
+        wcs_stated=_stated_wcs_error(visit.calexps[detector], x[is_star], y[is_star]),
     )
+
+
+def _stated_wcs_error(calexp, x, y):
+    """Error of the WCS on each axis at pixels, from the covariance of its fit [mas]."""
+    fit = calexp.wcs_fit
+    terms = polynomial_terms(x - calexp.wcs.crpix[0], y - calexp.wcs.crpix[1], order_of(len(fit.covariance)))
+    return np.sqrt(np.einsum("in,ij,jn->n", terms, fit.covariance, terms)) * 3.6e6
 
 
 def _wcs_limit(visit, detector, x, y):
