@@ -122,10 +122,10 @@ def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa:
     photon_variance 0 this is the flux of uniform weights, ``sum(P d) / sum(P^2)`` with variance
     ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by splines of degree 7.
     """
-    return fit_points(masked_image, psf, (x, y), settings, start)[0]
+    return photometry_with_model(masked_image, psf, (x, y), settings, start)[0]
 
 
-def fit_points(masked_image, psf, peaks, settings=None, start=None):
+def photometry_with_model(masked_image, psf, peaks, settings=None, start=None):
     """PSF fluxes of point sources, as from `psf_photometry`, and the image that they make.
 
     Parameters

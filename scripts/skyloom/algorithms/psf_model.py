@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, fit_points
+from skyloom.algorithms.photometry import UNUSABLE, FitSettings, photometry_with_model
 from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
 from skyloom.algorithms.psf_stamps import is_companion, residual_stamps
@@ -226,7 +226,7 @@ def refit_stars(masked_image, fit, psf, settings):
     psf = centred_psf(psf)
     fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
     known = (fit.x, fit.y, fit.flux)
-    found, _ = fit_points(masked_image, psf, known[:2], fit_settings, known)
+    found, _ = photometry_with_model(masked_image, psf, known[:2], fit_settings, known)
     residual = np.sqrt(found.chi2 / found.n_pixel)
     return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=residual)
 
@@ -242,7 +242,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
     )
     start = None
     for number, is_constant in enumerate(rounds, start=1):
-        fit, model = fit_points(masked_image, psf, (x, y), fit_settings, start)
+        fit, model = photometry_with_model(masked_image, psf, (x, y), fit_settings, start)
         used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         _check_number(used, settings)
         residuals, noise, kernels = residual_stamps(
