@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-# Sources looked up at a time, over all hypotheses: bounds the memory of one block to about 10 MB.
-BLOCK_SIZE = 100_000
+from skyloom.algorithms.occupancy_map import OccupancyMap
+
 # Source pairs tried in a round before the next, longer lists are taken.
 PAIRS_PER_ROUND = 300
 # Lengths of the lists of brightest sources, round by round.
@@ -16,13 +16,8 @@ REFERENCES_PER_SOURCE = 2.0
 MAX_PATTERN_REFERENCES = 900
 # A pair, and one star that may confirm it.
 FEWEST = 3
-# Every so manieth source is looked at first, and so many of them must be near a reference.
-FIRST_LOOK, FIRST_COUNT = 4, 2
 # The shortest pair that fixes a rotation, over the size of the source list.
 SHORTEST_PAIR = 0.25
-# Cells of the occupancy map over the matching tolerance.
-CELLS_PER_TOLERANCE = 2.0
-MAX_MAP_SIDE = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,67 +176,6 @@ def log10_chance(n_matched, n_tested, probability):
 
 
 @dataclass(frozen=True, slots=True)
-class _OccupancyMap:
-    """Where a reference lies within the tolerance, on a grid that is looked up instead of searched."""
-
-    occupied: np.ndarray
-    cell: float
-    origin: complex
-
-    @classmethod
-    def of(cls, references, tolerance):
-        """Map of references.
-
-        Parameters
-        ----------
-        references : ndarray, shape (n,), complex128
-            Positions ``x + i y`` [pixel].
-        tolerance : float
-            How far from one counts as near [pixel].
-
-        Returns
-        -------
-        _OccupancyMap
-            It reaches two tolerances beyond the outermost references.
-        """
-        low = complex(references.real.min(), references.imag.min()) - 2 * tolerance * (1 + 1j)
-        high = complex(references.real.max(), references.imag.max()) + 2 * tolerance * (1 + 1j)
-        side = max(high.real - low.real, high.imag - low.imag)
-        cell = max(tolerance / CELLS_PER_TOLERANCE, side / MAX_MAP_SIDE)
-        shape = (int((high.imag - low.imag) / cell) + 2, int((high.real - low.real) / cell) + 2)
-        occupied = np.zeros(shape, dtype=bool)
-        reach = int(np.ceil(tolerance / cell))
-        column = (references.real - low.real) / cell
-        row = (references.imag - low.imag) / cell
-        for step_y in range(-reach, reach + 1):
-            for step_x in range(-reach, reach + 1):
-                i, j = np.floor(row).astype(int) + step_y, np.floor(column).astype(int) + step_x
-                near = np.hypot(i + 0.5 - row, j + 0.5 - column) * cell <= tolerance
-                inside = near & (i >= 0) & (i < shape[0]) & (j >= 0) & (j < shape[1])
-                occupied[i[inside], j[inside]] = True
-        return cls(occupied, cell, low)
-
-    def at(self, z):
-        """Whether positions are near a reference.
-
-        Parameters
-        ----------
-        z : ndarray, complex128
-            Positions ``x + i y`` [pixel].
-
-        Returns
-        -------
-        ndarray of bool
-            Shaped as `z`; False outside the map.
-        """
-        i = np.floor((z.imag - self.origin.imag) / self.cell).astype(np.int32)
-        j = np.floor((z.real - self.origin.real) / self.cell).astype(np.int32)
-        height, width = self.occupied.shape
-        inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
-        return inside & self.occupied[np.clip(i, 0, height - 1), np.clip(j, 0, width - 1)]
-
-
-@dataclass(frozen=True, slots=True)
 class _Pairs:
     """Ordered pairs of complex points, sorted by the logarithm of their length."""
 
@@ -341,7 +275,7 @@ def _search_round(sources, references, search, n_trials):
     margin = 1 + search.scale_tolerance
     shortest = max(SHORTEST_PAIR * size, 4 * search.tolerance)
     pairs = _Pairs.of(references, shortest / margin, size * margin)
-    occupancy = _OccupancyMap.of(references, search.tolerance)
+    occupancy = OccupancyMap.of(references, search.tolerance)
     best, largest_count = PatternMatch(None, 0, len(sources), 0.0, 0.0, n_trials), 0
     for first, second in _source_pairs(sources, shortest):
         for mirrored in (False, True) if search.any_parity else (False,):
@@ -349,10 +283,13 @@ def _search_round(sources, references, search, n_trials):
             if len(factor) == 0:
                 continue
             n_trials += len(factor)
-            hypothesis, count = _most_matched(sources, factor, offset, mirrored, occupancy)
-            if count < max(largest_count, FEWEST):
+            number, count = occupancy.best_transformation(
+                _oriented(sources, mirrored), factor, offset, max(largest_count, FEWEST)
+            )
+            if number < 0:
                 continue
             largest_count = count
+            hypothesis = Similarity(complex(factor[number]), complex(offset[number]), mirrored)
             candidate = refine_match(sources, references, hypothesis, search, n_trials)
             if best.similarity is None or candidate.log10_false_alarm < best.log10_false_alarm:
                 best = candidate
@@ -380,32 +317,6 @@ def _hypotheses(source_pair, pairs, search):
     offset = pairs.start[low:high] - factor * source_pair[0]
     allowed = (np.abs(offset) <= search.offset) & (np.abs(np.degrees(np.angle(factor))) <= search.rotation)
     return factor[allowed], offset[allowed]
-
-
-def _most_matched(sources, factor, offset, mirrored, occupancy):
-    """The similarity with the most sources near references, and their number.
-
-    Where hypotheses are many, a part of the sources is looked at first, so that the hopeless ones cost little.
-    """
-    oriented = _oriented(sources, mirrored)
-    if len(factor) * len(oriented) > BLOCK_SIZE:
-        promising = _counts(oriented[::FIRST_LOOK], factor, offset, occupancy) >= FIRST_COUNT
-        factor, offset = factor[promising], offset[promising]
-        if len(factor) == 0:
-            return None, 0
-    counts = _counts(oriented, factor, offset, occupancy)
-    best = int(np.argmax(counts))
-    return Similarity(complex(factor[best]), complex(offset[best]), mirrored), int(counts[best])
-
-
-def _counts(oriented, factor, offset, occupancy):
-    """For each hypothesis, the number of sources near references."""
-    block = max(BLOCK_SIZE // len(oriented), 1)
-    parts = [
-        occupancy.at(factor[i : i + block, None] * oriented + offset[i : i + block, None]).sum(axis=1)
-        for i in range(0, len(factor), block)
-    ]
-    return np.concatenate(parts)
 
 
 def refine_match(sources, references, similarity, search, n_trials):
