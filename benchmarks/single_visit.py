@@ -140,7 +140,9 @@ def run_job(folder):
 
     from skyloom.workflow.config import fill_defaults, load_schema
     from skyloom.workflow.job import make_job
+    from skyloom.workflow.process_memory import keep_freed_memory
 
+    keep_freed_memory()
     os.chdir(folder)
     spec = importlib.util.spec_from_file_location("calibrate_image", HOME / "scripts" / "calibrate_image.py")
     script = importlib.util.module_from_spec(spec)

@@ -11,7 +11,7 @@ import numpy as np
 from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage, Calibs
 from skyloom.core.errors import ConfigError
-from skyloom.io.fits_files import image_hdu, mask_hdu, native, read_fits, write_fits
+from skyloom.io.fits_files import image_hdu, native, read_fits, write_fits
 
 UNITS = {"bias": "electron", "dark": "electron/s", "flat": "", "defects": "", "illumination": ""}
 
@@ -80,9 +80,10 @@ def write_calib(path, calib, provenance):
     unit = UNITS[calib.kind]
     hdus = [
         image_hdu("IMAGE", calib.image, {"BUNIT": (unit, "")}),
-        mask_hdu(
+        # A plane of one bit is not compressed: each exposure reads four of them.
+        image_hdu(
             "MASK",
-            np.where(calib.is_bad, mask_planes.BAD, np.uint32(0)),
+            np.where(calib.is_bad, np.uint8(mask_planes.BAD), np.uint8(0)),
             {"MP_BAD": (mask_planes.PLANES.index("BAD"), "bit: not to be used")},
         ),
         image_hdu("VARIANCE", calib.variance, {"BUNIT": (f"({unit})2" if unit else "", "")}),
@@ -120,7 +121,7 @@ def read_calib(path, kind):
         kind=kind,
         image=native(hdus["IMAGE"].data, np.float32),
         variance=native(hdus["VARIANCE"].data, np.float32),
-        is_bad=(native(hdus["MASK"].data, np.int32) & np.int32(mask_planes.BAD)) != 0,
+        is_bad=(hdus["MASK"].data & np.uint8(mask_planes.BAD)) != 0,
         info=json.loads(header["CALINFO"]),
     )
 

@@ -114,7 +114,8 @@ def open_product(path):
     if not data.startswith(b"SIMPLE  =") or len(data) % 2880:
         raise CorruptProductError(str(path), f"is no complete FITS file ({len(data)} bytes)")
     verify(data, HASH_MARKER, path, search_end=HASH_SEARCH_END)
-    return fits.open(byte_streams.BytesIO(data), memmap=False, lazy_load_hdus=False)
+    # The planes are views of these bytes: a stream would have astropy copy each of them.
+    return fits.HDUList.fromstring(data)
 
 
 def read_fits(path):
@@ -242,4 +243,6 @@ def native(data, dtype):
     dtype : numpy dtype
         Wanted type.
     """
-    return np.ascontiguousarray(data, dtype=dtype)
+    if data.dtype.newbyteorder() == dtype:
+        return data.byteswap().view(dtype)  # five times as fast as a cast
+    return np.array(data, dtype=dtype, order="C")
