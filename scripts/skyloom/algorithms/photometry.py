@@ -16,6 +16,8 @@ NO_SUCH_PIXEL = 1e6
 N_SAMPLE = 50
 # Light below this part of a pixel's noise is neither fitted nor subtracted.
 INVISIBLE_SIGMA = 0.02
+# Side of the box that the mean PSF is smoothed with to see its wings [pixel].
+WING_SMOOTHING = 3
 # Part of sum(P^2) that the square of the faintest source holds.
 MIN_SQUARE = 0.999
 
@@ -280,21 +282,27 @@ def _typical_noise(variance):
 
 
 def _half_widths(stamps, brightness, noise):
-    """Half-width of the square beyond which each source's light is lost in the noise, shape (n,), int64."""
+    """Half-width of the square beyond which each source's light is lost in the noise, shape (n,), int64.
+
+    Looked up in the mean PSF, smoothed: what the noise of its stars left in the wings of one is not its light.
+    """
+    from scipy.ndimage import uniform_filter
+
     half = stamps.shape[-1] // 2
-    sample = np.abs(stamps[:: max(len(stamps) // N_SAMPLE, 1)].astype(np.float64))
+    sample = stamps[:: max(len(stamps) // N_SAMPLE, 1)].astype(np.float64)
     sample = sample[np.isfinite(sample).all(axis=(1, 2))]
     if len(sample) == 0:
         return np.full(len(stamps), half)
+    mean = sample.mean(axis=0)
+    wings = np.abs(uniform_filter(mean, WING_SMOOTHING, mode="constant"))
     offset = np.abs(np.arange(-half, half + 1))
     distance = np.maximum(offset[:, None], offset[None, :])
-    core = sample[:, distance <= 1].sum(axis=1).mean()
-    outside = np.array([sample[:, distance > h].max(initial=0.0) for h in range(half + 1)])
-    held = np.array([(sample[:, distance <= h] ** 2).sum() for h in range(half + 1)])
-    least = int(np.argmax(held >= MIN_SQUARE * held[-1]))
-    visible = INVISIBLE_SIGMA * noise * core / np.maximum(brightness, 1e-30)
+    outside = np.array([wings[distance > h].max(initial=0.0) for h in range(half + 1)])
+    lost = np.array([(wings[distance > h] ** 2).sum() for h in range(half + 1)])
+    least = int(np.argmax(lost <= (1 - MIN_SQUARE) * (mean**2).sum()))
+    visible = INVISIBLE_SIGMA * noise * mean[distance <= 1].sum() / np.maximum(brightness, 1e-30)
     # `outside` falls: the first half-width at which it is below the limit.
-    found = (half + 1) - np.searchsorted(np.maximum.accumulate(outside[::-1]), visible, side="right")
+    found = (half + 1) - np.searchsorted(outside[::-1], visible, side="right")
     return np.clip(found, least, half)
 
 
