@@ -100,30 +100,29 @@ def _measure_each(planes, options, stars, results):
     rest, (unusable, radii), (splines, sources) = planes[0], options, stars
     n, size = sources.shape[1], splines.shape[1]
     work = working_space(size)
-    profile = np.zeros((1, size, size), dtype=np.float32)
     ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
     paint_point_sources(splines, sources[0], sources[1], -sources[2], rest)
     for i in range(n):
         source = sources[:, i]
-        corner = _move(splines[i], source, work, profile)
-        _psf_sums(planes, unusable, (profile[0], corner, source[2]), results[:3, i])
+        corner, profile = _move(splines[i], source, work)
+        _psf_sums(planes, unusable, (profile, corner, source[2]), results[:3, i])
         _sky_around(planes, unusable, source, ring, results[3:5, i])
-        add_scaled(rest, profile[0], corner, source[2])
+        add_scaled(rest, profile, corner, source[2])
         window = np.array([source[0], source[1], source[7]])
         find_centroid(rest, planes[2], window, results[5:10, i])
         shape = np.array([source[0], source[1], source[3], source[4], source[5], source[6]])
         measure_kron(planes[:3], shape, results[10:14, i])
         sum_apertures_of(planes[:3], (source[0], source[1]), radii, results[14:16, i : i + 1])
-        add_scaled(rest, profile[0], corner, -source[2])
+        add_scaled(rest, profile, corner, -source[2])
 
 
 @kernel
-def _move(spline, source, work, profile):
-    """PSF of a source at its place within its pixel; first row, first column and side of its stamp."""
+def _move(spline, source, work):
+    """First row, first column and side of a source's stamp, and its PSF at its place within its pixel."""
     half = spline.shape[0] // 2
     column, row = int(np.rint(source[0])), int(np.rint(source[1]))
-    move_stamp(spline, half, (source[0] - column, source[1] - row), work, profile)
-    return row - half, column - half, 2 * half + 1
+    profile = move_stamp(spline, half, (source[0] - column, source[1] - row), work, 1)
+    return (row - half, column - half, 2 * half + 1), profile[0]
 
 
 @kernel

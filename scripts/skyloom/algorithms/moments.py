@@ -138,12 +138,11 @@ def _match_moved_stamps(splines, shifts, sigma, results):
     size = splines.shape[1]
     half = float(size // 2)
     work = working_space(size)
-    profile = np.zeros((1, size, size), dtype=np.float32)
     for i in range(splines.shape[0]):
         if not (np.isfinite(shifts[i, 0]) and np.isfinite(shifts[i, 1])):
             continue
-        move_stamp(splines[i], size // 2, (shifts[i, 0], shifts[i, 1]), work, profile)
-        _match_gaussian(profile[0], (half, half), (sigma, float(size)), results[:, i])
+        profile = move_stamp(splines[i], size // 2, (shifts[i, 0], shifts[i, 1]), work, 1)
+        _match_gaussian(profile[0, :, :size], (half, half), (sigma, float(size)), results[:, i])
         results[0, i] -= half
         results[1, i] -= half
 

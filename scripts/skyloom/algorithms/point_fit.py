@@ -42,12 +42,11 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     flux, base_variance = np.where(is_known, results[FLUX], 0.0), np.zeros(n_source)
     results[FLUX] = np.nan
     is_settled = np.zeros(n_source, dtype=np.bool_)
-    work = working_space(size)
-    profile = np.zeros((3, size, size), dtype=np.float32)
+    work, residual_work = working_space(size), residual_space(size)
     sums = np.zeros(12)
     for index in np.flatnonzero(is_known):
         source = (results[X, index], results[Y, index], flux[index])
-        _paint(stamps[index], source, halves[index], (work, profile), model)
+        _paint(stamps[index], source, halves[index], work, model)
     for sweep in range(n_sweep):
         for index in order:
             x, y = results[X, index], results[Y, index]
@@ -55,7 +54,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
                 continue
             half = halves[index]
             corner = (int(np.rint(y)) - half, int(np.rint(x)) - half, 2 * half + 1)
-            move_stamp(stamps[index], half, (x - np.rint(x), y - np.rint(y)), work, profile)
+            profile = move_stamp(stamps[index], half, (x - np.rint(x), y - np.rint(y)), work, 3)
             if sweep == 0:
                 base_variance[index], results[USABLE_FRACTION, index] = _base_variance(
                     pixels, profile[0], corner, photon_variance
@@ -67,7 +66,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
                 flux[index] = 0.0
                 continue
             light = (own, base_variance[index], photon_variance)
-            _normal_equations(pixels, (model, profile), corner, light, sums)
+            _normal_equations(pixels, (model, profile), (corner, light), residual_work, sums)
             free = fit_position and (sweep > 0 or is_known[index]) and own > 0
             step_f, step_x, step_y = _solve(sums, free, noise_correlation, results[:, index])
             new_x, new_y = _bounded(x, step_x, peaks[0, index]), _bounded(y, step_y, peaks[1, index])
@@ -76,7 +75,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
                 add_scaled(model, profile[0], corner, step_f)
             else:
                 add_scaled(model, profile[0], corner, -own)
-                _paint(stamps[index], (new_x, new_y, flux[index]), half, (work, profile), model)
+                _paint(stamps[index], (new_x, new_y, flux[index]), half, work, model)
             # Not in the first sweep: a known source does not know of its new neighbours, which come after it.
             is_settled[index] = sweep > 0 and _is_small((step_f, step_x, step_y), results[:, index])
             results[FLUX, index], results[X, index], results[Y, index] = flux[index], new_x, new_y
@@ -97,24 +96,22 @@ def paint_point_sources(stamps, x, y, flux, model):
     """
     size = stamps.shape[1]
     work = working_space(size)
-    profile = np.zeros((1, size, size), dtype=np.float32)
     for i in range(x.size):
-        _paint(stamps[i], (x[i], y[i], flux[i]), size // 2, (work, profile), model)
+        _paint(stamps[i], (x[i], y[i], flux[i]), size // 2, work, model)
 
 
 @kernel
-def _paint(stamp, source, half, buffers, model):
+def _paint(stamp, source, half, work, model):
     """Add a source (x, y, flux) to the model image, within a half-width of its middle pixel."""
     x, y, flux = source
-    work, profile = buffers
     column, row = int(np.rint(x)), int(np.rint(y))
-    move_stamp(stamp, half, (x - column, y - row), work, profile[:1])
+    profile = move_stamp(stamp, half, (x - column, y - row), work, 1)
     add_scaled(model, profile[0], (row - half, column - half, 2 * half + 1), flux)
 
 
 @kernel
 def working_space(size):
-    """Buffers of `move_stamp` for PSF images of this side: a row with its margins, and rows moved along x.
+    """Buffers of `move_stamp` for PSF images of this side: coefficients, those moved along x, and the moved images.
 
     Parameters
     ----------
@@ -126,12 +123,17 @@ def working_space(size):
     tuple of ndarray
         float32.
     """
-    row = np.zeros(size + 2 * SPLINE_REACH + 1, dtype=np.float32)
-    return row, np.zeros((2, size + 2 * SPLINE_REACH + 1, size), dtype=np.float32)
+    wide = size + 2 * SPLINE_REACH
+    coefficients = np.zeros(wide * wide + SPLINE_DEGREE + 1, dtype=np.float32)
+    return (
+        coefficients,
+        np.zeros((2, wide * wide), dtype=np.float32),
+        np.zeros(3 * size * wide, dtype=np.float32),
+    )
 
 
 @kernel
-def move_stamp(stamp, half, shift, work, profile):
+def move_stamp(stamp, half, shift, work, n_plane):
     """Move the middle of a PSF by a fraction of a pixel, with its derivatives.
 
     Parameters
@@ -144,22 +146,61 @@ def move_stamp(stamp, half, shift, work, profile):
         (dx, dy), in [-0.5, 0.5] [pixel].
     work : tuple of ndarray
         From `working_space`.
-    profile : ndarray, shape (3, k, k), float32
-        The moved image comes into ``[0, : 2 half + 1, : 2 half + 1]``, its derivatives by dx and dy into
-        ``[1]`` and ``[2]``; only the image where it has one plane.
+    n_plane : int
+        1 for the image alone, 3 for its derivatives by dx and dy too.
+
+    Returns
+    -------
+    ndarray, shape (n_plane, 2 half + 1, w), float32
+        The moved image and its derivatives in the first ``2 half + 1`` columns; what the others hold means nothing.
+        The memory is that of `work`: the next call writes into it.
+
+    Notes
+    -----
+    Rows of the square lie behind each other with room between them, so that each sum of eight neighbours is one long
+    loop over all pixels: over the short rows of a stamp a processor's vectors stay half empty.
     """
-    row, moved = work
+    coefficients, moved, images = work
     weights = np.empty((2, SPLINE_DEGREE + 1), dtype=np.float32)
     n = 2 * half + 1
-    first = stamp.shape[0] // 2 - half - SPLINE_REACH
-    n_plane = 1 if profile.shape[0] == 1 else 2
-    first_x = spline_taps(shift[0], weights)
-    _combine_along_rows((stamp, first, n), row, (weights, first_x), moved[:n_plane])
-    first_y = spline_taps(shift[1], weights)
-    _combine_across_rows(moved[0], n, (weights[0], first_y), profile[0])
-    if n_plane == 2:
-        _combine_across_rows(moved[1], n, (weights[0], first_y), profile[1])
-        _combine_across_rows(moved[0], n, (weights[1], first_y), profile[2])
+    wide = n + 2 * SPLINE_REACH
+    length = n * wide
+    _lay_out(stamp, stamp.shape[0] // 2 - half - SPLINE_REACH, wide, coefficients)
+    first = spline_taps(shift[0], weights)
+    for k in range(min(n_plane, 2)):
+        _sum_neighbours(coefficients[first:], 1, weights[k], moved[k, : wide * wide])
+    first = spline_taps(shift[1], weights)
+    _sum_neighbours(moved[0, first * wide :], wide, weights[0], images[:length])
+    if n_plane == 3:
+        _sum_neighbours(moved[1, first * wide :], wide, weights[0], images[length : 2 * length])
+        _sum_neighbours(moved[0, first * wide :], wide, weights[1], images[2 * length : 3 * length])
+    return images[: n_plane * length].reshape(n_plane, n, wide)
+
+
+@kernel
+def _lay_out(stamp, first, wide, coefficients):
+    """Rows of a square of a stamp behind each other, from its row and column `first` on; 0 beyond the stamp."""
+    size = stamp.shape[0]
+    coefficients[:] = 0.0
+    low, high = max(-first, 0), min(wide, size - first)
+    for row in range(low, high):
+        source = stamp[first + row, first + low : first + high]
+        target = coefficients[row * wide + low : row * wide + high]
+        for i in range(source.size):
+            target[i] = source[i]
+
+
+@summing_kernel
+def _sum_neighbours(values, step, weights, out):
+    """Weighted sums of eight values that lie `step` apart, the first of them at the place of the sum."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
+    v0, v1, v2, v3 = values, values[step:], values[2 * step :], values[3 * step :]
+    v4, v5, v6, v7 = values[4 * step :], values[5 * step :], values[6 * step :], values[7 * step :]
+    for i in range(out.size):
+        out[i] = (w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]) + (
+            w4 * v4[i] + w5 * v5[i] + w6 * v6[i] + w7 * v7[i]
+        )
 
 
 @kernel
@@ -198,48 +239,6 @@ def spline_taps(shift, weights):
     for j in range(SPLINE_DEGREE + 1):
         weights[0, j], weights[1, j] = values[j], slopes[j]
     return first
-
-
-@summing_kernel
-def _combine_along_rows(stamp, row, taps, moved):
-    """Weighted sums of eight neighbours along the rows of a square of a stamp, and of the rows that border on it.
-
-    `stamp`: coefficients, first row and column, side of the square; what lies beyond the stamp is 0.
-    """
-    coefficients, first, n = stamp
-    weights, offset = taps
-    size, n_row = coefficients.shape[0], n + 2 * SPLINE_REACH
-    low, high = max(-first, 0), min(n_row, size - first)
-    row[:n_row] = 0.0
-    for k in range(moved.shape[0]):
-        w0, w1, w2, w3 = weights[k, 0], weights[k, 1], weights[k, 2], weights[k, 3]
-        w4, w5, w6, w7 = weights[k, 4], weights[k, 5], weights[k, 6], weights[k, 7]
-        for j in range(n_row):
-            if not low <= j < high:
-                for i in range(n):
-                    moved[k, j, i] = 0.0
-                continue
-            for i in range(low, high):
-                row[i] = coefficients[first + j, first + i]
-            for i in range(n):
-                m = offset + i
-                moved[k, j, i] = (w0 * row[m] + w1 * row[m + 1] + w2 * row[m + 2] + w3 * row[m + 3]) + (
-                    w4 * row[m + 4] + w5 * row[m + 5] + w6 * row[m + 6] + w7 * row[m + 7]
-                )
-
-
-@summing_kernel
-def _combine_across_rows(moved, n, taps, out):
-    """Weighted sums of eight rows, n times of n values."""
-    weights, offset = taps
-    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
-    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
-    for j in range(n):
-        m = offset + j
-        for i in range(n):
-            out[j, i] = (
-                w0 * moved[m, i] + w1 * moved[m + 1, i] + w2 * moved[m + 2, i] + w3 * moved[m + 3, i]
-            ) + (w4 * moved[m + 4, i] + w5 * moved[m + 5, i] + w6 * moved[m + 6, i] + w7 * moved[m + 7, i])
 
 
 @kernel
@@ -297,26 +296,41 @@ def _base_variance(pixels, profile, corner, photon_variance):
 
 
 @kernel
-def _normal_equations(pixels, images, corner, light, sums):
+def residual_space(size):
+    """Buffers for the pixels below a PSF image of this side: their residuals and their weights (ndarray, float32).
+
+    Parameters
+    ----------
+    size : int
+        Side of a PSF image [pixel].
+    """
+    return np.zeros((2, size * (size + 2 * SPLINE_REACH)), dtype=np.float32)
+
+
+@kernel
+def _normal_equations(pixels, images, source, work, sums):
     """Sums of the linear fit of a step in flux, x and y, the step in position scaled by the present flux.
 
     `images`: model and moved PSF; `sums`: ff fx fy xx xy yy, f x y (right sides), chi2, number of pixels, flux.
     """
     image, mask, _, unusable = pixels
     model, profile = images
+    (row0, column0, n), (own, base, photon_variance) = source
     ny, nx = image.shape
-    row0, column0, n = corner
-    own, base, photon_variance = light
-    sums[:] = 0.0
+    length = profile.shape[1] * profile.shape[2]
+    residual, weight = work[0, :length], work[1, :length]
+    weight[:] = 0.0
+    residual[:] = 0.0
     left, right = max(0, -column0), min(n, nx - column0)
     for row in range(max(0, -row0), min(n, ny - row0)):
-        y, x0, x1 = row0 + row, column0 + left, column0 + right
-        _add_row(
+        y, x0, x1, first = row0 + row, column0 + left, column0 + right, row * profile.shape[2]
+        _weigh_row(
             (image[y, x0:x1], mask[y, x0:x1], model[y, x0:x1]),
-            (profile[0, row, left:right], profile[1, row, left:right], profile[2, row, left:right]),
             (unusable, np.float32(base), np.float32(photon_variance)),
-            sums,
+            (residual[first + left : first + right], weight[first + left : first + right]),
         )
+    planes = profile.reshape(3, length)
+    _add_products((planes[0], planes[1], planes[2]), residual, weight, sums)
     sums[1] *= own
     sums[2] *= own
     sums[3:6] *= own * own
@@ -325,37 +339,43 @@ def _normal_equations(pixels, images, corner, light, sums):
 
 
 @summing_kernel
-def _add_row(pixels, profile, weighting, sums):
-    """Add one row of pixels to the sums of `_normal_equations`, for a source of flux 1.
-
-    Of the few pixels of a row sums of single precision are enough.
-    """
+def _weigh_row(pixels, weighting, outputs):
+    """Residuals and weights of a row of pixels; both are 0 for those that are not used."""
     image, mask, model = pixels
-    profile_f, profile_x, profile_y = profile
     unusable, base, photon_variance = weighting
+    residual, weight = outputs
     zero, one = np.float32(0), np.float32(1)
-    ff = fx = fy = xx = xy = yy = f = u = v = chi2 = n_used = zero
     for i in range(image.size):
         value = image[i]
         used = (mask[i] & unusable) == 0 and value == value  # noqa: PLR0124 (NaN is not)
-        residual = value - model[i] if used else zero
-        weight = one / (base + photon_variance * max(model[i], zero)) if used else zero
-        n_used += one if used else zero
+        residual[i] = value - model[i] if used else zero
+        weight[i] = one / (base + photon_variance * max(model[i], zero)) if used else zero
+
+
+@summing_kernel
+def _add_products(profile, residual, weight, sums):
+    """Sums over pixels of `_normal_equations`, for a source of flux 1; of one stamp single precision is enough."""
+    profile_f, profile_x, profile_y = profile
+    zero, one = np.float32(0), np.float32(1)
+    ff = fx = fy = xx = xy = yy = f = u = v = chi2 = n_used = zero
+    for i in range(weight.size):
+        w, r = weight[i], residual[i]
         p, p_x, p_y = profile_f[i], profile_x[i], profile_y[i]
-        w_p, w_x, w_y = weight * p, weight * p_x, weight * p_y
+        w_p, w_x, w_y = w * p, w * p_x, w * p_y
         ff += w_p * p
         fx += w_p * p_x
         fy += w_p * p_y
         xx += w_x * p_x
         xy += w_x * p_y
         yy += w_y * p_y
-        f += w_p * residual
-        u += w_x * residual
-        v += w_y * residual
-        chi2 += weight * residual * residual
+        f += w_p * r
+        u += w_x * r
+        v += w_y * r
+        chi2 += w * r * r
+        n_used += one if w > zero else zero
     row = (ff, fx, fy, xx, xy, yy, f, u, v, chi2, n_used)
     for i in range(11):
-        sums[i] += row[i]
+        sums[i] = row[i]
 
 
 @kernel

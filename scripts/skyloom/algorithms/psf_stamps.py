@@ -108,10 +108,8 @@ def _move(splines, shifts, stamps):
     """Images of spline coefficients, each moved by its shift (x, y) within a pixel."""
     size = splines.shape[1]
     work = working_space(size)
-    profile = np.zeros((1, size, size), dtype=np.float32)
     for i in range(splines.shape[0]):
-        move_stamp(splines[i], size // 2, (shifts[0, i], shifts[1, i]), work, profile)
-        stamps[i] = profile[0]
+        stamps[i] = move_stamp(splines[i], size // 2, (shifts[0, i], shifts[1, i]), work, 1)[0, :, :size]
 
 
 def compile_kernels():
