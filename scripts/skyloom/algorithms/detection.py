@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.footprints import flood_footprints, grow_mask
+from skyloom.algorithms.footprints import flood_footprints, grow_mask, relabel_in_place
 from skyloom.algorithms.matched_filter import significance_image
 from skyloom.core import mask_planes
 
@@ -146,7 +146,9 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     settings = settings or DetectionSettings()
     significance = significance_image(masked_image, psf, settings.excluded, settings.noise_correlation)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[polarity]
-    parts = [_find_sources(np.float32(sign) * significance, threshold, settings) for sign in signs]
+    parts = [
+        _find_sources(significance if sign > 0 else -significance, threshold, settings) for sign in signs
+    ]
     detections = parts[0] if len(parts) == 1 and signs[0] > 0 else _joined(parts, signs)
     log.info("found %d peaks in %d footprints", len(detections), detections.labels.max(initial=0))
     return detections
@@ -184,12 +186,9 @@ def _find_sources(significance, threshold, settings):
     kept, number = np.unique(found.footprint, return_inverse=True)
     renumbered = np.zeros(int(found.labels.max(initial=0)) + 1, dtype=np.int32)
     renumbered[kept + 1] = 1 + np.arange(len(kept))
-    return replace(
-        found,
-        footprint=number.astype(np.int32),
-        n_peak=np.bincount(number, minlength=1)[number].astype(np.int32),
-        labels=renumbered[found.labels],
-    )
+    relabel_in_place(found.labels, renumbered)
+    n_peak = np.bincount(number, minlength=1)[number].astype(np.int32)
+    return replace(found, footprint=number.astype(np.int32), n_peak=n_peak)
 
 
 def _detections(significance, flooded, height):

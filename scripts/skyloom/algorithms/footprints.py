@@ -34,11 +34,9 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     meet, the lower peak's prominence is known. One pass does what multi-threshold deblending does with many
     levels.
     """
-    flat = values.ravel()
-    above = np.flatnonzero(flat > threshold)
-    order = above[np.argsort(-flat[above], kind="stable")]
+    order = _by_falling_value(values.ravel(), threshold)
     n_pixel = len(order)
-    component = np.full(flat.size, -1, dtype=np.int32)
+    component = np.full(values.size, -1, dtype=np.int32)
     parent = np.empty(n_pixel, dtype=np.int32)
     peaks = np.empty(n_pixel, dtype=np.int64)
     is_peak = np.zeros(n_pixel, dtype=np.bool_)
@@ -47,11 +45,38 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     roots = _roots(parent[:n_component])
     _, number = np.unique(roots, return_inverse=True)
     labels = component  # one plane serves for both: they are large
-    labels[order] = 1 + number[component[order]]
-    np.maximum(labels, 0, out=labels)
+    labels += 1
+    relabel_in_place(labels, np.append(0, 1 + number))
     kept = np.flatnonzero(is_peak[:n_component])
     peak_y, peak_x = np.divmod(peaks[kept], values.shape[1])
     return labels.reshape(values.shape), peak_y, peak_x, number[kept].astype(np.int32)
+
+
+def _by_falling_value(flat, threshold):
+    """Indices of the values above a threshold, the largest first, equal ones in their order (ndarray, int64).
+
+    The bits of positive floats have the order of their values: with the index below them they make integers that are
+    sorted several times as fast as an index of floats.
+    """
+    above = np.flatnonzero(flat > threshold)
+    values = np.maximum(flat[above], np.float32(0)).astype(np.float32)
+    keys = (np.uint64(2**32 - 1) - values.view(np.uint32)) << np.uint64(32)
+    keys |= np.arange(len(above), dtype=np.uint64)
+    keys.sort()
+    return above[(keys & np.uint64(2**32 - 1)).astype(np.int64)]
+
+
+def relabel_in_place(labels, new):
+    """Replace labels by others.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (ny, nx) or flat, int32
+        Indices into `new`; changed in place.
+    new : ndarray, shape (n,)
+        What stands for each.
+    """
+    _relabel(labels.reshape(-1), np.asarray(new, dtype=np.int32))
 
 
 def grow_mask(mask, radius):
@@ -94,6 +119,14 @@ def grow_labels(labels, radii):
     grown = np.zeros(labels.shape, dtype=np.bool_)
     _paint_labels(labels, np.asarray(radii, dtype=np.float64), grown)
     return grown
+
+
+@kernel
+def _relabel(labels, new):
+    """Replace labels by others; few pixels have one."""
+    for i in range(labels.size):
+        if labels[i]:
+            labels[i] = new[labels[i]]
 
 
 @kernel

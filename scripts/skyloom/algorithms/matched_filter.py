@@ -11,13 +11,13 @@ MIN_COVERAGE = 0.5
 TILE = 512
 # The PSF of a tile is the mean of those at the ends of so many parts of each side, or of those of its cells.
 N_PLACE = 3
-# Rows and columns of the PSF that hold less than this part of its peak everywhere are cut off; of the square of what is
-# left, which makes the noise.
-FAINT, FAINT_SQUARE = 2e-3, 3e-5
-# Singular values of the PSF below this part of the largest are left out: 1e-6 of the signal to noise.
-SMALL = 1e-3
+# Rows and columns of the PSF, smoothed, that hold less than this part of its peak everywhere are cut off: 1e-3 of the
+# signal to noise at most; of the square of what is left, which makes the noise.
+FAINT, FAINT_SQUARE = 5e-3, 1e-3
+# Singular values of the PSF below this part of the largest are left out: 1e-5 of the signal to noise each.
+SMALL = 5e-3
 # Taps that are added at a time.
-N_TAP = 4
+N_TAP = 8
 
 
 def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
@@ -55,7 +55,9 @@ def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
     limits = (np.uint32(excluded), float(np.median(sample)), float(noise_correlation))
     for box, stamp in _tiles(shape, psf):
         signal, exact = _factors(stamp, FAINT)
-        noise, _ = _factors(exact**2, FAINT_SQUARE)
+        noise, square = _factors(exact**2, FAINT_SQUARE)
+        # What was left out of the square is noise all the same.
+        noise[0][0] *= np.sum(exact**2) / np.sum(square)
         _filter_tile(planes, box, (signal, noise), limits, out)
     return out
 
@@ -101,7 +103,10 @@ def _factors(stamp, faint):
 
     The factors (2, n, k), float32, have empty taps at their end, to a multiple of `N_TAP`.
     """
-    bright = np.abs(stamp) > faint * np.abs(stamp).max()
+    from scipy.ndimage import uniform_filter
+
+    smooth = np.abs(uniform_filter(stamp, 3, mode="constant"))
+    bright = smooth > faint * smooth.max()
     middle = stamp.shape[0] // 2
     reach = int(np.abs(np.argwhere(bright) - middle).max())
     inner = stamp[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
@@ -170,9 +175,12 @@ def _add_taps_along(row, taps, out):
     """Add the weighted neighbours of each pixel of a row."""
     for t in range(0, taps.size, N_TAP):
         w0, w1, w2, w3 = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
-        shifted = row[t:]
+        w4, w5, w6, w7 = taps[t + 4], taps[t + 5], taps[t + 6], taps[t + 7]
+        v = row[t:]
         for i in range(out.size):
-            out[i] += w0 * shifted[i] + w1 * shifted[i + 1] + w2 * shifted[i + 2] + w3 * shifted[i + 3]
+            out[i] += (w0 * v[i] + w1 * v[i + 1] + w2 * v[i + 2] + w3 * v[i + 3]) + (
+                w4 * v[i + 4] + w5 * v[i + 5] + w6 * v[i + 6] + w7 * v[i + 7]
+            )
 
 
 @kernel
@@ -187,6 +195,10 @@ def _add_taps_across(ring, first, taps, out):
                 ring[(start + 1) % n_row],
                 ring[(start + 2) % n_row],
                 ring[(start + 3) % n_row],
+                ring[(start + 4) % n_row],
+                ring[(start + 5) % n_row],
+                ring[(start + 6) % n_row],
+                ring[(start + 7) % n_row],
             ),
             taps[t : t + N_TAP],
             out,
@@ -195,11 +207,14 @@ def _add_taps_across(ring, first, taps, out):
 
 @summing_kernel
 def _add_rows(rows, taps, out):
-    """Add four weighted rows."""
-    r0, r1, r2, r3 = rows
+    """Add eight weighted rows."""
+    r0, r1, r2, r3, r4, r5, r6, r7 = rows
     w0, w1, w2, w3 = taps[0], taps[1], taps[2], taps[3]
+    w4, w5, w6, w7 = taps[4], taps[5], taps[6], taps[7]
     for i in range(out.size):
-        out[i] += w0 * r0[i] + w1 * r1[i] + w2 * r2[i] + w3 * r3[i]
+        out[i] += (w0 * r0[i] + w1 * r1[i] + w2 * r2[i] + w3 * r3[i]) + (
+            w4 * r4[i] + w5 * r5[i] + w6 * r6[i] + w7 * r7[i]
+        )
 
 
 @summing_kernel
