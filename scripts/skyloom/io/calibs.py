@@ -11,7 +11,7 @@ import numpy as np
 from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage, Calibs
 from skyloom.core.errors import ConfigError
-from skyloom.io.fits_files import image_hdu, native, read_fits, write_fits
+from skyloom.io.fits_files import image_hdu, plane_of, read_fits_with_bytes, write_fits
 
 UNITS = {"bias": "electron", "dark": "electron/s", "flat": "", "defects": "", "illumination": ""}
 
@@ -113,17 +113,31 @@ def read_calib(path, kind):
     CorruptProductError
         If a byte was changed.
     """
-    hdus = read_fits(path)
+    header, hdus, data = _open_calib(path, kind)
+    return CalibImage(
+        kind=kind,
+        image=plane_of(hdus["IMAGE"], data, np.float32),
+        variance=plane_of(hdus["VARIANCE"], data, np.float32),
+        is_bad=plane_of(hdus["MASK"], data, np.bool_),
+        info=json.loads(header["CALINFO"]),
+    )
+
+
+def _open_calib(path, kind):
+    """Primary header, HDUs and bytes of a calibration of a kind."""
+    hdus, data = read_fits_with_bytes(path)
     header = hdus[0].header
     if header.get("CALKIND", "file of no kind") != kind:
         raise WrongCalibError(str(path), header.get("CALKIND", "file of no kind"), kind)
-    return CalibImage(
-        kind=kind,
-        image=native(hdus["IMAGE"].data, np.float32),
-        variance=native(hdus["VARIANCE"].data, np.float32),
-        is_bad=(hdus["MASK"].data & np.uint8(mask_planes.BAD)) != 0,
-        info=json.loads(header["CALINFO"]),
-    )
+    return header, hdus, data
+
+
+def _read_bad_pixels(path, kind):
+    """Calibration of which only the bad pixels are kept: its file is as large as those of the others."""
+    header, hdus, data = _open_calib(path, kind)
+    is_bad = plane_of(hdus["MASK"], data, np.bool_).copy()
+    nothing = np.broadcast_to(np.float32(0), is_bad.shape)
+    return CalibImage(kind, nothing, nothing, is_bad, json.loads(header["CALINFO"]))
 
 
 def read_calibs(paths):
@@ -137,6 +151,9 @@ def read_calibs(paths):
     Returns
     -------
     Calibs
-        What there is.
+        What there is; of the defects only which pixels are bad, their image and variance are 0.
     """
-    return Calibs(**{kind: read_calib(path, kind) for kind, path in paths.items() if path})
+    # The defects first: the memory of their file then serves for the next.
+    given = sorted((kind for kind, path in paths.items() if path), key=lambda kind: kind != "defects")
+    readers = {"defects": _read_bad_pixels}
+    return Calibs(**{kind: readers.get(kind, read_calib)(paths[kind], kind) for kind in given})

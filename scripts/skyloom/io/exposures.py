@@ -11,7 +11,7 @@ from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
 from skyloom.core.wcs import Wcs, WcsFit, order_of, tpv_powers
-from skyloom.io.fits_files import image_hdu, mask_hdu, native, read_fits, write_fits
+from skyloom.io.fits_files import image_hdu, mask_hdu, native, plane_of, read_fits_with_bytes, write_fits
 
 INFO_CARDS = {
     "visit": ("VISIT", "visit number, -1 for a coadd"),
@@ -363,7 +363,7 @@ def read_exposure(path):
     CorruptProductError
         If a byte was changed.
     """
-    return _exposure_of(read_fits(path))
+    return _exposure_of(*read_fits_with_bytes(path))
 
 
 def read_difference(path):
@@ -379,7 +379,7 @@ def read_difference(path):
     DifferenceImage
         With template and kernel.
     """
-    hdus = read_fits(path)
+    hdus, data = read_fits_with_bytes(path)
     header = hdus["KERNEL"].header
     kernel = MatchingKernel(
         native(hdus["KERNEL_BASIS"].data, np.float64),
@@ -389,15 +389,16 @@ def read_difference(path):
         header["MATCHDIR"],
         _read_field(hdus, "KERNEL_BACKGROUND"),
     )
-    return DifferenceImage(_exposure_of(hdus), native(hdus["TEMPLATE"].data, np.float32), kernel)
+    template = plane_of(hdus["TEMPLATE"], data, np.float32)
+    return DifferenceImage(_exposure_of(hdus, data), template, kernel)
 
 
-def _exposure_of(hdus):
-    """Exposure of an open product."""
+def _exposure_of(hdus, data):
+    """Exposure of an open product and its bytes."""
     pixels = MaskedImage(
-        native(hdus["IMAGE"].data, np.float32),
+        plane_of(hdus["IMAGE"], data, np.float32),
         native(hdus["MASK"].data, np.int32).view(np.uint32),
-        native(hdus["VARIANCE"].data, np.float32),
+        plane_of(hdus["VARIANCE"], data, np.float32),
     )
     background = None
     if "BACKGROUND" in hdus:

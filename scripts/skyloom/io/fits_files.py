@@ -2,7 +2,7 @@
 
 import io as byte_streams
 import json
-from pathlib import Path
+import os
 
 import numpy as np
 from astropy.io import fits
@@ -110,12 +110,50 @@ def open_product(path):
     CorruptProductError
         If a byte was changed, or the file is no product of Skyloom's.
     """
-    data = Path(path).read_bytes()
-    if not data.startswith(b"SIMPLE  =") or len(data) % 2880:
+    return _hdus_of(_checked_bytes(path))
+
+
+def _checked_bytes(path):
+    """Bytes of a whole product whose hash is right (writable memoryview)."""
+    data = memoryview(np.fromfile(path, dtype=np.uint8))
+    if data[:9] != b"SIMPLE  =" or len(data) % 2880:
         raise CorruptProductError(str(path), f"is no complete FITS file ({len(data)} bytes)")
     verify(data, HASH_MARKER, path, search_end=HASH_SEARCH_END)
-    # The planes are views of these bytes: a stream would have astropy copy each of them.
-    return fits.HDUList.fromstring(data)
+    return data
+
+
+def _hdus_of(data):
+    """HDUs of the bytes of a file."""
+    return fits.open(byte_streams.BufferedReader(_BytesInMemory(data)), memmap=False, lazy_load_hdus=False)
+
+
+class _BytesInMemory(byte_streams.RawIOBase):
+    """Stream of bytes that stay where they are: `io.BytesIO` copies what is not immutable."""
+
+    def __init__(self, data):
+        super().__init__()
+        self._data, self._place = data, 0
+
+    def readable(self):
+        """Whether it can be read (bool)."""
+        return True
+
+    def seekable(self):
+        """Whether any place can be read (bool)."""
+        return True
+
+    def readinto(self, buffer):
+        """Fill a buffer with the next bytes; returns how many there were (int)."""
+        part = self._data[self._place : self._place + len(buffer)]
+        buffer[: len(part)] = part
+        self._place += len(part)
+        return len(part)
+
+    def seek(self, offset, whence=os.SEEK_SET):
+        """Go to a place; returns it (int)."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: len(self._data)}[whence]
+        self._place = start + offset
+        return self._place
 
 
 def read_fits(path):
@@ -138,11 +176,59 @@ def read_fits(path):
     UpstreamFailure
         If it is a tombstone.
     """
-    hdus = open_product(path)
+    return read_fits_with_bytes(path)[0]
+
+
+def read_fits_with_bytes(path):
+    """Read a product after checking its hash, with its bytes for `plane_of`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    hdus : astropy.io.fits.HDUList
+        In memory.
+    data : memoryview
+        The whole file.
+
+    Raises
+    ------
+    CorruptProductError, UpstreamFailure
+        As from `read_fits`.
+    """
+    data = _checked_bytes(path)
+    hdus = _hdus_of(data)
     header = hdus[0].header
     if header["STATUS"] != "OK":
         raise UpstreamFailure(str(path), header["REASON"], header["MESSAGE"], header["STATUS"])
-    return hdus
+    return hdus, data
+
+
+def plane_of(hdu, data, dtype):
+    """Plane of an uncompressed image extension, turned into the machine's byte order where it lies.
+
+    Parameters
+    ----------
+    hdu : astropy.io.fits.ImageHDU
+        The extension, unscaled.
+    data : memoryview
+        The file that it is in; changed in place, so each plane can be taken once.
+    dtype : numpy dtype
+        Type of its pixels.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        A view of `data`.
+    """
+    stored, start = np.dtype(dtype).newbyteorder(">"), hdu.fileinfo()["datLoc"]
+    pixels = np.frombuffer(data, stored, int(np.prod(hdu.shape)), start)
+    if stored != dtype:
+        pixels = pixels.byteswap(inplace=True).view(dtype)
+    return pixels.reshape(hdu.shape)
 
 
 def read_fits_status(path):

@@ -88,7 +88,7 @@ def verify(data, marker, path, search_end=None):
 
     Parameters
     ----------
-    data : bytes
+    data : bytes, or memoryview where there is a `search_end`
         The whole file.
     marker : bytes
         What stands immediately before the hash.
@@ -102,7 +102,7 @@ def verify(data, marker, path, search_end=None):
     CorruptProductError
         If the hash is missing or another.
     """
-    found = data.find(marker, 0, search_end) if search_end is not None else data.rfind(marker)
+    found = data.rfind(marker) if search_end is None else bytes(data[:search_end]).find(marker)
     if found < 0:
         raise CorruptProductError(str(path), "carries no hash, so it is no whole product of Skyloom's")
     start = found + len(marker)
