@@ -6,6 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.apertures import sum_apertures_of
 from skyloom.algorithms.kron import measure_kron
+from skyloom.algorithms.photometry import half_widths, typical_noise
 from skyloom.algorithms.point_fit import add_scaled, move_stamp, paint_point_sources, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.jit import kernel
@@ -89,7 +90,8 @@ def measure_alone(masked_image, splines, sources, shapes, options):
     rest = masked_image.image.astype(np.float32, copy=True)
     planes = (rest, masked_image.mask, masked_image.variance, masked_image.image)
     unusable, radius = options
-    _measure_each(planes, (np.uint32(unusable), np.array([radius])), (splines, rows), results)
+    halves = half_widths(splines, rows[2], typical_noise(masked_image.variance))
+    _measure_each(planes, (np.uint32(unusable), np.array([radius])), (splines, halves, rows), results)
     results[15] = np.sqrt(results[15])
     return Alone(*results)
 
@@ -97,14 +99,14 @@ def measure_alone(masked_image, splines, sources, shapes, options):
 @kernel
 def _measure_each(planes, options, stars, results):
     """Subtract all sources from the first plane, then measure each put back alone."""
-    rest, (unusable, radii), (splines, sources) = planes[0], options, stars
+    rest, (unusable, radii), (splines, halves, sources) = planes[0], options, stars
     n, size = sources.shape[1], splines.shape[1]
     work = working_space(size)
     ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
-    paint_point_sources(splines, sources[0], sources[1], -sources[2], rest)
+    paint_point_sources(splines, halves, (sources[0], sources[1], -sources[2]), rest)
     for i in range(n):
         source = sources[:, i]
-        corner, profile = _move(splines[i], source, work)
+        corner, profile = _move(splines[i], halves[i], source, work)
         _psf_sums(planes, unusable, (profile, corner, source[2]), results[:3, i])
         _sky_around(planes, unusable, source, ring, results[3:5, i])
         add_scaled(rest, profile, corner, source[2])
@@ -117,9 +119,8 @@ def _measure_each(planes, options, stars, results):
 
 
 @kernel
-def _move(spline, source, work):
+def _move(spline, half, source, work):
     """First row, first column and side of a source's stamp, and its PSF at its place within its pixel."""
-    half = spline.shape[0] // 2
     column, row = int(np.rint(source[0])), int(np.rint(source[1]))
     profile = move_stamp(spline, half, (source[0] - column, source[1] - row), work, 1)
     return (row - half, column - half, 2 * half + 1), profile[0]
@@ -190,5 +191,5 @@ def compile_kernels():
     plane = np.ones((16, 16), dtype=np.float32)
     planes = (plane.copy(), plane.astype(np.uint32) - np.uint32(1), plane, plane)
     sources = np.array([[8.0], [8.0], [1.0], [1.0], [1.0], [0.0], [1.0], [1.0]])
-    stars = (plane[None, :9, :9].copy(), sources)
+    stars = (plane[None, :9, :9].copy(), np.array([4]), sources)
     _measure_each(planes, (np.uint32(1), np.ones(1)), stars, np.full((N_ROW, 1), np.nan))

@@ -165,7 +165,7 @@ def photometry_with_model(masked_image, psf, peaks, settings=None, start=None):
     if settings.whole_stamps:
         halves = np.full(x.size, stamps.shape[-1] // 2)
     else:
-        halves = _half_widths(stamps, brightness, _typical_noise(masked_image.variance))
+        halves = half_widths(stamps, brightness / _core(stamps), typical_noise(masked_image.variance))
     pixels = (masked_image.image, masked_image.mask, masked_image.variance, np.uint32(settings.unusable))
     fit_point_sources(pixels, stamps, (order, halves), options, (model, results, np.stack([x, y])))
     if not settings.fit_position:
@@ -231,7 +231,7 @@ def position_error_factor(kernel, flux, flux_err):
         return np.sqrt(1 + np.minimum(bend * (flux_err / flux) ** 2, 1.0))
 
 
-def point_source_image(shape, psf, x, y, flux):
+def point_source_image(shape, psf, x, y, flux, noise=None):  # noqa: PLR0913 (where, what, and how much of it)
     """Image of point sources.
 
     Parameters
@@ -242,6 +242,8 @@ def point_source_image(shape, psf, x, y, flux):
         PSF, or one image for each source.
     x, y, flux : array_like, shape (n,)
         Positions [pixel] and fluxes; sources with a NaN are left out.
+    noise : float, optional
+        Noise of a pixel, in which the far wings of faint sources are lost and left out.
 
     Returns
     -------
@@ -254,7 +256,8 @@ def point_source_image(shape, psf, x, y, flux):
     known &= (np.abs(x) < NO_SUCH_PIXEL) & (np.abs(y) < NO_SUCH_PIXEL)
     x, y, flux = x[known], y[known], flux[known]
     stamps = _splines(psf[known] if isinstance(psf, np.ndarray) else psf, x, y)
-    paint_point_sources(stamps, x, y, flux, model)
+    halves = np.full(x.size, stamps.shape[-1] // 2) if noise is None else half_widths(stamps, flux, noise)
+    paint_point_sources(stamps, halves, (x, y, flux), model)
     return model
 
 
@@ -274,36 +277,65 @@ def _brightness(image, x, y):
     return np.nan_to_num(brightness, posinf=0.0, neginf=0.0)
 
 
-def _typical_noise(variance):
-    """Median noise of a pixel, from a sample of them."""
+def typical_noise(variance):
+    """Return the median noise of a pixel, from a sample of them (float).
+
+    Parameters
+    ----------
+    variance : ndarray, shape (ny, nx), float32
+        Of the pixels.
+    """
     sample = variance[:: max(variance.shape[0] // 256, 1), :: max(variance.shape[1] // 256, 1)]
     sample = sample[np.isfinite(sample) & (sample > 0)]
     return float(np.sqrt(np.median(sample))) if sample.size else 1.0
 
 
-def _half_widths(stamps, brightness, noise):
-    """Half-width of the square beyond which each source's light is lost in the noise, shape (n,), int64.
+def half_widths(stamps, flux, noise):
+    """Half-width of the square beyond which each source's light is lost in the noise.
 
-    Looked up in the mean PSF, smoothed: what the noise of its stars left in the wings of one is not its light.
+    Parameters
+    ----------
+    stamps : ndarray, shape (n, k, k), float32
+        Spline coefficients of each source's PSF.
+    flux : ndarray, shape (n,), float64
+        Of the sources, about.
+    noise : float
+        Of a pixel.
+
+    Returns
+    -------
+    ndarray, shape (n,), int64
+        [pixel], at most k // 2. Looked up in the mean PSF, smoothed: what the noise of its stars left in the wings of
+        one is not its light.
     """
     from scipy.ndimage import uniform_filter
 
     half = stamps.shape[-1] // 2
-    sample = stamps[:: max(len(stamps) // N_SAMPLE, 1)].astype(np.float64)
-    sample = sample[np.isfinite(sample).all(axis=(1, 2))]
-    if len(sample) == 0:
-        return np.full(len(stamps), half)
-    mean = sample.mean(axis=0)
+    mean = _mean_stamp(stamps)
     wings = np.abs(uniform_filter(mean, WING_SMOOTHING, mode="constant"))
     offset = np.abs(np.arange(-half, half + 1))
     distance = np.maximum(offset[:, None], offset[None, :])
     outside = np.array([wings[distance > h].max(initial=0.0) for h in range(half + 1)])
     lost = np.array([(wings[distance > h] ** 2).sum() for h in range(half + 1)])
     least = int(np.argmax(lost <= (1 - MIN_SQUARE) * (mean**2).sum()))
-    visible = INVISIBLE_SIGMA * noise * mean[distance <= 1].sum() / np.maximum(brightness, 1e-30)
+    visible = INVISIBLE_SIGMA * noise / np.maximum(np.nan_to_num(flux), 1e-30)
     # `outside` falls: the first half-width at which it is below the limit.
     found = (half + 1) - np.searchsorted(outside[::-1], visible, side="right")
     return np.clip(found, least, half)
+
+
+def _mean_stamp(stamps):
+    """Mean of a sample of the PSF images, shape (k, k); 0 where there is none."""
+    sample = stamps[:: max(len(stamps) // N_SAMPLE, 1)].astype(np.float64)
+    sample = sample[np.isfinite(sample).all(axis=(1, 2))]
+    return sample.mean(axis=0) if len(sample) else np.zeros(stamps.shape[1:])
+
+
+def _core(stamps):
+    """Part of a star's light that falls on its central 3x3 pixels."""
+    half = stamps.shape[-1] // 2
+    part = float(_mean_stamp(stamps)[half - 1 : half + 2, half - 1 : half + 2].sum())
+    return part if part > 0 else 1.0
 
 
 def compile_kernels():

@@ -82,22 +82,24 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
 
 
 @kernel
-def paint_point_sources(stamps, x, y, flux, model):
+def paint_point_sources(stamps, halves, sources, model):
     """Add each source's moved PSF times its flux to an image.
 
     Parameters
     ----------
     stamps : ndarray, shape (n, k, k), float32
         Spline coefficients of each source's PSF.
-    x, y, flux : ndarray, shape (n,), float64
-        Positions [pixel] and fluxes, all finite.
+    halves : ndarray, shape (n,), int64
+        Half-width of the square that each is painted in [pixel].
+    sources : tuple of ndarray, shape (n,), float64
+        x, y [pixel] and fluxes, all finite.
     model : ndarray, shape (ny, nx), float32
         The image.
     """
-    size = stamps.shape[1]
-    work = working_space(size)
+    x, y, flux = sources
+    work = working_space(stamps.shape[1])
     for i in range(x.size):
-        _paint(stamps[i], (x[i], y[i], flux[i]), size // 2, work, model)
+        _paint(stamps[i], (x[i], y[i], flux[i]), halves[i], work, model)
 
 
 @kernel

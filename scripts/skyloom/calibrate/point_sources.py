@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skyloom.algorithms.moments import adaptive_moments
-from skyloom.algorithms.photometry import PsfPhotometry, point_source_image, psf_photometry
+from skyloom.algorithms.photometry import PsfPhotometry, point_source_image, psf_photometry, typical_noise
 from skyloom.calibrate.sources import IN_ELECTRONS, pixel_flags
 
 # A peak that was fitted before stands where it stood [pixel].
@@ -65,7 +65,8 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep):
     settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
     fit = psf_photometry(pixels, psf, detections.x, detections.y, settings)
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
-    return PointSources(fit, flux, point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux))
+    noise = typical_noise(pixels.variance)
+    return PointSources(fit, flux, point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux, noise))
 
 
 def start_of_fit(detections, fitted, fit):

@@ -190,7 +190,7 @@ class _Bins:
         sums = np.zeros((-(-ny // size), -(-nx // size)), dtype=np.float32)
         counts = np.zeros_like(sums)
         _bin_significance(
-            (pixels.image, pixels.variance, (pixels.mask & UNUSABLE) != 0, labels),
+            (pixels.image, pixels.variance, pixels.mask, labels),
             is_compact,
             size,
             (sums, counts),
@@ -379,21 +379,26 @@ def _straightened(ends, profiles, core, is_seen):
 @kernel
 def _bin_significance(planes, is_compact, size, sums_and_counts):
     """Add each usable pixel's clipped significance to its bin."""
-    image, variance, is_unusable, labels = planes
+    image, variance, mask, labels = planes
     sums, counts = sums_and_counts
     ny, nx = image.shape
     for y in range(ny):
-        for x in range(nx):
-            if is_unusable[y, x] or is_compact[labels[y, x]]:
-                continue
-            value = image[y, x] / np.sqrt(variance[y, x])
-            sums[y // size, x // size] += min(max(value, -PIXEL_CLIP), PIXEL_CLIP)
-            counts[y // size, x // size] += 1
+        row = y // size
+        for column in range(sums.shape[1]):
+            total, n = np.float32(0), np.float32(0)
+            for x in range(column * size, min((column + 1) * size, nx)):
+                if mask[y, x] & UNUSABLE or is_compact[labels[y, x]]:
+                    continue
+                value = image[y, x] / np.sqrt(variance[y, x])
+                total += min(max(value, np.float32(-PIXEL_CLIP)), np.float32(PIXEL_CLIP))
+                n += np.float32(1)
+            sums[row, column] += total
+            counts[row, column] += n
 
 
 def compile_kernels():
     """Compile the kernels of this module for the types used in production."""
     plane, labels = np.ones((2, 2), dtype=np.float32), np.zeros((2, 2), dtype=np.int32)
     sums = np.zeros((1, 1), dtype=np.float32)
-    planes = (plane, plane, np.zeros((2, 2), dtype=bool), labels)
+    planes = (plane, plane, np.zeros((2, 2), dtype=np.uint32), labels)
     _bin_significance(planes, np.zeros(1, dtype=bool), 2, (sums, sums.copy()))

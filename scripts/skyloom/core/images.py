@@ -172,7 +172,14 @@ class Background:
         # What varies is small beside the level: single precision is enough for it.
         level = np.float32(self.mesh.mean(dtype=np.float64))
         along = (rows @ (self.mesh - level).astype(np.float64)).astype(np.float32)
-        image = along @ columns.T.astype(np.float32)
+        columns = columns.astype(np.float32)
+        image = np.empty(self.shape, dtype=np.float32)
+        for first in range(0, self.shape[1], self.bin_size):
+            part = columns[first : first + self.bin_size]
+            # Of the mesh only the few nodes around have a weight here.
+            used = np.flatnonzero(part.any(axis=0))
+            nodes = slice(used[0], used[-1] + 1)
+            np.matmul(along[:, nodes], part[:, nodes].T, out=image[:, first : first + self.bin_size])
         image += level
         return image
 

@@ -5,6 +5,7 @@ compare it before they parse anything, since neither FITS checksums nor Parquet'
 """
 
 import hashlib
+import mmap
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,23 @@ def write_bytes(path, data):
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         stream.write(data)
+
+
+def stamp_file(path, marker, search_end):
+    """Put the hash of a product into its file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The product with `ZEROS` behind the marker; changed in place.
+    marker : bytes
+        What stands immediately before the 64 characters.
+    search_end : int
+        The marker must begin before this offset.
+    """
+    with open(path, "r+b") as stream, mmap.mmap(stream.fileno(), 0) as data:
+        start = data.find(marker, 0, search_end) + len(marker)
+        data[start : start + HASH_LENGTH] = hashlib.sha256(data).hexdigest().encode()
 
 
 def stamp(data, marker):

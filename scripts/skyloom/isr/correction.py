@@ -219,8 +219,7 @@ def _add_bad(is_bad, mask):
     """Add a calibration's bad pixels to a mask."""
     for y in range(mask.shape[0]):
         for x in range(mask.shape[1]):
-            if is_bad[y, x]:
-                mask[y, x] |= mask_planes.BAD
+            mask[y, x] |= mask_planes.BAD * np.uint32(is_bad[y, x])
 
 
 def compile_kernels():

@@ -6,6 +6,7 @@ from skyloom.algorithms.interpolation import interpolate_pixels
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import MaskedImage
+from skyloom.core.jit import kernel
 
 NO_DATA_VARIANCE = np.float32(1e10)
 """Variance of pixels without data [electron^2]: weighs nothing, yet its inverse is a number."""
@@ -47,9 +48,9 @@ def check_good_fraction(mask, needed):
     TooFewGoodPixelsError
         If there are fewer.
     """
-    good = float(np.mean((mask & UNUSABLE) == 0))
+    good = 1 - _count(mask, UNUSABLE) / mask.size
     if good < needed:
-        raise TooFewGoodPixelsError(good, needed, float(np.mean((mask & mask_planes.SAT) != 0)))
+        raise TooFewGoodPixelsError(good, needed, _count(mask, mask_planes.SAT) / mask.size)
 
 
 def fill_empty(pixels):
@@ -95,11 +96,41 @@ def interpolate_small_defects(pixels, settings):
 
 def _small_defects(pixels, settings):
     """Defects of few pixels and narrow ones."""
-    from scipy.ndimage import binary_opening, label
+    from scipy.ndimage import label
 
     is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
     labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
-    is_small = (np.bincount(labels[is_bad], minlength=1) <= settings["max_interpolated_area"])[labels]
-    side = settings["max_interpolated_width"] + 1
-    is_wide = binary_opening(is_bad, structure=np.ones((side, side), dtype=bool))
-    return is_bad & (is_small | ~is_wide)
+    of_pixel = labels[is_bad]
+    is_small = (np.bincount(of_pixel, minlength=1) <= settings["max_interpolated_area"])[of_pixel]
+    is_wide = np.zeros(is_bad.shape, dtype=bool)
+    _paint_squares(is_bad, settings["max_interpolated_width"] + 1, is_wide)
+    is_filled = is_bad.copy()
+    is_filled[is_bad] = is_small | ~is_wide[is_bad]
+    return is_filled
+
+
+@kernel
+def _count(mask, bits):
+    """Number of pixels with any of the bits."""
+    n = 0
+    for row in mask:
+        for value in row:
+            n += (value & bits) != 0
+    return n
+
+
+@kernel
+def _paint_squares(is_bad, side, is_wide):
+    """Paint every square of bad pixels of this side: the morphological opening, at the cost of the bad pixels alone."""
+    ny, nx = is_bad.shape
+    for y in range(ny - side + 1):
+        for x in range(nx - side + 1):
+            if is_bad[y, x] and is_bad[y : y + side, x : x + side].all():
+                is_wide[y : y + side, x : x + side] = True
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    mask = np.zeros((4, 4), dtype=np.uint32)
+    _count(mask, UNUSABLE)
+    _paint_squares(mask == 0, 2, mask != 0)
