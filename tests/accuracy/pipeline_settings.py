@@ -76,5 +76,5 @@ def run_passes(raw, section, seed):
     stars = fit_psf_to_stars(first.pixels, first.detections, section["psf"], np.random.default_rng(seed))
     second, points = second_pass(raw, first.background, stars.fit.psf, section)
     stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
-    pixels, detections, _ = final_pass(second.pixels, stars.fit.psf, section)
+    pixels, detections, _ = final_pass(second.pixels, stars.fit.psf, points.peaks, section)
     return Passes(pixels, (second.is_sky, detections), stars, second.background)

@@ -94,10 +94,8 @@ def grow_mask(mask, radius):
     ndarray, shape (ny, nx), bool
         The grown mask; the input is left alone.
     """
-    grown = mask.copy()
-    rows = np.arange(-int(radius), int(radius) + 1)
-    half_widths = np.sqrt(np.maximum(radius**2 - rows**2, 0.0)).astype(np.int64)
-    _paint_discs(mask, half_widths, grown)
+    grown = np.zeros(mask.shape, dtype=np.bool_)
+    _paint_discs(mask, float(radius), grown)
     return grown
 
 
@@ -131,27 +129,30 @@ def _relabel(labels, new):
 
 @kernel
 def _paint_labels(labels, radii, grown):
-    """Paint the regions on `grown`, with a disc around each pixel that has a neighbour of another label."""
+    """Paint the regions on `grown`, run by run along their rows."""
     ny, nx = labels.shape
     for y in range(ny):
-        for x in range(nx):
-            label = labels[y, x]
-            if label == 0 or radii[label] < 0:
+        x = 0
+        while x < nx:
+            first, label = x, labels[y, x]
+            x += 1
+            if label == 0:
                 continue
-            grown[y, x] = True
-            inside = 0 < y < ny - 1 and 0 < x < nx - 1
-            if inside and (
-                labels[y - 1, x] == label
-                and labels[y + 1, x] == label
-                and labels[y, x - 1] == label
-                and labels[y, x + 1] == label
-            ):
-                continue
-            reach = int(radii[label])
-            for row in range(max(y - reach, 0), min(y + reach + 1, ny)):
-                half_width = int(np.sqrt(max(radii[label] ** 2 - (row - y) ** 2, 0.0)))
-                for column in range(max(x - half_width, 0), min(x + half_width + 1, nx)):
-                    grown[row, column] = True
+            while x < nx and labels[y, x] == label:
+                x += 1
+            if radii[label] >= 0:
+                _paint_around(grown, (y, first, x), radii[label])
+
+
+@kernel
+def _paint_around(grown, run, radius):
+    """Paint all pixels within a radius of a run (row, first column, column behind the last) of pixels."""
+    ny, nx = grown.shape
+    y, first, end = run
+    reach = int(radius)
+    for row in range(max(y - reach, 0), min(y + reach + 1, ny)):
+        half_width = int(np.sqrt(max(radius**2 - (row - y) ** 2, 0.0)))
+        grown[row, max(first - half_width, 0) : min(end + half_width, nx)] = True
 
 
 @kernel
@@ -197,21 +198,19 @@ def _flood(values, order, limits, forest):
 
 
 @kernel
-def _paint_discs(mask, half_widths, grown):
-    """Paint a disc on `grown` around each True pixel of `mask` that has a False neighbour."""
+def _paint_discs(mask, radius, grown):
+    """Paint all pixels within a radius of a True one on `grown`, run by run along the rows."""
     ny, nx = mask.shape
-    reach = half_widths.size // 2
     for y in range(ny):
-        for x in range(nx):
-            if not mask[y, x]:
+        x = 0
+        while x < nx:
+            first = x
+            x += 1
+            if not mask[y, first]:
                 continue
-            inside = 0 < y < ny - 1 and 0 < x < nx - 1
-            if inside and mask[y - 1, x] and mask[y + 1, x] and mask[y, x - 1] and mask[y, x + 1]:
-                continue
-            for row in range(max(y - reach, 0), min(y + reach + 1, ny)):
-                half_width = half_widths[row - y + reach]
-                for column in range(max(x - half_width, 0), min(x + half_width + 1, nx)):
-                    grown[row, column] = True
+            while x < nx and mask[y, x]:
+                x += 1
+            _paint_around(grown, (y, first, x), radius)
 
 
 def _roots(parent):

@@ -112,3 +112,9 @@ def _best_transformation(points, n_first, transformations, grid, fewest):
         if count > most:
             best, most = k, count
     return best, most if best >= 0 else 0
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    points = np.zeros(3, dtype=np.complex128)
+    OccupancyMap.of(points, 1.0).best_transformation(points, points + 1, points, 1)

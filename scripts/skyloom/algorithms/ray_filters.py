@@ -13,6 +13,9 @@ N_PHASE = 3
 STAR_REACH = REACH + 2
 """Stars whose centre is this far from the window's middle still have a core in it [pixel]."""
 
+SEEN_REACH = 2 * REACH + STAR_REACH + 4
+"""Half-width of a star's image that reaches the window, with room for the spline that moves it [pixel]."""
+
 PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Offset (y, x) of one neighbour of each opposite pair."""
 
@@ -63,7 +66,10 @@ def ray_filters(psf_kernels, margin):
     """
     from scipy.optimize import nnls
 
-    stars = _stars_in_window(sharpened(psf_kernels, margin))
+    middle = psf_kernels.shape[-1] // 2
+    half = min(SEEN_REACH, middle)
+    near = slice(middle - half, middle + half + 1)
+    stars = _stars_in_window(sharpened(psf_kernels, margin)[:, near, near])
     filters = []
     for shape in ray_shapes():
         fluxes, distance = nnls(stars, shape.ravel())

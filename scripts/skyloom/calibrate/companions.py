@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from skyloom.algorithms.detection import Detections, detect
-from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE
+from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE, typical_noise
 from skyloom.calibrate.point_sources import fit_point_sources
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage, pixels_at
@@ -26,7 +26,7 @@ MIN_DISTANCE_FWHM = 1.3
 EXTENDED_DISTANCE_FWHM = 3.0
 
 
-def add_companions(pixels, psf, detections, sigma, search):
+def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa: PLR0913 (what, how, and from where)
     """Detections with the point sources that hide in the light of brighter ones.
 
     Parameters
@@ -41,6 +41,8 @@ def add_companions(pixels, psf, detections, sigma, search):
         Size of the PSF [pixel].
     search : tuple of float and DetectionSettings
         Least significance of a companion [sigma], and the settings of `detect`.
+    known : FittedPeaks, optional
+        Fits of an earlier pass.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def add_companions(pixels, psf, detections, sigma, search):
     counts against the noise and five per cent of the model together, and not next to a known source.
     """
     threshold, settings = search
-    points = fit_point_sources(pixels, psf, detections, sigma, N_SWEEP)
+    points = fit_point_sources(pixels, psf, detections, sigma, N_SWEEP, known)
     found = detect(_residual(pixels, psf, points), psf, threshold, settings=settings)
     fwhm = FWHM_PER_SIGMA * sigma
     is_new = _is_beyond(found, detections.select(points.is_subtracted), MIN_DISTANCE_FWHM * fwhm)
@@ -112,7 +114,7 @@ def _add_wing_errors_in_place(variance, is_hidden, psf, fit):
     # Where none is bright enough for it, as below a PSF that somebody else fitted, all the stars stand for them.
     power = max(float(np.sum(fit.flux[made_psf if made_psf.any() else ...] ** 2)), 1e-30)
     edge = float(np.abs(psf.coefficients[0][[0, half, half, -1], [half, 0, -1, half]]).mean())
-    noise = np.sqrt(np.median(variance))
+    noise = typical_noise(variance)
     bright = (fit.flux * edge > VISIBLE_WING_SIGMA * noise) | (fit.flux**2 > MIN_WING_NOISE * power)
     for x, y, flux in zip(fit.x[bright], fit.y[bright], fit.flux[bright], strict=True):
         column, row = int(np.rint(x)), int(np.rint(y))

@@ -10,7 +10,7 @@ from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.object_masks import object_mask, wing_reach
-from skyloom.calibrate.point_sources import fit_point_sources, start_of_fit
+from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
@@ -154,7 +154,7 @@ def second_pass(raw, background, psf, settings):
     return DetectionPass(pixels, fit.background, detections, fit.is_sky), points
 
 
-def final_pass(pixels, psf, settings):
+def final_pass(pixels, psf, known, settings):
     """Detections at the final threshold with the image's final PSF.
 
     Parameters
@@ -163,6 +163,8 @@ def final_pass(pixels, psf, settings):
         From the second pass.
     psf : PixelPsf
         The image's PSF.
+    known : FittedPeaks
+        Fits of the second pass.
     settings : dict
         Section ``calibrate``.
 
@@ -184,12 +186,11 @@ def final_pass(pixels, psf, settings):
     sigma = psf_moments(_kernels_over(psf, pixels.shape)[0])[0]
     detections = _detect(pixels, psf, detection["threshold"], detection)
     limits = (detection["threshold"], _limits(detection))
-    first, (detections, points) = detections, add_companions(pixels, psf, detections, sigma, limits)
+    detections, points = add_companions(pixels, psf, detections, sigma, limits, known)
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     pixels = pixels.with_bits(detected, mask_planes.DETECTED)
-    start = start_of_fit(detections, first, points.fit)
-    return pixels, detections, start
+    return pixels, detections, points.peaks.start(detections, SAME_PEAK)
 
 
 def subtract_background(pixels, background):

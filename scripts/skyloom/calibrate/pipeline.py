@@ -68,8 +68,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     without its point sources, and that the PSF is fitted again above it.
     """
     shape = exposure.pixels.shape
-    pixels, (background, is_sky), stars = _pixels_and_psf(exposure, settings, rng)
-    pixels, detections, start = final_pass(pixels, stars.fit.psf, settings)
+    pixels, (background, is_sky), stars, known = _pixels_and_psf(exposure, settings, rng)
+    pixels, detections, start = final_pass(pixels, stars.fit.psf, known, settings)
     columns = measure_sources(pixels, stars.fit.psf, detections, settings["measurement"], start)
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
@@ -147,7 +147,7 @@ def mask_invalid_pixels(pixels):
 
 
 def _pixels_and_psf(exposure, settings, rng):
-    """Pixels without background and rays, the background and where it was measured, the stars that made the PSF.
+    """Pixels without sky and rays, the sky and where it was measured, the stars of the PSF, and the fitted peaks.
 
     What a pass found is dropped where its function ends: it holds planes as large as the detector.
     """
@@ -155,7 +155,7 @@ def _pixels_and_psf(exposure, settings, rng):
     second, points = second_pass(raw, background, stars.fit.psf, settings)
     if exposure.psf is None:
         stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
-    return second.pixels, (second.background, second.is_sky), stars
+    return second.pixels, (second.background, second.is_sky), stars, points.peaks
 
 
 def _first_stars(exposure, settings, rng):

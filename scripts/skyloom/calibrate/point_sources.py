@@ -8,10 +8,62 @@ from skyloom.algorithms.moments import adaptive_moments
 from skyloom.algorithms.photometry import PsfPhotometry, point_source_image, psf_photometry, typical_noise
 from skyloom.calibrate.sources import IN_ELECTRONS, pixel_flags
 
-# A peak that was fitted before stands where it stood [pixel].
-SAME_PEAK = 1e-6
+# A peak that was fitted before stands where it stood, or near it where the image was changed since [pixel].
+SAME_PEAK, NEAR_PEAK = 1e-6, 0.5
 # Sources this much larger than the PSF are no points and are not subtracted.
 MAX_SIZE_RATIO = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPeaks:
+    """Peaks that were fitted as points.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,), float64
+        The peaks [pixel].
+    fit : PsfPhotometry
+        One entry a peak.
+    size : ndarray, shape (n,), float64
+        Of their adaptive moments [pixel]; NaN where they have none.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    fit: PsfPhotometry
+    size: np.ndarray
+
+    def nearest(self, detections, radius):
+        """Return for each detection the index of the peak next to it, -1 where there is none (ndarray, int64).
+
+        Parameters
+        ----------
+        detections : Detections
+            What was found since.
+        radius : float
+            Largest distance [pixel].
+        """
+        from scipy.spatial import cKDTree
+
+        if len(self.x) == 0:
+            return np.full(len(detections), -1)
+        tree = cKDTree(np.column_stack([self.x, self.y]))
+        distance, index = tree.query(
+            np.column_stack([detections.x, detections.y]), distance_upper_bound=radius
+        )
+        return np.where(np.isfinite(distance), index, -1)
+
+    def start(self, detections, radius):
+        """Return x, y [pixel] and flux to start the fits of detections from, NaN where unknown (tuple of ndarray).
+
+        Parameters
+        ----------
+        detections, radius
+            As for `nearest`.
+        """
+        index = self.nearest(detections, radius)
+        values = (self.fit.x, self.fit.y, self.fit.flux)
+        return tuple(np.where(index >= 0, np.append(value, np.nan)[index], np.nan) for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +72,7 @@ class PointSources:
 
     Attributes
     ----------
-    fit : PsfPhotometry
+    peaks : FittedPeaks
         One entry a detection.
     flux : ndarray, shape (n,), float64
         Flux to subtract [unit of the image]; NaN for what is no point, is saturated or could not be fitted.
@@ -28,9 +80,14 @@ class PointSources:
         Their light.
     """
 
-    fit: PsfPhotometry
+    peaks: FittedPeaks
     flux: np.ndarray
     model: np.ndarray
+
+    @property
+    def fit(self):
+        """Fits of the detections (PsfPhotometry)."""
+        return self.peaks.fit
 
     @property
     def is_subtracted(self):
@@ -38,7 +95,7 @@ class PointSources:
         return np.isfinite(self.flux)
 
 
-def fit_point_sources(pixels, psf, detections, sigma, n_sweep):
+def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # noqa: PLR0913 (what, and from where)
     """Fit all detections as points and make the model of those that are.
 
     Parameters
@@ -53,44 +110,31 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep):
         Size of the PSF [pixel].
     n_sweep : int
         Times that each source is fitted with the others subtracted.
+    known : FittedPeaks, optional
+        Fits of an earlier pass, where those of the same sources start and whose sizes these have.
 
     Returns
     -------
     PointSources
         The wings of a saturated star are fitted too badly to be subtracted: it is left out.
     """
-    moments = adaptive_moments(pixels.image, detections.x, detections.y, sigma)
+    size, start = _known_sizes(pixels, detections, sigma, known), None
+    if known is not None:
+        start = known.start(detections, NEAR_PEAK)
     is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
-    is_point = ~is_saturated & ~(moments.sigma > MAX_SIZE_RATIO * sigma)
+    is_point = ~is_saturated & ~(size > MAX_SIZE_RATIO * sigma)
     settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
-    fit = psf_photometry(pixels, psf, detections.x, detections.y, settings)
+    fit = psf_photometry(pixels, psf, detections.x, detections.y, settings, start)
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
-    noise = typical_noise(pixels.variance)
-    return PointSources(fit, flux, point_source_image(pixels.image.shape, psf, fit.x, fit.y, flux, noise))
+    model = point_source_image(pixels.shape, psf, fit.x, fit.y, flux, typical_noise(pixels.variance))
+    return PointSources(FittedPeaks(detections.x, detections.y, fit, size), flux, model)
 
 
-def start_of_fit(detections, fitted, fit):
-    """Positions and fluxes of detections of which some were fitted before.
-
-    Parameters
-    ----------
-    detections, fitted : Detections
-        Those that will be fitted, and those that were.
-    fit : PsfPhotometry
-        Of `fitted`.
-
-    Returns
-    -------
-    x, y, flux : ndarray, shape (n,), float64
-        From the fit; NaN for the others.
-    """
-    from scipy.spatial import cKDTree
-
-    start = np.full((3, len(detections)), np.nan)
-    if len(detections) and len(fitted):
-        tree = cKDTree(np.column_stack([fitted.x, fitted.y]))
-        peaks = np.column_stack([detections.x, detections.y])
-        distance, index = tree.query(peaks, distance_upper_bound=SAME_PEAK)
-        known = np.isfinite(distance)
-        start[:, known] = [values[index[known]] for values in (fit.x, fit.y, fit.flux)]
-    return tuple(start)
+def _known_sizes(pixels, detections, sigma, known):
+    """Size of each detection [pixel]: the one that it had in an earlier pass, else measured."""
+    index = np.full(len(detections), -1) if known is None else known.nearest(detections, NEAR_PEAK)
+    size = np.full(len(detections), np.nan)
+    size[index >= 0] = known.size[index[index >= 0]] if known is not None else np.nan
+    new = index < 0
+    size[new] = adaptive_moments(pixels.image, detections.x[new], detections.y[new], sigma).sigma
+    return size

@@ -5,7 +5,6 @@ compare it before they parse anything, since neither FITS checksums nor Parquet'
 """
 
 import hashlib
-import mmap
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,9 +75,12 @@ def stamp_file(path, marker, search_end):
     search_end : int
         The marker must begin before this offset.
     """
-    with open(path, "r+b") as stream, mmap.mmap(stream.fileno(), 0) as data:
-        start = data.find(marker, 0, search_end) + len(marker)
-        data[start : start + HASH_LENGTH] = hashlib.sha256(data).hexdigest().encode()
+    with open(path, "r+b") as stream:
+        start = stream.read(search_end).index(marker) + len(marker)
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(start)
+        stream.write(digest.encode())
 
 
 def stamp(data, marker):

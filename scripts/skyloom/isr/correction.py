@@ -121,11 +121,11 @@ def mask_with_calibs(mask, calibs, saturation_grow):
         A copy.
     """
     complete = mask.copy()
-    if saturation_grow > 0:
-        _grow_saturation(mask, saturation_grow, complete)
     for calib in (getattr(calibs, step) for step in CALIB_STEPS):
         if calib is not None:
             _add_bad(calib.is_bad, complete)
+    if saturation_grow > 0:
+        _grow_saturation(mask, saturation_grow, complete)
     return complete
 
 

@@ -128,7 +128,7 @@ def test_both_passes_find_the_stars_and_the_sky(stars, settings):
 
     first = first_pass(raw, settings)
     second, points = second_pass(raw, first.background, psf_of(stars, raw.shape), settings)
-    pixels, detections, start = final_pass(second.pixels, psf_of(stars, raw.shape), settings)
+    pixels, detections, start = final_pass(second.pixels, psf_of(stars, raw.shape), points.peaks, settings)
     assert np.isfinite(start[2]).mean() > 0.9
     assert np.hypot(start[0] - detections.x, start[1] - detections.y).max() < 2
 
