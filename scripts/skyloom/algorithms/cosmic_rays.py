@@ -52,8 +52,8 @@ def find_cosmic_rays(masked_image, psf_kernels, settings):
     no pair, and the pixel opposite speaks alone where it is sky: on a star's slope it would call the star a ray.
     """
     sky = block_median_background(masked_image.image, (masked_image.mask & UNUSABLE) != 0, SKY_BIN)
-    height = masked_image.image - sky.image()
-    usable = ((masked_image.mask & UNUSABLE) == 0) & np.isfinite(height) & (masked_image.variance > 0)
+    height, usable = sky.image(), np.empty(masked_image.shape, dtype=bool)
+    _heights_in_place((masked_image.image, masked_image.mask, masked_image.variance), height, usable)
     psf_kernels = psf_kernels.reshape(-1, *psf_kernels.shape[-2:])
     margin = settings["psf_margin"]
     ratios = np.array([star_contrasts(psf_kernels, distance) for distance in (1, 2)]) ** (1.0 + margin)
@@ -85,6 +85,17 @@ def repair_cosmic_rays(masked_image, is_ray, psf_kernel):
     """
     sigma = float(np.sqrt(effective_area(psf_kernel) / (4 * np.pi)))
     return interpolate_pixels(masked_image.with_bits(is_ray, mask_planes.CR), is_ray, sigma)
+
+
+@kernel
+def _heights_in_place(planes, height, usable):
+    """Turn the sky into each pixel's height above it, and tell which pixels count."""
+    image, mask, variance = planes
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            height[y, x] = image[y, x] - height[y, x]
+            good = (mask[y, x] & UNUSABLE) == 0 and variance[y, x] > 0
+            usable[y, x] = good and np.isfinite(height[y, x])
 
 
 @kernel
@@ -236,6 +247,7 @@ def compile_kernels():
     """Compile the kernels of this module for the types used in production."""
     image, variance = np.zeros((3, 3), dtype=np.float32), np.ones((3, 3), dtype=np.float32)
     planes = (image, variance, np.ones((3, 3), dtype=bool))
+    _heights_in_place((image, np.zeros((3, 3), dtype=np.uint32), variance), image, planes[2])
     is_ray, ratios = np.zeros((3, 3), dtype=bool), np.ones((2, 4))
     _find_seeds(planes, ratios, np.zeros((1, 5, 5)), (5.0, 5.0), is_ray)
     _grow_rays(planes, ratios[0], (2.0, 3.0), 1, is_ray)

@@ -93,16 +93,15 @@ def _is_beyond(found, known, radius):
 
 def _residual(pixels, psf, points):
     """Pixels without the point sources, with the errors of the model in their variance."""
-    variance = pixels.variance + (MODEL_ERROR * points.model) ** 2
+    variance = np.square(MODEL_ERROR * points.model)
+    variance += pixels.variance
     is_hidden = np.zeros(variance.shape, dtype=bool)
     _add_wing_errors_in_place(variance, is_hidden, psf, points.fit.select(points.is_subtracted))
     # Interpolated pixels know nothing of the model: what is left in them is no companion.
-    is_known = (pixels.mask & UNUSABLE) == 0
-    return MaskedImage(
-        image=np.where(is_known, pixels.image - points.model, 0).astype(np.float32),
-        mask=np.where(is_hidden, mask_planes.NO_DATA, pixels.mask).astype(np.uint32),
-        variance=variance.astype(np.float32),
-    )
+    image = pixels.image - points.model
+    image[pixels.is_masked(UNUSABLE)] = 0
+    mask = np.where(is_hidden, mask_planes.NO_DATA, pixels.mask)
+    return MaskedImage(image, mask, variance)
 
 
 def _add_wing_errors_in_place(variance, is_hidden, psf, fit):

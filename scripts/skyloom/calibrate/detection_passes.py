@@ -101,7 +101,7 @@ def first_pass(raw, settings):
     kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
     detections = _detect(clean, kernel, settings["detection"]["first_threshold"], settings["detection"])
     objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma)
-    restored = replace(clean, image=clean.image + background.image())
+    restored = _with_background(clean, background)
     fit = fit_background(restored, settings["background"], objects)
     pixels = subtract_background(restored, fit.background)
     if settings["streaks"]["enabled"]:
@@ -147,9 +147,10 @@ def second_pass(raw, background, psf, settings):
     points = fit_point_sources(clean, psf, detections, sigma, N_BACKGROUND_SWEEP)
     wings = wing_reach(kernels[0], float(np.sqrt(np.median(clean.variance[::8, ::8]))))
     objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma, points, wings)
-    restored = replace(clean, image=clean.image + background.image())
-    without_points = replace(restored, image=restored.image - points.model)
-    fit = fit_background(without_points, settings["background"], objects)
+    restored = _with_background(clean, background)
+    restored.image[:] -= points.model
+    fit = fit_background(restored, settings["background"], objects)
+    restored.image[:] += points.model
     pixels = subtract_background(restored, fit.background)
     return DetectionPass(pixels, fit.background, detections, fit.is_sky), points
 
@@ -208,7 +209,17 @@ def subtract_background(pixels, background):
     MaskedImage
         Mask and variance are shared.
     """
-    return replace(pixels, image=(pixels.image - background.image()).astype(np.float32))
+    # Planes are large: this one is made once and worked on in place.
+    image = background.image()
+    np.subtract(pixels.image, image, out=image)
+    return replace(pixels, image=image)
+
+
+def _with_background(pixels, background):
+    """Pixels with the background."""
+    image = background.image()
+    image += pixels.image
+    return replace(pixels, image=image)
 
 
 def without_border_peaks(detections):

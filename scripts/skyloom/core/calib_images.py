@@ -13,7 +13,7 @@ KINDS_OF_A_BAND = ("flat", "illumination")
 
 @dataclass(frozen=True, slots=True)
 class CalibImage:
-    """One calibration of one detector, assembled and trimmed; arrays are indexed ``[y, x]``.
+    """One calibration of one detector, assembled and trimmed; arrays are indexed ``[y, x]``, in any byte order.
 
     Attributes
     ----------

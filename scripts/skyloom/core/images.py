@@ -30,6 +30,27 @@ def pixels_at(x, y, shape):
     return row, column
 
 
+def native_rows(plane, part):
+    """Rows of a plane in the machine's byte order.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (ny, nx), float32
+        In any byte order: that of FITS where the plane is mapped from a file.
+    part : slice
+        Of the rows.
+
+    Returns
+    -------
+    ndarray, float32
+        Contiguous.
+    """
+    rows = np.asarray(plane[part])
+    if rows.dtype.newbyteorder() == np.float32:
+        return rows.byteswap().view(np.float32)  # several times as fast as a cast
+    return np.ascontiguousarray(rows, dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class MaskedImage:
     """Pixels of one detector, patch or difference; arrays are indexed ``[y, x]``.

@@ -113,31 +113,7 @@ def read_calib(path, kind):
     CorruptProductError
         If a byte was changed.
     """
-    header, hdus, data = _open_calib(path, kind)
-    return CalibImage(
-        kind=kind,
-        image=plane_of(hdus["IMAGE"], data, np.float32),
-        variance=plane_of(hdus["VARIANCE"], data, np.float32),
-        is_bad=plane_of(hdus["MASK"], data, np.bool_),
-        info=json.loads(header["CALINFO"]),
-    )
-
-
-def _open_calib(path, kind):
-    """Primary header, HDUs and bytes of a calibration of a kind."""
-    hdus, data = read_fits_with_bytes(path)
-    header = hdus[0].header
-    if header.get("CALKIND", "file of no kind") != kind:
-        raise WrongCalibError(str(path), header.get("CALKIND", "file of no kind"), kind)
-    return header, hdus, data
-
-
-def _read_bad_pixels(path, kind):
-    """Calibration of which only the bad pixels are kept: its file is as large as those of the others."""
-    header, hdus, data = _open_calib(path, kind)
-    is_bad = plane_of(hdus["MASK"], data, np.bool_).copy()
-    nothing = np.broadcast_to(np.float32(0), is_bad.shape)
-    return CalibImage(kind, nothing, nothing, is_bad, json.loads(header["CALINFO"]))
+    return _calib(path, kind, is_mapped=False)
 
 
 def read_calibs(paths):
@@ -151,9 +127,22 @@ def read_calibs(paths):
     Returns
     -------
     Calibs
-        What there is; of the defects only which pixels are bad, their image and variance are 0.
+        What there is. Their planes stay in the files, mapped: they are used once, some rows at a time, and would fill
+        half of a job's memory.
     """
-    # The defects first: the memory of their file then serves for the next.
-    given = sorted((kind for kind, path in paths.items() if path), key=lambda kind: kind != "defects")
-    readers = {"defects": _read_bad_pixels}
-    return Calibs(**{kind: readers.get(kind, read_calib)(paths[kind], kind) for kind in given})
+    return Calibs(**{kind: _calib(path, kind, is_mapped=True) for kind, path in paths.items() if path})
+
+
+def _calib(path, kind, *, is_mapped):
+    """Calibration of a kind, in memory or mapped."""
+    hdus, data = read_fits_with_bytes(path, is_mapped=is_mapped)
+    header = hdus[0].header
+    if header.get("CALKIND", "file of no kind") != kind:
+        raise WrongCalibError(str(path), header.get("CALKIND", "file of no kind"), kind)
+    return CalibImage(
+        kind=kind,
+        image=plane_of(hdus["IMAGE"], data, np.float32),
+        variance=plane_of(hdus["VARIANCE"], data, np.float32),
+        is_bad=plane_of(hdus["MASK"], data, np.bool_),
+        info=json.loads(header["CALINFO"]),
+    )

@@ -3,6 +3,7 @@
 import io as byte_streams
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -113,9 +114,10 @@ def open_product(path):
     return _hdus_of(_checked_bytes(path))
 
 
-def _checked_bytes(path):
-    """Bytes of a whole product whose hash is right (writable memoryview)."""
-    data = memoryview(np.fromfile(path, dtype=np.uint8))
+def _checked_bytes(path, *, is_mapped=False):
+    """Bytes of a whole product whose hash is right (memoryview, writable or mapped)."""
+    is_mapped = is_mapped and Path(path).stat().st_size > 0
+    data = memoryview(np.memmap(path, np.uint8, "r") if is_mapped else np.fromfile(path, dtype=np.uint8))
     if data[:9] != b"SIMPLE  =" or len(data) % 2880:
         raise CorruptProductError(str(path), f"is no complete FITS file ({len(data)} bytes)")
     verify(data, HASH_MARKER, path, search_end=HASH_SEARCH_END)
@@ -179,18 +181,20 @@ def read_fits(path):
     return read_fits_with_bytes(path)[0]
 
 
-def read_fits_with_bytes(path):
+def read_fits_with_bytes(path, *, is_mapped=False):
     """Read a product after checking its hash, with its bytes for `plane_of`.
 
     Parameters
     ----------
     path : str or Path
         The file.
+    is_mapped : bool
+        Whether the bytes stay in the file, mapped, instead of being read into memory.
 
     Returns
     -------
     hdus : astropy.io.fits.HDUList
-        In memory.
+        The extensions.
     data : memoryview
         The whole file.
 
@@ -199,7 +203,7 @@ def read_fits_with_bytes(path):
     CorruptProductError, UpstreamFailure
         As from `read_fits`.
     """
-    data = _checked_bytes(path)
+    data = _checked_bytes(path, is_mapped=is_mapped)
     hdus = _hdus_of(data)
     header = hdus[0].header
     if header["STATUS"] != "OK":
@@ -208,25 +212,25 @@ def read_fits_with_bytes(path):
 
 
 def plane_of(hdu, data, dtype):
-    """Plane of an uncompressed image extension, turned into the machine's byte order where it lies.
+    """Plane of an uncompressed image extension, in the machine's byte order where its bytes can be turned in place.
 
     Parameters
     ----------
     hdu : astropy.io.fits.ImageHDU
         The extension, unscaled.
     data : memoryview
-        The file that it is in; changed in place, so each plane can be taken once.
+        The file that it is in. In memory it is changed in place, so each plane can be taken once.
     dtype : numpy dtype
         Type of its pixels.
 
     Returns
     -------
     ndarray, shape (ny, nx)
-        A view of `data`.
+        A view of `data`; of a mapped file in the byte order of FITS.
     """
     stored, start = np.dtype(dtype).newbyteorder(">"), hdu.fileinfo()["datLoc"]
     pixels = np.frombuffer(data, stored, int(np.prod(hdu.shape)), start)
-    if stored != dtype:
+    if stored != dtype and not data.readonly:
         pixels = pixels.byteswap(inplace=True).view(dtype)
     return pixels.reshape(hdu.shape)
 

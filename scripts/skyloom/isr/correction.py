@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage
+from skyloom.core.images import MaskedImage, native_rows
 from skyloom.core.jit import kernel
 from skyloom.isr.repair import UNUSABLE
-from skyloom.isr.variance import expected_light
+from skyloom.isr.variance import expected_light, strips
 
 CALIB_STEPS = ("bias", "dark", "flat", "defects")
 """Steps with a switch of their own; the illumination is part of the flat."""
@@ -60,9 +60,11 @@ def correct(frame, calibs, exposure_time):
         current), of the read-out and of the calibrations.
     """
     image, is_unusable = _light(frame, calibs, exposure_time)
-    response = calibs.flat.image if calibs.flat is not None else np.float32(1)
+    response = calibs.flat.image if calibs.flat is not None else None
     variance = expected_light(image, is_unusable, response, frame.read_variance)
-    _variance_in_place(variance, frame.read_variance, _planes(calibs), _use(calibs, exposure_time))
+    use = _use(calibs, exposure_time)
+    for part in strips(len(variance)):
+        _variance_in_place(variance[part], frame.read_variance[part], _planes(calibs, part), use)
     return MaskedImage(image, frame.mask, variance)
 
 
@@ -123,7 +125,7 @@ def mask_with_calibs(mask, calibs, saturation_grow):
     complete = mask.copy()
     for calib in (getattr(calibs, step) for step in CALIB_STEPS):
         if calib is not None:
-            _add_bad(calib.is_bad, complete)
+            _add_bad(np.asarray(calib.is_bad), complete)
     if saturation_grow > 0:
         _grow_saturation(mask, saturation_grow, complete)
     return complete
@@ -134,7 +136,9 @@ def _light(frame, calibs, exposure_time):
     shape = frame.image.shape
     image, is_unusable = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
     use = _use(calibs, exposure_time)
-    _subtract_and_divide((frame.image, frame.mask), _planes(calibs), use, (image, is_unusable))
+    for part in strips(len(image)):
+        charge, outputs = (frame.image[part], frame.mask[part]), (image[part], is_unusable[part])
+        _subtract_and_divide(charge, _planes(calibs, part), use, outputs)
     return image, is_unusable
 
 
@@ -144,16 +148,13 @@ def _use(calibs, exposure_time):
     return used, np.float32(exposure_time)
 
 
-def _planes(calibs):
-    """Image and variance of bias, dark and flat; `NO_PLANE` for those that are not used."""
-    planes = []
-    for calib in (calibs.bias, calibs.dark, calibs.flat):
-        for name in ("image", "variance"):
-            plane = (
-                NO_PLANE if calib is None else np.ascontiguousarray(getattr(calib, name), dtype=np.float32)
-            )
-            planes.append(plane)
-    return tuple(planes)
+def _planes(calibs, part):
+    """Rows of image and variance of bias, dark and flat; `NO_PLANE` for those that are not used."""
+    return tuple(
+        NO_PLANE if calib is None else native_rows(getattr(calib, name), part)
+        for calib in (calibs.bias, calibs.dark, calibs.flat)
+        for name in ("image", "variance")
+    )
 
 
 @kernel
