@@ -136,12 +136,21 @@ class TableSchema:
 
 
 def _arrow_array(values, arrow_type):
-    """Arrow array of one column; NumPy arrays are cast first, which is fast and checks the kind."""
+    """Arrow array of one column; NumPy arrays are cast first, which is fast and checks the kind.
+
+    Made of buffers where all values are known: `pyarrow.array` imports pandas, wherever it is installed.
+    """
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
-        return pa.array(
-            values.astype(arrow_type.to_pandas_dtype(), copy=False), type=arrow_type, from_pandas=False
-        )
-    return pa.array(list(values), type=arrow_type)
+        cast = np.ascontiguousarray(values, dtype=arrow_type.to_pandas_dtype())
+        stored = np.packbits(cast, bitorder="little") if cast.dtype == np.bool_ else cast
+        return pa.Array.from_buffers(arrow_type, len(cast), [None, pa.py_buffer(stored)])
+    values = list(values)
+    if pa.types.is_string(arrow_type) and all(isinstance(value, str) for value in values):
+        words = [value.encode() for value in values]
+        ends = np.cumsum([0, *(len(word) for word in words)], dtype=np.int32)
+        buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(words))]
+        return pa.Array.from_buffers(arrow_type, len(words), buffers)
+    return pa.array(values, type=arrow_type)
 
 
 def without_sky_objects(table):
@@ -175,6 +184,25 @@ def column(table, name):
     ndarray, shape (n,)
         Its values; text as objects; nulls of a number column as NaN.
     """
-    chunked = table.column(name)
+    return values_of(table.column(name))
+
+
+def values_of(chunked):
+    """Return the values of an Arrow column as a NumPy array, without a copy where Arrow allows it.
+
+    Parameters
+    ----------
+    chunked : pyarrow.ChunkedArray
+        The column.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        As from `column`.
+    """
     combined = chunked.combine_chunks() if chunked.num_chunks != 1 else chunked.chunk(0)
+    kind = combined.type
+    if combined.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        # Arrow's own way imports pandas, wherever it is installed, in more time than a catalogue takes to read.
+        return np.from_dlpack(combined)
     return combined.to_numpy(zero_copy_only=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skyloom.core.errors import ConfigError, DataError
+from skyloom.core.tables import values_of
 from skyloom.io.fits_layout import BLOCK, scan_unit
 from skyloom.io.tables import read_table
 
@@ -247,7 +248,7 @@ def _read_parquet(path, names, circle):
     if is_own:
         table = read_table(path)
         _require_columns(path, names, table.column_names)
-        yield from _stars_within(path, names, circle, lambda name, rows: _values(table.column(name))[rows])
+        yield from _stars_within(path, names, circle, lambda name, rows: values_of(table.column(name))[rows])
         return
     file = pq.ParquetFile(path)
     _require_columns(path, names, file.schema_arrow.names)
@@ -255,7 +256,7 @@ def _read_parquet(path, names, circle):
 
         def column(name, rows, group=group):
             table = file.read_row_group(group, columns=[name], use_threads=False)
-            return _values(table.column(name))[rows]
+            return values_of(table.column(name))[rows]
 
         yield from _stars_within(path, names, circle, column)
 
@@ -305,7 +306,7 @@ def _read_csv(path, names, circle):
                 convert_options=csv.ConvertOptions(include_columns=sorted(set(names.values()))),
             )
             values = {
-                key: _column(path, key, name, _values(table.column(name))) for key, name in names.items()
+                key: _column(path, key, name, values_of(table.column(name))) for key, name in names.items()
             }
             inside = circle.contains(values["ra"], values["dec"])
             if inside.any():
@@ -382,8 +383,3 @@ def _column(path, key, name, values):
     if values.dtype.kind == "f":
         return values.astype(np.float64)
     return values if key == "id" else _require_numbers(path, key, name, values)
-
-
-def _values(column):
-    """Values of an Arrow column as an array."""
-    return column.to_numpy(zero_copy_only=False)
