@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from skyloom.core import mask_planes
 from skyloom.core.calib_images import CalibImage, Calibs
-from skyloom.core.errors import ConfigError
+from skyloom.core.errors import ConfigError, CorruptProductError
 from skyloom.io.fits_files import image_hdu, plane_of, read_fits_with_bytes, write_fits
 
 UNITS = {"bias": "electron", "dark": "electron/s", "flat": "", "defects": "", "illumination": ""}
@@ -111,7 +112,7 @@ def read_calib(path, kind):
     WrongCalibError
         If it is of another kind.
     CorruptProductError
-        If a byte was changed.
+        If a byte was changed, or an older Skyloom wrote it.
     """
     return _calib(path, kind, is_mapped=False)
 
@@ -139,6 +140,8 @@ def _calib(path, kind, *, is_mapped):
     header = hdus[0].header
     if header.get("CALKIND", "file of no kind") != kind:
         raise WrongCalibError(str(path), header.get("CALKIND", "file of no kind"), kind)
+    if isinstance(hdus["MASK"], fits.CompImageHDU):
+        raise CorruptProductError(str(path), "has a compressed mask: an older Skyloom made it, combine it again")
     return CalibImage(
         kind=kind,
         image=plane_of(hdus["IMAGE"], data, np.float32),

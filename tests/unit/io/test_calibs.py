@@ -9,7 +9,9 @@ from astropy.io import fits
 
 from skyloom.core.calib_images import KINDS, CalibImage, Calibs
 from skyloom.core.errors import CorruptProductError, ImageShapeError
+from skyloom.core.images import native_rows
 from skyloom.io.calibs import WrongCalibError, frame_stack, read_calib, read_calibs, write_calib
+from skyloom.io.fits_files import image_hdu, mask_hdu, write_fits
 from skyloom.io.provenance import Provenance
 
 
@@ -56,6 +58,32 @@ def test_a_changed_byte_is_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CorruptProductError, match="bytes were changed"):
         read_calib(path, "bias")
+
+
+def test_a_mapped_calibration_is_the_one_in_memory(tmp_path):
+    calib, path = calib_of("flat"), tmp_path / "c.fits"
+    write_calib(path, calib, Provenance())
+
+    mapped = read_calibs({"flat": path}).flat
+
+    rows = slice(3, 8)
+    for plane in ("image", "variance"):
+        part = native_rows(getattr(mapped, plane), rows)
+        np.testing.assert_array_equal(part, getattr(calib, plane)[rows])
+        assert (part.dtype, part.flags.c_contiguous) == (np.float32, True)
+    np.testing.assert_array_equal(mapped.is_bad, calib.is_bad)
+
+
+def test_a_calibration_of_an_older_skyloom_is_refused(tmp_path):
+    calib, path = calib_of("bias"), tmp_path / "c.fits"
+    hdus = [
+        image_hdu("IMAGE", calib.image),
+        mask_hdu("MASK", calib.is_bad.astype(np.uint32)),
+        image_hdu("VARIANCE", calib.variance),
+    ]
+    write_fits(path, {"CALKIND": ("bias", ""), "CALINFO": ("{}", "")}, hdus, Provenance())
+    with pytest.raises(CorruptProductError, match="an older Skyloom made it, combine it again"):
+        read_calibs({"bias": path})
 
 
 def test_a_calibration_that_is_not_there_switches_its_step_off(tmp_path):
