@@ -141,7 +141,9 @@ def _calib(path, kind, *, is_mapped):
     if header.get("CALKIND", "file of no kind") != kind:
         raise WrongCalibError(str(path), header.get("CALKIND", "file of no kind"), kind)
     if isinstance(hdus["MASK"], fits.CompImageHDU):
-        raise CorruptProductError(str(path), "has a compressed mask: an older Skyloom made it, combine it again")
+        raise CorruptProductError(
+            str(path), "has a compressed mask: an older Skyloom made it, combine it again"
+        )
     return CalibImage(
         kind=kind,
         image=plane_of(hdus["IMAGE"], data, np.float32),
