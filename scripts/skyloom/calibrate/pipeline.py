@@ -162,7 +162,7 @@ def _first_stars(exposure, settings, rng):
     """Pixels with the sky and with trails masked, the sky, and stars that make a first PSF."""
     raw = mask_invalid_pixels(exposure.pixels)
     first = first_pass(raw, settings)
-    raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
+    raw = raw.with_bits(first.pixels.is_masked(mask_planes.STREAK), mask_planes.STREAK)
     return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.algorithms.moments import adaptive_moments
-from skyloom.algorithms.photometry import point_source_image
+from skyloom.algorithms.photometry import point_source_image, typical_noise
 from skyloom.algorithms.psf_model import (
     PsfFit,
     PsfFitSettings,
@@ -150,8 +150,9 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
     x, y, reserved = stars.fit.x[known], stars.fit.y[known], stars.reserved[known]
     is_other = _nearest_distance((detections.x, detections.y), (x, y)) > SAME_STAR_RADIUS
     neighbours = np.where(is_other, points.flux, np.nan)
-    model = point_source_image(pixels.image.shape, stars.fit.psf, points.fit.x, points.fit.y, neighbours)
-    alone = replace(pixels, image=pixels.image - model)
+    places, noise = (points.fit.x, points.fit.y), typical_noise(pixels.variance)
+    model = point_source_image(pixels.shape, stars.fit.psf, *places, neighbours, noise)
+    alone = replace(pixels, image=np.subtract(pixels.image, model, out=model))
     sigma = equivalent_sigma(stars.fit.psf.coefficients[0])
     others = _not_subtracted(stars.others, detections, points, is_other)
     masked = _others_masked(alone, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)

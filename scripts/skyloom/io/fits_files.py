@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core.errors import CorruptProductError, UpstreamFailure
-from skyloom.io.integrity import ZEROS, atomic_path, stamp_file, verify
+from skyloom.io.integrity import ZEROS, stamp, verify, write_bytes
 from skyloom.io.provenance import Provenance, provenance_from_json
 
 FORMAT_VERSION = 1
@@ -66,7 +66,7 @@ def write_fits_tombstone(path, error, provenance):
 
 
 def _write(path, cards, hdus):
-    """Write to a temporary name, stamp the hash and rename."""
+    """Serialise in memory, stamp the hash, write and rename."""
     primary = fits.PrimaryHDU()
     primary.header["FILEHASH"] = (ZEROS.decode(), "")
     primary.header["SKYLOOM"] = (FORMAT_VERSION, "version of the file format")
@@ -75,9 +75,9 @@ def _write(path, cards, hdus):
     for hdu in hdus:
         hdu.add_datasum(when=CHECKSUM_COMMENT)
         hdu.add_checksum(when=CHECKSUM_COMMENT, override_datasum=False)
-    with atomic_path(path) as temporary:
-        fits.HDUList([primary, *hdus]).writeto(temporary, output_verify="exception")
-        stamp_file(temporary, HASH_MARKER, HASH_SEARCH_END)
+    sink = byte_streams.BytesIO()
+    fits.HDUList([primary, *hdus]).writeto(sink, output_verify="exception")
+    write_bytes(path, stamp(sink.getbuffer(), HASH_MARKER, HASH_SEARCH_END))
 
 
 def _provenance_hdu(provenance):

@@ -63,42 +63,24 @@ def write_bytes(path, data):
         stream.write(data)
 
 
-def stamp_file(path, marker, search_end):
-    """Put the hash of a product into its file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The product with `ZEROS` behind the marker; changed in place.
-    marker : bytes
-        What stands immediately before the 64 characters.
-    search_end : int
-        The marker must begin before this offset.
-    """
-    with open(path, "r+b") as stream:
-        start = stream.read(search_end).index(marker) + len(marker)
-        stream.seek(0)
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        stream.seek(start)
-        stream.write(digest.encode())
-
-
-def stamp(data, marker):
+def stamp(data, marker, search_end=None):
     """Put the hash of a product into its own bytes.
 
     Parameters
     ----------
-    data : bytearray
+    data : bytearray, or writable memoryview where there is a `search_end`
         The product with `ZEROS` behind the marker; changed in place.
     marker : bytes
         What stands immediately before the 64 characters, once in the file.
+    search_end : int, optional
+        The marker must begin before this offset.
 
     Returns
     -------
-    bytearray
+    bytearray or memoryview
         The same object.
     """
-    start = data.index(marker) + len(marker)
+    start = (data if search_end is None else bytes(data[:search_end])).index(marker) + len(marker)
     data[start : start + HASH_LENGTH] = hashlib.sha256(data).hexdigest().encode()
     return data
 
