@@ -232,5 +232,8 @@ def compile_kernels():
     calib = CalibImage("bias", ones, ones, mask != 0)
     calibs = Calibs(bias=calib, dark=calib, flat=calib)
     frame = AssembledFrame(ones, mask_with_calibs(mask, calibs, 1), ones, 1.0, 1.0)
+    mapped = mask != 0
+    mapped.flags.writeable = False
+    _add_bad(mapped, mask)
     correct(frame, calibs, 1.0)
     correct(frame, Calibs(), 1.0)
