@@ -312,6 +312,8 @@ def half_widths(stamps, flux, noise):
 
     half = stamps.shape[-1] // 2
     mean = _mean_stamp(stamps)
+    if not mean.any():
+        return np.full(len(stamps), half)
     wings = np.abs(uniform_filter(mean, WING_SMOOTHING, mode="constant"))
     offset = np.abs(np.arange(-half, half + 1))
     distance = np.maximum(offset[:, None], offset[None, :])
@@ -325,9 +327,10 @@ def half_widths(stamps, flux, noise):
 
 
 def _mean_stamp(stamps):
-    """Mean of a sample of the PSF images, shape (k, k); 0 where there is none."""
-    sample = stamps[:: max(len(stamps) // N_SAMPLE, 1)].astype(np.float64)
-    sample = sample[np.isfinite(sample).all(axis=(1, 2))]
+    """Mean of a sample of the PSF images that there are, shape (k, k); 0 where there is none."""
+    middle = stamps.shape[-1] // 2
+    known = np.flatnonzero(np.isfinite(stamps[:, middle, middle]))
+    sample = stamps[known[:: max(len(known) // N_SAMPLE, 1)]].astype(np.float64)
     return sample.mean(axis=0) if len(sample) else np.zeros(stamps.shape[1:])
 
 

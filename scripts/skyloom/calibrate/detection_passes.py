@@ -191,7 +191,7 @@ def final_pass(pixels, psf, known, settings):
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     pixels = pixels.with_bits(detected, mask_planes.DETECTED)
-    return pixels, detections, points.peaks.start(detections, SAME_PEAK)
+    return pixels, detections, points.peaks.start(detections, SAME_PEAK)[:3]
 
 
 def subtract_background(pixels, background):

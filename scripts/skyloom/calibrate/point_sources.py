@@ -33,8 +33,8 @@ class FittedPeaks:
     fit: PsfPhotometry
     size: np.ndarray
 
-    def nearest(self, detections, radius):
-        """Return for each detection the index of the peak next to it, -1 where there is none (ndarray, int64).
+    def start(self, detections, radius):
+        """Return x, y [pixel], flux and size of the peak next to each detection, NaN without one (tuple of ndarray).
 
         Parameters
         ----------
@@ -45,25 +45,14 @@ class FittedPeaks:
         """
         from scipy.spatial import cKDTree
 
+        known = (self.fit.x, self.fit.y, self.fit.flux, self.size)
+        values = np.column_stack([np.stack(known), np.full(len(known), np.nan)])
         if len(self.x) == 0:
-            return np.full(len(detections), -1)
+            return tuple(values[:, np.zeros(len(detections), dtype=np.int64)])
+        # Where there is no peak the tree's index is their number: that of the last column.
+        peaks = np.column_stack([detections.x, detections.y])
         tree = cKDTree(np.column_stack([self.x, self.y]))
-        distance, index = tree.query(
-            np.column_stack([detections.x, detections.y]), distance_upper_bound=radius
-        )
-        return np.where(np.isfinite(distance), index, -1)
-
-    def start(self, detections, radius):
-        """Return x, y [pixel] and flux to start the fits of detections from, NaN where unknown (tuple of ndarray).
-
-        Parameters
-        ----------
-        detections, radius
-            As for `nearest`.
-        """
-        index = self.nearest(detections, radius)
-        values = (self.fit.x, self.fit.y, self.fit.flux)
-        return tuple(np.where(index >= 0, np.append(value, np.nan)[index], np.nan) for value in values)
+        return tuple(values[:, tree.query(peaks, distance_upper_bound=radius)[1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +107,11 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     PointSources
         The wings of a saturated star are fitted too badly to be subtracted: it is left out.
     """
-    size, start = _known_sizes(pixels, detections, sigma, known), None
+    size, start = np.full(len(detections), np.nan), None
     if known is not None:
-        start = known.start(detections, NEAR_PEAK)
+        *start, size = known.start(detections, NEAR_PEAK)
+    new = np.isnan(size)
+    size[new] = adaptive_moments(pixels.image, detections.x[new], detections.y[new], sigma).sigma
     is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
     is_point = ~is_saturated & ~(size > MAX_SIZE_RATIO * sigma)
     settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
@@ -128,13 +119,3 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
     model = point_source_image(pixels.shape, psf, fit.x, fit.y, flux, typical_noise(pixels.variance))
     return PointSources(FittedPeaks(detections.x, detections.y, fit, size), flux, model)
-
-
-def _known_sizes(pixels, detections, sigma, known):
-    """Size of each detection [pixel]: the one that it had in an earlier pass, else measured."""
-    index = np.full(len(detections), -1) if known is None else known.nearest(detections, NEAR_PEAK)
-    size = np.full(len(detections), np.nan)
-    size[index >= 0] = known.size[index[index >= 0]] if known is not None else np.nan
-    new = index < 0
-    size[new] = adaptive_moments(pixels.image, detections.x[new], detections.y[new], sigma).sigma
-    return size
