@@ -45,10 +45,27 @@ def native_rows(plane, part):
     ndarray, float32
         Contiguous.
     """
-    rows = np.asarray(plane[part])
-    if rows.dtype.newbyteorder() == np.float32:
-        return rows.byteswap().view(np.float32)  # several times as fast as a cast
-    return np.ascontiguousarray(rows, dtype=np.float32)
+    return native(np.asarray(plane[part]), np.float32)
+
+
+def native(values, dtype):
+    """Array in the machine's byte order, contiguous: a copy where it is another.
+
+    Parameters
+    ----------
+    values : ndarray
+        In any byte order.
+    dtype : numpy dtype
+        Wanted type.
+
+    Returns
+    -------
+    ndarray
+        Of that type.
+    """
+    if values.dtype.newbyteorder() == dtype:
+        return values.byteswap().view(dtype)  # several times as fast as a cast
+    return np.ascontiguousarray(values, dtype=dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core import mask_planes
-from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage
+from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage, native
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
 from skyloom.core.wcs import Wcs, WcsFit, order_of, tpv_powers
-from skyloom.io.fits_files import image_hdu, mask_hdu, native, plane_of, read_fits_with_bytes, write_fits
+from skyloom.io.fits_files import image_hdu, mask_hdu, plane_of, read_fits_with_bytes, write_fits
 
 INFO_CARDS = {
     "visit": ("VISIT", "visit number, -1 for a coadd"),

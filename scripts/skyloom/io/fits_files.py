@@ -321,18 +321,3 @@ def mask_hdu(name, mask, cards=None):
     )
     hdu.header.update(cards or {})
     return hdu
-
-
-def native(data, dtype):
-    """Copy FITS data into the machine's byte order (ndarray).
-
-    Parameters
-    ----------
-    data : ndarray
-        As astropy gives it.
-    dtype : numpy dtype
-        Wanted type.
-    """
-    if data.dtype.newbyteorder() == dtype:
-        return data.byteswap().view(dtype)  # five times as fast as a cast
-    return np.array(data, dtype=dtype, order="C")
