@@ -8,6 +8,7 @@ there is not measured, which is a failure. Three detectors, each by all in turn 
 import sys
 import tempfile
 import time
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +62,8 @@ class Detector:
         self.observed = draw_field(Field(profile=case[0], seeing=case[1]), seed)
         self.first = first_pass(self.observed.pixels, calibrate)
         stars = self._first_fit()
-        self.second, self.points = second_pass(
-            self.observed.pixels, self.first.background, stars.fit.psf, calibrate
-        )
+        # The second pass works on the pixels of the first, which is fitted to again.
+        self.second, self.points = second_pass(deepcopy(self.first), stars.fit.psf, calibrate)
         final = self._refined(stars, "pixels")
         chosen = ~final.reserved
         self.x, self.y = final.fit.x[chosen], final.fit.y[chosen]

@@ -140,13 +140,14 @@ def run_job(folder):
 
     from skyloom.workflow.config import fill_defaults, load_schema
     from skyloom.workflow.job import make_job
-    from skyloom.workflow.process_memory import keep_freed_memory
+    from skyloom.workflow.process_memory import keep_freed_memory, spare_the_collector
 
-    keep_freed_memory()
     os.chdir(folder)
     spec = importlib.util.spec_from_file_location("calibrate_image", HOME / "scripts" / "calibrate_image.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    keep_freed_memory()
+    spare_the_collector()
     inputs = {kind: f"results/calib/e1/{kind}/{band}/0.fits" for kind, band in CALIBS.items()}
     inputs |= {"raw": "results/raw/1/0.fits", "reference": "results/refcat/reference.parquet"}
     settings = fill_defaults(load_schema(HOME / "config" / "schema"), SURVEY)

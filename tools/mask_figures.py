@@ -4,6 +4,7 @@ Stars, rays and their scene are those of tests/accuracy/ray_scenes.py.
 """
 
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def masked(raw, psf):
     Parameters
     ----------
     raw : MaskedImage
-        With the sky.
+        With the sky; worked on in place.
     psf : PixelPsf
         Its PSF.
 
@@ -81,8 +82,7 @@ def masked(raw, psf):
     """
     settings = fill_defaults(load_schema(HOME / "config" / "schema"), {})["calibrate"]
     first = first_pass(raw, settings)
-    raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
-    second, _ = second_pass(raw, first.background, psf, settings)
+    second, _ = second_pass(first, psf, settings)
     return mask_halos(second.pixels, tuple(BRIGHT), psf, settings["halos"])
 
 
@@ -100,7 +100,7 @@ def masks(_):
         Two panels.
     """
     raw, psf = frame(SEED)
-    return draw(raw, masked(raw, psf))
+    return draw(raw, masked(deepcopy(raw), psf))
 
 
 def draw(raw, pixels):

@@ -1,13 +1,12 @@
 """Settings with the schema's defaults, and the pipeline's passes from pixels with sky to its own PSF and sky."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
-from skyloom.core import mask_planes
 from skyloom.workflow.config import fill_defaults, load_schema
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +60,7 @@ def run_passes(raw, section, seed):
     Parameters
     ----------
     raw : MaskedImage
-        Sky in, finite [electron].
+        Sky in, finite [electron]; worked on in place.
     section : dict
         Section ``calibrate``.
     seed : int
@@ -72,9 +71,8 @@ def run_passes(raw, section, seed):
     Passes
     """
     first = first_pass(raw, section)
-    raw = replace(raw, mask=raw.mask | (first.pixels.mask & mask_planes.STREAK))
     stars = fit_psf_to_stars(first.pixels, first.detections, section["psf"], np.random.default_rng(seed))
-    second, points = second_pass(raw, first.background, stars.fit.psf, section)
+    second, points = second_pass(first, stars.fit.psf, section)
     stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
-    pixels, detections, _ = final_pass(second.pixels, stars.fit.psf, points.peaks, section)
-    return Passes(pixels, (second.is_sky, detections), stars, second.background)
+    detections, _ = final_pass(second.pixels, stars.fit.psf, points.peaks, section)
+    return Passes(second.pixels, (second.is_sky, detections), stars, second.background)

@@ -16,7 +16,7 @@ N_PLACE = 500
 MOMENTS = galsim.hsm.HSMParams(max_mom2_iter=2000, convergence_threshold=1e-8)
 PROFILES, SEEINGS = ("kolmogorov", "moffat", "optics"), (0.6, 0.9, 1.2)
 # At a wider seeing fewer stars are alone: so many have to be there for some more than the least number of the fit.
-N_STAR = {0.6: 2200, 0.9: 2400, 1.2: 3200}
+N_STAR = {0.6: 2200, 0.9: 2400, 1.2: 3800}
 LEAST_STARS, N_FIELD = 350, 2
 LIMITS = {
     **{"mean dT/T [%]": 0.05, "rms dT/T [%]": 0.15},
@@ -52,12 +52,14 @@ def measured(case, seed, calibrate, bars):
     places = np.random.default_rng(number).uniform(MARGIN, field.side - MARGIN, (2, N_PLACE))
     difference, spread = errors(stars.fit.psf, observed, places)
     mean, scatter = 100 * difference[:, 0].mean(), 100 * np.sqrt(np.mean(difference[:, 0] ** 2))
-    name = f"{profile} {seeing} arcsec, {stars.fit.used.sum()} stars, T spread {spread[0]:.2f}"
+    n_star = np.count_nonzero(~stars.reserved)
+    name = f"{profile} {seeing} arcsec, {n_star} stars, T spread {spread[0]:.2f}"
     bars.note(f"{name}: mean dT/T [%]", mean)
     bars.note(f"{name}: rms dT/T [%]", scatter)
-    bars.check(f"{name}: stars", stars.fit.used.sum(), low=LEAST_STARS)
-    # A size that changes by 8 per cent changes T by 16, less what the pixel adds; an ellipticity is twice the shear.
-    assert spread[0] > 0.12
+    bars.check(f"{name}: stars", n_star, low=LEAST_STARS)
+    # A size that changes by 8 per cent changes T by 16, less what pixel and optics add; an ellipticity is twice the
+    # shear.
+    assert spread[0] > 0.1
     assert spread[1:].max() > 0.04
     return difference
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyloom.algorithms.interpolation import interpolate_pixels
+from skyloom.algorithms.interpolation import fill_in_place
 from skyloom.algorithms.ray_filters import REACH, ray_filters, star_contrasts
 from skyloom.algorithms.robust import block_median_background
 from skyloom.core import mask_planes
@@ -22,7 +22,7 @@ GROWTH_CONTRAST = 3.0
 """Contrast that a pixel beside a ray needs where its neighbours hold light [sigma]: one in 200 of a star's has it."""
 
 
-def find_cosmic_rays(masked_image, psf_kernels, settings):
+def find_cosmic_rays(masked_image, psf_kernels, settings, *, is_subtracted=False):
     """Pixels hit by cosmic rays.
 
     Parameters
@@ -37,6 +37,8 @@ def find_cosmic_rays(masked_image, psf_kernels, settings):
         ``min_sigma``: least height of a seed above the sky [sigma]; ``contrast_sigma``: least answer of a filter
         [sigma]; ``psf_margin``: relative error of the PSF's 1 / width^2 that is forgiven; ``grow_sigma``: least
         height of a pixel beside a ray to be taken as part of it [sigma]; ``n_grow``: rounds of growth.
+    is_subtracted : bool
+        Whether the sky is out; else it is found in blocks of `SKY_BIN`.
 
     Returns
     -------
@@ -51,9 +53,11 @@ def find_cosmic_rays(masked_image, psf_kernels, settings):
     Dokkum (2001), seeds then grow to neighbours at a lower threshold; there, a pixel of the ray itself counts in
     no pair, and the pixel opposite speaks alone where it is sky: on a star's slope it would call the star a ray.
     """
-    sky = block_median_background(masked_image.image, (masked_image.mask & UNUSABLE) != 0, SKY_BIN)
-    height, usable = sky.image(), np.empty(masked_image.shape, dtype=bool)
-    _heights_in_place((masked_image.image, masked_image.mask, masked_image.variance), height, usable)
+    height, usable = masked_image.image, np.empty(masked_image.shape, dtype=bool)
+    _find_usable((masked_image.image, masked_image.mask, masked_image.variance), usable)
+    if not is_subtracted:
+        sky = block_median_background(masked_image.image, ~usable, SKY_BIN).image()
+        height = np.subtract(masked_image.image, sky, out=sky)
     psf_kernels = psf_kernels.reshape(-1, *psf_kernels.shape[-2:])
     margin = settings["psf_margin"]
     ratios = np.array([star_contrasts(psf_kernels, distance) for distance in (1, 2)]) ** (1.0 + margin)
@@ -66,13 +70,13 @@ def find_cosmic_rays(masked_image, psf_kernels, settings):
     return is_ray
 
 
-def repair_cosmic_rays(masked_image, is_ray, psf_kernel):
+def repair_cosmic_rays_in_place(masked_image, is_ray, psf_kernel):
     """Interpolate over cosmic rays and mask them CR and INTRP.
 
     Parameters
     ----------
     masked_image : MaskedImage
-        Pixels to repair.
+        Pixels to repair: CR is set on all of `is_ray`, INTRP where neighbours allowed a value.
     is_ray : ndarray, shape (ny, nx), bool
         From `find_cosmic_rays`.
     psf_kernel : ndarray, shape (k, k), float
@@ -80,22 +84,23 @@ def repair_cosmic_rays(masked_image, is_ray, psf_kernel):
 
     Returns
     -------
-    MaskedImage
-        A copy with CR set on all of `is_ray`, INTRP where neighbours allowed a value.
+    FilledPixels
+        What the pixels were.
     """
     sigma = float(np.sqrt(effective_area(psf_kernel) / (4 * np.pi)))
-    return interpolate_pixels(masked_image.with_bits(is_ray, mask_planes.CR), is_ray, sigma)
+    former = fill_in_place(masked_image, is_ray, sigma)
+    masked_image.mask[former.rows, former.columns] |= mask_planes.CR
+    return former
 
 
 @kernel
-def _heights_in_place(planes, height, usable):
-    """Turn the sky into each pixel's height above it, and tell which pixels count."""
+def _find_usable(planes, usable):
+    """Tell which pixels count."""
     image, mask, variance = planes
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
-            height[y, x] = image[y, x] - height[y, x]
             good = (mask[y, x] & UNUSABLE) == 0 and variance[y, x] > 0
-            usable[y, x] = good and np.isfinite(height[y, x])
+            usable[y, x] = good and np.isfinite(image[y, x])
 
 
 @kernel
@@ -247,7 +252,7 @@ def compile_kernels():
     """Compile the kernels of this module for the types used in production."""
     image, variance = np.zeros((3, 3), dtype=np.float32), np.ones((3, 3), dtype=np.float32)
     planes = (image, variance, np.ones((3, 3), dtype=bool))
-    _heights_in_place((image, np.zeros((3, 3), dtype=np.uint32), variance), image, planes[2])
+    _find_usable((image, np.zeros((3, 3), dtype=np.uint32), variance), planes[2])
     is_ray, ratios = np.zeros((3, 3), dtype=bool), np.ones((2, 4))
     _find_seeds(planes, ratios, np.zeros((1, 5, 5)), (5.0, 5.0), is_ray)
     _grow_rays(planes, ratios[0], (2.0, 3.0), 1, is_ray)

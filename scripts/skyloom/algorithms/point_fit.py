@@ -12,6 +12,8 @@ SKY_SIGMA = 2.0
 MIN_SKY_PIXELS = 20
 # A source whose last step was smaller than this part of its errors stays where it is.
 SETTLED_STEP = 0.02
+# Side of the cells by which neighbours are looked for [pixel].
+CELL = 8
 # Values of a source in the rows of `results`: the attributes of `PsfPhotometry`.
 FLUX, FLUX_ERR, X, Y, X_ERR, Y_ERR, XY_COVARIANCE, CHI2, N_PIXEL, USABLE_FRACTION = range(10)
 
@@ -42,8 +44,8 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     flux, base_variance = np.where(is_known, results[FLUX], 0.0), np.zeros(n_source)
     results[FLUX] = np.nan
     is_settled = np.zeros(n_source, dtype=np.bool_)
-    work, residual_work = working_space(size), residual_space(size)
-    sums = np.zeros(12)
+    is_near_new = _are_near_new(results[X], results[Y], halves, is_known, model.shape)
+    work, residual_work, sums = working_space(size), residual_space(size), np.zeros(12)
     for index in np.flatnonzero(is_known):
         source = (results[X, index], results[Y, index], flux[index])
         _paint(stamps[index], source, halves[index], work, model)
@@ -76,9 +78,36 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
             else:
                 add_scaled(model, profile[0], corner, -own)
                 _paint(stamps[index], (new_x, new_y, flux[index]), half, work, model)
-            # Not in the first sweep: a known source does not know of its new neighbours, which come after it.
-            is_settled[index] = sweep > 0 and _is_small((step_f, step_x, step_y), results[:, index])
+            # In the first sweep a source does not know of its new neighbours, which come after it.
+            may_settle = sweep > 0 or not is_near_new[index]
+            is_settled[index] = may_settle and _is_small((step_f, step_x, step_y), results[:, index])
             results[FLUX, index], results[X, index], results[Y, index] = flux[index], new_x, new_y
+
+
+@kernel
+def _are_near_new(x, y, halves, is_known, shape):
+    """Whether each source is new, that is not known, or its square, in steps of cells, meets that of a new one."""
+    cells = np.zeros((shape[0] // CELL + 1, shape[1] // CELL + 1), dtype=np.bool_)
+    is_near = ~is_known
+    for is_marking in (True, False):
+        for i in range(x.size):
+            if is_known[i] == is_marking or not _is_inside(x[i], y[i], shape):
+                continue
+            first_row, last_row = _cells_of(y[i], halves[i], cells.shape[0])
+            first_column, last_column = _cells_of(x[i], halves[i], cells.shape[1])
+            square = cells[first_row:last_row, first_column:last_column]
+            if is_marking:
+                square[:] = True
+            else:
+                is_near[i] = square.any()
+    return is_near
+
+
+@kernel
+def _cells_of(position, half, n_cell):
+    """First and last cell, exclusive, that a square reaches along an axis."""
+    first, last = int(np.floor(position - half)) // CELL, int(np.ceil(position + half)) // CELL + 1
+    return max(first, 0), min(last, n_cell)
 
 
 @kernel

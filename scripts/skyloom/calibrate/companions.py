@@ -5,9 +5,9 @@ import logging
 import numpy as np
 
 from skyloom.algorithms.detection import Detections, detect
+from skyloom.algorithms.footprints import relabel_in_place
 from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE, typical_noise
 from skyloom.calibrate.point_sources import fit_point_sources
-from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage, pixels_at
 from skyloom.core.psf import FWHM_PER_SIGMA
 
@@ -57,28 +57,28 @@ def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa:
     counts against the noise and five per cent of the model together, and not next to a known source.
     """
     threshold, settings = search
-    points = fit_point_sources(pixels, psf, detections, sigma, N_SWEEP, known)
-    found = detect(_residual(pixels, psf, points), psf, threshold, settings=settings)
+    points, light = fit_point_sources(pixels, psf, detections, sigma, N_SWEEP, known)
+    found = detect(_residual(pixels, psf, points, light), psf, threshold, settings=settings)
     fwhm = FWHM_PER_SIGMA * sigma
     is_new = _is_beyond(found, detections.select(points.is_subtracted), MIN_DISTANCE_FWHM * fwhm)
     is_new &= _is_beyond(found, detections.select(~points.is_subtracted), EXTENDED_DISTANCE_FWHM * fwhm)
     found = found.select(is_new)
     found = found.select(
-        found.significance > threshold + MODEL_ERROR * _significance_of(points.model, pixels, psf, found)
+        found.significance > threshold + MODEL_ERROR * _significance_of(light, pixels, psf, found)
     )
     log.info("found %d companions of brighter stars", len(found))
     return _merged(detections, found), points
 
 
-def _significance_of(model, pixels, psf, found):
+def _significance_of(light, pixels, psf, found):
     """Matched-filter significance that the subtracted light had at the peaks: its errors are coherent."""
-    ny, nx = model.shape
+    ny, nx = light.shape
     offset = np.arange(psf.size) - psf.size // 2
     rows = np.clip(np.rint(found.y).astype(np.int64)[:, None] + offset, 0, ny - 1)[:, :, None]
     columns = np.clip(np.rint(found.x).astype(np.int64)[:, None] + offset, 0, nx - 1)[:, None, :]
     kernels = psf.kernels_at(found.x, found.y)
-    light = np.sum(kernels * model[rows, columns], axis=(1, 2))
-    return light / np.sqrt(np.sum(kernels**2 * pixels.variance[rows, columns], axis=(1, 2)))
+    signal = np.sum(kernels * light[rows, columns], axis=(1, 2))
+    return signal / np.sqrt(np.sum(kernels**2 * pixels.variance[rows, columns], axis=(1, 2)))
 
 
 def _is_beyond(found, known, radius):
@@ -91,21 +91,20 @@ def _is_beyond(found, known, radius):
     return tree.query(np.column_stack([found.x, found.y]))[0] > radius
 
 
-def _residual(pixels, psf, points):
-    """Pixels without the point sources, with the errors of the model in their variance."""
-    variance = np.square(MODEL_ERROR * points.model)
+def _residual(pixels, psf, points, light):
+    """Pixels without the light of point sources, with its errors in their variance."""
+    variance = np.multiply(light, np.float32(MODEL_ERROR))
+    np.square(variance, out=variance)
     variance += pixels.variance
-    is_hidden = np.zeros(variance.shape, dtype=bool)
-    _add_wing_errors_in_place(variance, is_hidden, psf, points.fit.select(points.is_subtracted))
+    _add_wing_errors_in_place(variance, psf, points.fit.select(points.is_subtracted))
     # Interpolated pixels know nothing of the model: what is left in them is no companion.
-    image = pixels.image - points.model
+    image = pixels.image - light
     image[pixels.is_masked(UNUSABLE)] = 0
-    mask = np.where(is_hidden, mask_planes.NO_DATA, pixels.mask)
-    return MaskedImage(image, mask, variance)
+    return MaskedImage(image, pixels.mask, variance)
 
 
-def _add_wing_errors_in_place(variance, is_hidden, psf, fit):
-    """Add the noise of the PSF's own wings below bright stars, and hide their light beyond the PSF image."""
+def _add_wing_errors_in_place(variance, psf, fit):
+    """Add the noise of the PSF's own wings below bright stars, without end where their light is beyond its image."""
     ny, nx = variance.shape
     half = psf.size // 2
     # The model's wings are the mean of its stars' wings: their noise on a star of flux F is F^2 / sum(F^2) V.
@@ -121,9 +120,9 @@ def _add_wing_errors_in_place(variance, is_hidden, psf, fit):
         variance[inner] *= 1 + flux**2 / power
         if flux * edge > VISIBLE_WING_SIGMA * noise:
             outer = _box(row, column, 2 * half, (ny, nx))
-            kept = is_hidden[inner].copy()
-            is_hidden[outer] = True
-            is_hidden[inner] = kept
+            kept = variance[inner].copy()
+            variance[outer] = np.inf
+            variance[inner] = kept
 
 
 def _box(row, column, half, shape):
@@ -133,7 +132,10 @@ def _box(row, column, half, shape):
 
 
 def _merged(detections, new):
-    """Both sets, brightest first, the new ones in the footprints of the old where they lie in one."""
+    """Both sets, brightest first, the new ones in the footprints of the old where they lie in one.
+
+    The labels of both are changed in place.
+    """
     if len(new) == 0:
         return detections
     inside = detections.labels[pixels_at(new.x, new.y, detections.labels.shape)] - 1
@@ -143,7 +145,9 @@ def _merged(detections, new):
     footprint[inside < 0] = n_footprint + number
     renumbered = np.zeros(int(new.labels.max(initial=0)) + 1, dtype=np.int32)
     renumbered[alone + 1] = n_footprint + 1 + np.arange(len(alone), dtype=np.int32)
-    labels = np.where(detections.labels > 0, detections.labels, renumbered[new.labels])
+    relabel_in_place(new.labels, renumbered)
+    labels = detections.labels
+    np.copyto(labels, new.labels, where=labels == 0)
     joined = np.concatenate([detections.footprint, footprint])
     significance = np.concatenate([detections.significance, new.significance])
     order = np.argsort(-significance, kind="stable")

@@ -1,20 +1,26 @@
-"""Background, cosmic rays and detection of one detector, with a guessed PSF first and then with its own."""
+"""Background, cosmic rays and detection of one detector, with a guessed PSF first and then with its own.
+
+The planes of a large detector are what memory goes into, and making them anew is what time goes into: the passes work
+on those that they are given.
+"""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skyloom.algorithms.background import fit_background
-from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays
+from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays_in_place
 from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
+from skyloom.algorithms.interpolation import FilledPixels
+from skyloom.algorithms.regions import connected_regions
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.object_masks import object_mask, wing_reach
 from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import Background, MaskedImage, pixels_at
+from skyloom.core.images import Background, MaskedImage
 from skyloom.core.psf import FWHM_PER_SIGMA, gaussian_kernel, psf_moments
 
 # Half-width of a Gaussian kernel in sigma.
@@ -25,6 +31,9 @@ NO_LIGHT_OF_OBJECTS = mask_planes.bits("NO_DATA", "BAD", "CR", "STREAK")
 SHARPEST_SIZE = 15
 # Where the PSF is looked at, in parts of the sides: what is no star of any of these is a ray.
 PSF_PLACES = ((0.5, 0.5), (0.15, 0.15), (0.85, 0.15), (0.15, 0.85), (0.85, 0.85))
+# Significance down to which the background is freed of point sources, as a part of that of a source: their light is
+# on few pixels, and all of it on those that are left between the masks.
+FAINT_PART = 0.8
 # Sweeps over the point sources that the background is freed of: their wings need no more.
 N_BACKGROUND_SWEEP = 2
 # Peaks this close to one saturated region are one star's [pixel].
@@ -64,21 +73,24 @@ class DetectionPass:
         What was found.
     is_sky : ndarray, shape (ny, nx), bool
         Pixels that the background was measured on.
+    rays : FilledPixels
+        What the repaired pixels were, without the background.
     """
 
     pixels: MaskedImage
     background: Background
     detections: Detections
     is_sky: np.ndarray
+    rays: FilledPixels
 
 
-def first_pass(raw, settings):
+def first_pass(pixels, settings):
     """Bright detections with a guessed Gaussian PSF, and the background between them.
 
     Parameters
     ----------
-    raw : MaskedImage
-        Pixels with the sky [electron], all finite.
+    pixels : MaskedImage
+        With the sky [electron], all finite. Changed in place.
     settings : dict
         Section ``calibrate``.
 
@@ -92,32 +104,31 @@ def first_pass(raw, settings):
     NoSkyPixelsError, NoSourcesError
         If there is no background or no source.
     """
-    background = fit_background(raw, settings["background"]).background
+    background = fit_background(pixels, settings["background"]).background
+    _subtract_in_place(pixels, background)
     # A ray is known by being sharper than the PSF: with the sharpest PSF that may occur no star is taken for
     # one.
     sharpest = gaussian_kernel(settings["psf"]["min_fwhm"] / FWHM_PER_SIGMA, SHARPEST_SIZE)
-    clean = _without_rays(subtract_background(raw, background), sharpest[None], settings["cosmic_rays"])
+    rays = _repair_rays_in_place(pixels, sharpest[None], settings["cosmic_rays"])
     sigma = settings["psf"]["initial_fwhm"] / FWHM_PER_SIGMA
     kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
-    detections = _detect(clean, kernel, settings["detection"]["first_threshold"], settings["detection"])
+    detections = _detect(pixels, kernel, settings["detection"]["first_threshold"], settings["detection"])
     objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma)
-    restored = _with_background(clean, background)
-    fit = fit_background(restored, settings["background"], objects)
-    pixels = subtract_background(restored, fit.background)
+    rays = _add_in_place(pixels, background, rays)
+    fit = fit_background(pixels, settings["background"], objects)
+    rays = _subtract_in_place(pixels, fit.background, rays)
     if settings["streaks"]["enabled"]:
         pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
-    return DetectionPass(pixels, fit.background, detections, fit.is_sky)
+    return DetectionPass(pixels, fit.background, detections, fit.is_sky, rays)
 
 
-def second_pass(raw, background, psf, settings):
+def second_pass(first, psf, settings):
     """Detections with the image's own PSF, and the background below them without the light of point sources.
 
     Parameters
     ----------
-    raw : MaskedImage
-        Pixels with the sky [electron], all finite.
-    background : Background
-        From the first pass.
+    first : DetectionPass
+        From `first_pass`. Its pixels are changed in place.
     psf : PixelPsf
         The image's PSF.
     settings : dict
@@ -126,7 +137,7 @@ def second_pass(raw, background, psf, settings):
     Returns
     -------
     DetectionPass
-        Rays are repaired and masked CR.
+        Rays are found anew, repaired and masked CR.
     PointSources
         The detections fitted as points.
 
@@ -140,19 +151,23 @@ def second_pass(raw, background, psf, settings):
     Wings beyond any mask lift a sky level: with 2,700 stars on 2048 x 2048 pixels by 0.35 of 800 electrons, 1 %
     of the flux of a star of S/N 10.
     """
-    kernels = _kernels_over(psf, raw.shape)
+    pixels, background = first.pixels, first.background
+    first.rays.restore(pixels, mask_planes.STREAK)
+    kernels = _kernels_over(psf, pixels.shape)
     sigma = psf_moments(kernels[0])[0]
-    clean = _without_rays(subtract_background(raw, background), kernels, settings["cosmic_rays"])
-    detections = _detect(clean, psf, settings["detection"]["threshold"], settings["detection"])
-    points = fit_point_sources(clean, psf, detections, sigma, N_BACKGROUND_SWEEP)
-    wings = wing_reach(kernels[0], float(np.sqrt(np.median(clean.variance[::8, ::8]))))
-    objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma, points, wings)
-    restored = _with_background(clean, background)
-    restored.image[:] -= points.model
-    fit = fit_background(restored, settings["background"], objects)
-    restored.image[:] += points.model
-    pixels = subtract_background(restored, fit.background)
-    return DetectionPass(pixels, fit.background, detections, fit.is_sky), points
+    rays = _repair_rays_in_place(pixels, kernels, settings["cosmic_rays"])
+    threshold = settings["detection"]["threshold"]
+    detections = _detect(pixels, psf, FAINT_PART * threshold, settings["detection"])
+    points, light = fit_point_sources(pixels, psf, detections, sigma, N_BACKGROUND_SWEEP)
+    wings = wing_reach(kernels[0], float(np.sqrt(np.median(pixels.variance[::8, ::8]))))
+    grow = settings["background"]["grow_sigma"] * sigma
+    objects = object_mask(detections, grow, points, wings, threshold)
+    rays = _add_in_place(pixels, background, rays)
+    np.subtract(pixels.image, light, out=pixels.image)
+    fit = fit_background(pixels, settings["background"], objects)
+    np.add(pixels.image, light, out=pixels.image)
+    rays = _subtract_in_place(pixels, fit.background, rays)
+    return DetectionPass(pixels, fit.background, detections, fit.is_sky, rays), points
 
 
 def final_pass(pixels, psf, known, settings):
@@ -161,7 +176,7 @@ def final_pass(pixels, psf, known, settings):
     Parameters
     ----------
     pixels : MaskedImage
-        From the second pass.
+        From the second pass. DETECTED is set in place, on footprints grown by the PSF.
     psf : PixelPsf
         The image's PSF.
     known : FittedPeaks
@@ -171,8 +186,6 @@ def final_pass(pixels, psf, known, settings):
 
     Returns
     -------
-    MaskedImage
-        DETECTED is set on footprints grown by the PSF.
     Detections
         What was found.
     tuple of ndarray, shape (n,)
@@ -190,36 +203,22 @@ def final_pass(pixels, psf, known, settings):
     detections, points = add_companions(pixels, psf, detections, sigma, limits, known)
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
-    pixels = pixels.with_bits(detected, mask_planes.DETECTED)
-    return pixels, detections, points.peaks.start(detections, SAME_PEAK)[:3]
+    np.bitwise_or(pixels.mask, mask_planes.DETECTED, out=pixels.mask, where=detected)
+    return detections, points.peaks.start(detections, SAME_PEAK)[:3]
 
 
-def subtract_background(pixels, background):
-    """Pixels without the background.
-
-    Parameters
-    ----------
-    pixels : MaskedImage
-        Any pixels.
-    background : Background
-        Of the same shape and unit.
-
-    Returns
-    -------
-    MaskedImage
-        Mask and variance are shared.
-    """
-    # Planes are large: this one is made once and worked on in place.
-    image = background.image()
-    np.subtract(pixels.image, image, out=image)
-    return replace(pixels, image=image)
+def _subtract_in_place(pixels, background, rays=None):
+    """Take the background from the image, and from what repaired pixels were; returns these."""
+    level = background.image()
+    np.subtract(pixels.image, level, out=pixels.image)
+    return None if rays is None else rays.plus(np.negative(level, out=level))
 
 
-def _with_background(pixels, background):
-    """Pixels with the background."""
-    image = background.image()
-    image += pixels.image
-    return replace(pixels, image=image)
+def _add_in_place(pixels, background, rays):
+    """Give the background back to the image and to what repaired pixels were; returns these."""
+    level = background.image()
+    np.add(pixels.image, level, out=pixels.image)
+    return rays.plus(level)
 
 
 def without_border_peaks(detections):
@@ -255,14 +254,12 @@ def one_peak_per_saturated_region(detections, mask):
     Detections
         Without the others; the number of peaks of each footprint is counted anew.
     """
-    from scipy.ndimage import label
-
     saturated = (mask & mask_planes.SAT) != 0
     if not saturated.any() or len(detections) == 0:
         return detections
-    regions, _ = label(grow_mask(saturated, SATURATION_REACH), structure=np.ones((3, 3), dtype=int))
-    region = regions[pixels_at(detections.x, detections.y, mask.shape)]
-    keep = region == 0
+    regions = connected_regions(grow_mask(saturated, SATURATION_REACH))
+    region = regions.at(detections.x, detections.y)
+    keep = region < 0
     _, brightest = np.unique(region, return_index=True)
     keep[brightest] = True
     kept = detections.select(keep)
@@ -277,9 +274,10 @@ def _kernels_over(psf, shape):
     return psf.kernels_at(x, y)
 
 
-def _without_rays(pixels, kernels, settings):
-    """Pixels with cosmic rays interpolated and masked; the first kernel guides the interpolation."""
-    return repair_cosmic_rays(pixels, find_cosmic_rays(pixels, kernels, settings), kernels[0])
+def _repair_rays_in_place(pixels, kernels, settings):
+    """Interpolate over cosmic rays and mask them; the first kernel guides the interpolation."""
+    is_ray = find_cosmic_rays(pixels, kernels, settings, is_subtracted=True)
+    return repair_cosmic_rays_in_place(pixels, is_ray, kernels[0])
 
 
 def _detect(pixels, psf, threshold, settings):

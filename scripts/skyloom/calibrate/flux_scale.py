@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.apertures import APERTURE_FLUXES
-from skyloom.core.images import MaskedImage, pixels_at
+from skyloom.core.images import pixels_at
 
 CORRECTED = ("psfFlux", "uniformPsfFlux", "gaussianFlux")
 """Fluxes that the aperture correction turns into those of the large aperture."""
@@ -93,27 +93,19 @@ def sky_columns(columns, wcs):
     }
 
 
-def scale_pixels(pixels, photo_calib):
-    """Pixels in nJy.
+def scale_in_place(pixels, photo_calib):
+    """Turn pixels into nJy.
 
     Parameters
     ----------
     pixels : MaskedImage
-        In electron.
+        In electron; image and variance are changed.
     photo_calib : FieldPolynomial
         Zero point [nJy/electron].
-
-    Returns
-    -------
-    MaskedImage
-        Image and variance scaled, float32.
     """
     scale = photo_calib.image(pixels.image.shape)
-    return MaskedImage(
-        image=(pixels.image * scale).astype(np.float32),
-        mask=pixels.mask,
-        variance=(pixels.variance * scale**2).astype(np.float32),
-    )
+    np.multiply(pixels.image, scale, out=pixels.image)
+    np.multiply(pixels.variance, np.square(scale, out=scale), out=pixels.variance)
 
 
 def scale_background(background, photo_calib):

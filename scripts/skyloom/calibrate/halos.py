@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.algorithms.footprints import grow_mask
+from skyloom.algorithms.regions import connected_regions
 from skyloom.algorithms.robust import MEDIAN_ERROR, finite_median, mad_sigma
 from skyloom.core import mask_planes
 from skyloom.core.psf import FWHM_PER_SIGMA, effective_area
@@ -233,22 +234,19 @@ def _spikes(directions, flux):
 
 def _bleeds(pixels, x, y):
     """Saturated regions of catalogue stars, grown."""
-    from scipy.ndimage import label
-
-    saturated = (pixels.mask & mask_planes.SAT) != 0
     ny, nx = pixels.shape
-    regions, n = label(saturated, structure=np.ones((3, 3), dtype=int))
-    if n == 0:
-        return np.zeros(pixels.shape, dtype=bool)
+    regions = connected_regions(pixels.is_masked(mask_planes.SAT))
+    is_bleeding = np.zeros(pixels.shape, dtype=bool)
+    if regions.n == 0:
+        return is_bleeding
     inside = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
     is_star = np.zeros(pixels.shape, dtype=bool)
     is_star[np.rint(y[inside]).astype(np.int64), np.rint(x[inside]).astype(np.int64)] = True
-    of_star = np.zeros(n + 1, dtype=bool)
-    of_star[regions[grow_mask(is_star, BLEED_REACH)]] = True
-    of_pixel = regions[saturated]
-    of_star &= np.bincount(of_pixel, minlength=n + 1) >= MIN_BLEED
-    saturated[saturated] = of_star[of_pixel]
-    return grow_mask(saturated, BLEED_REACH)
+    of_star = np.zeros(regions.n, dtype=bool)
+    of_star[regions.region[grow_mask(is_star, BLEED_REACH).flat[regions.places]]] = True
+    of_star &= regions.sizes >= MIN_BLEED
+    is_bleeding.flat[regions.places[of_star[regions.region]]] = True
+    return grow_mask(is_bleeding, BLEED_REACH)
 
 
 def _paint_disc_in_place(is_halo, centre, radius):

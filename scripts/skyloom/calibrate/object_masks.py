@@ -24,7 +24,7 @@ MAX_WINGS = 8.0
 """Farthest that wings are followed [half-width of the PSF's image]."""
 
 
-def object_mask(detections, grow, points=None, wings=None):
+def object_mask(detections, grow, points=None, wings=None, faint=0.0):
     """Pixels with the light of detected objects and of their wings.
 
     Parameters
@@ -37,6 +37,8 @@ def object_mask(detections, grow, points=None, wings=None):
         The same detections fitted as points, whose light the background will be measured without.
     wings : float, optional
         How far the wings of a point source of flux 1 would reach, see `wing_reach`.
+    faint : float
+        Footprints all of whose peaks are subtracted and below this significance are not masked [sigma].
 
     Returns
     -------
@@ -50,6 +52,8 @@ def object_mask(detections, grow, points=None, wings=None):
     if points is not None:
         radii = np.maximum(radii, _own_radii(detections, points, n))
         radii = np.maximum(radii, _wing_radii(detections, points, wings, n))
+        shines = ~points.is_subtracted | (detections.significance > faint)
+        radii[np.bincount(detections.footprint + 1, shines, minlength=n) == 0] = -1.0
     sparse = np.ascontiguousarray(detections.labels[::STEP, ::STEP])
     if (sparse > 0).mean() > 1 - LEAST_BETWEEN:
         return None

@@ -11,7 +11,7 @@ from skyloom.calibrate.flux_scale import (
     apply_aperture_correction,
     calibrate_fluxes,
     scale_background,
-    scale_pixels,
+    scale_in_place,
     sky_columns,
 )
 from skyloom.calibrate.halos import mask_halos
@@ -34,8 +34,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     Parameters
     ----------
     exposure : Exposure
-        After instrument signature removal [electron], sky included. A PSF that it carries is used instead of one from
-        its stars; its WCS and zero point are kept where the settings say ``given``.
+        After instrument signature removal [electron], sky included; its pixels are worked on in place. A PSF that it
+        carries is used instead of one from its stars; its WCS and zero point are kept where the settings say ``given``.
     references : ReferenceStars or None
         Reference stars around the predicted place, in the exposure's band and at its epoch; None where WCS and zero
         point are given and there is no catalogue.
@@ -69,7 +69,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     """
     shape = exposure.pixels.shape
     pixels, (background, is_sky), stars, known = _pixels_and_psf(exposure, settings, rng)
-    pixels, detections, start = final_pass(pixels, stars.fit.psf, known, settings)
+    detections, start = final_pass(pixels, stars.fit.psf, known, settings)
     columns = measure_sources(pixels, stars.fit.psf, detections, settings["measurement"], start)
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
@@ -83,12 +83,12 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     zero_point = _zero_point(columns, references, astrometry, exposure, settings)
     columns |= calibrate_fluxes(columns, background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
-    calibrated = scale_pixels(pixels, zero_point.photo_calib)
-    calibrated = _with_halos(calibrated, references, astrometry.wcs, stars.fit.psf, settings["halos"])
-    columns |= halo_flags(columns, calibrated.mask)
+    scale_in_place(pixels, zero_point.photo_calib)
+    pixels = _with_halos(pixels, references, astrometry.wcs, stars.fit.psf, settings["halos"])
+    columns |= halo_flags(columns, pixels.mask)
     calexp = replace(
         exposure,
-        pixels=calibrated,
+        pixels=pixels,
         background=scale_background(background, zero_point.photo_calib),
         psf=stars.fit.psf,
         wcs=astrometry.wcs,
@@ -151,19 +151,13 @@ def _pixels_and_psf(exposure, settings, rng):
 
     What a pass found is dropped where its function ends: it holds planes as large as the detector.
     """
-    raw, background, stars = _first_stars(exposure, settings, rng)
-    second, points = second_pass(raw, background, stars.fit.psf, settings)
+    first = first_pass(mask_invalid_pixels(exposure.pixels), settings)
+    stars = _psf_stars(first, exposure.psf, settings["psf"], rng)
+    second, points = second_pass(first, stars.fit.psf, settings)
+    del first
     if exposure.psf is None:
         stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
     return second.pixels, (second.background, second.is_sky), stars, points.peaks
-
-
-def _first_stars(exposure, settings, rng):
-    """Pixels with the sky and with trails masked, the sky, and stars that make a first PSF."""
-    raw = mask_invalid_pixels(exposure.pixels)
-    first = first_pass(raw, settings)
-    raw = raw.with_bits(first.pixels.is_masked(mask_planes.STREAK), mask_planes.STREAK)
-    return raw, first.background, _psf_stars(first, exposure.psf, settings["psf"], rng)
 
 
 def _aperture_correction(columns, shape, settings):

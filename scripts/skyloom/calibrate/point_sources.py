@@ -65,13 +65,10 @@ class PointSources:
         One entry a detection.
     flux : ndarray, shape (n,), float64
         Flux to subtract [unit of the image]; NaN for what is no point, is saturated or could not be fitted.
-    model : ndarray, shape (ny, nx), float32
-        Their light.
     """
 
     peaks: FittedPeaks
     flux: np.ndarray
-    model: np.ndarray
 
     @property
     def fit(self):
@@ -80,7 +77,7 @@ class PointSources:
 
     @property
     def is_subtracted(self):
-        """Detections whose light is in the model (ndarray, shape (n,), bool)."""
+        """Detections whose light is subtracted (ndarray, shape (n,), bool)."""
         return np.isfinite(self.flux)
 
 
@@ -106,6 +103,8 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     -------
     PointSources
         The wings of a saturated star are fitted too badly to be subtracted: it is left out.
+    ndarray, shape (ny, nx), float32
+        Light of those that are to be subtracted.
     """
     size, start = np.full(len(detections), np.nan), None
     if known is not None:
@@ -117,5 +116,5 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
     fit = psf_photometry(pixels, psf, detections.x, detections.y, settings, start)
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
-    model = point_source_image(pixels.shape, psf, fit.x, fit.y, flux, typical_noise(pixels.variance))
-    return PointSources(FittedPeaks(detections.x, detections.y, fit, size), flux, model)
+    light = point_source_image(pixels.shape, psf, fit.x, fit.y, flux, typical_noise(pixels.variance))
+    return PointSources(FittedPeaks(detections.x, detections.y, fit, size), flux), light

@@ -18,7 +18,7 @@ from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
 from skyloom.core.images import pixels_at
-from skyloom.core.psf import FWHM_PER_SIGMA, effective_area
+from skyloom.core.psf import FWHM_PER_SIGMA
 from skyloom.core.schemas import SOURCE
 
 # The half-width of the box whose pixels make a source's flags, in sigma of the PSF.
@@ -34,7 +34,6 @@ FLAG_PLANES = {
     "suspect": mask_planes.SUSPECT,
 }
 CENTRE_FLAGS = ("cr", "interpolated", "saturated", "suspect")
-MANY_SOURCES = 2048
 # Of pixels in electrons; what a satellite left is no source's light.
 IN_ELECTRONS = FitSettings(photon_variance=1.0, unusable=int(UNUSABLE | mask_planes.STREAK))
 
@@ -97,7 +96,7 @@ def measure_sources(masked_image, psf, detections, settings, start=None, fit_set
     ny, nx = masked_image.shape
     widening = position_error_factor(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2), fit.flux, fit.flux_err)
     columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings)
-    columns |= {"x": x, "y": y, "psfFlux_area": _psf_areas(psf, x, y)}
+    columns |= {"x": x, "y": y, "psfFlux_area": psf.areas_at(x, y)}
     columns["detectionSignificance"] = detections.significance
     columns |= _edge_flags(masked_image.shape, x, y, psf.size // 2)
     columns |= {name: getattr(shape, name) for name in ("ixx", "iyy", "ixy")}
@@ -129,15 +128,6 @@ def _unbiased(flux, flux_err, is_free):
     """Fluxes and errors without what a free position adds, where the position was free."""
     corrected, corrected_err = without_position_bias(flux, flux_err)
     return np.where(is_free, corrected, flux), np.where(is_free, corrected_err, flux_err)
-
-
-def _psf_areas(psf, x, y):
-    """Noise-equivalent area of the PSF at each source [pixel^2], of so many at a time as memory bears."""
-    areas = [
-        effective_area(psf.kernels_at(x[first : first + MANY_SOURCES], y[first : first + MANY_SOURCES]))
-        for first in range(0, len(x), MANY_SOURCES)
-    ]
-    return np.concatenate(areas) if areas else np.empty(0)
 
 
 def _psf_columns(fit, widening, settings):

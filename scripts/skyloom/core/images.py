@@ -7,6 +7,9 @@ import numpy as np
 
 from skyloom.core.errors import ImageShapeError
 
+STRIP = 64
+"""Rows that are worked on at a time where a plane between would cost more than what is wanted."""
+
 
 def pixels_at(x, y, shape):
     """Pixels that hold positions; for those outside of the image the nearest at its edge.
@@ -105,7 +108,11 @@ class MaskedImage:
         planes : uint32
             Bits of `skyloom.core.mask_planes`; any of them counts.
         """
-        return (self.mask & planes) != 0
+        is_masked = np.empty(self.shape, dtype=bool)
+        for first in range(0, len(is_masked), STRIP):
+            rows = slice(first, first + STRIP)
+            np.not_equal(self.mask[rows] & planes, 0, out=is_masked[rows])
+        return is_masked
 
     def with_bits(self, where, planes):
         """Return the image with bits set in some of its pixels (MaskedImage); image and variance are shared.

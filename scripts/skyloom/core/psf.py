@@ -271,7 +271,17 @@ class Psf:
         ndarray, shape (m, k, k), float32
             Those of `kernels_at`: of images of sum 1, NaN where there is none.
         """
-        return self._splines_at(x, y).astype(np.float32)
+        return self._splines_at(x, y).astype(np.float32, copy=False)
+
+    def areas_at(self, x, y):
+        """Noise-equivalent areas at positions; see `effective_area` (ndarray, shape (m,), float64).
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+        """
+        return effective_area(self.kernels_at(x, y))
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +324,18 @@ class PixelPsf(Psf):
             Each of sum 1, centred on pixel k // 2.
         """
         return np.tensordot(self._terms(x, y).T, self.coefficients.astype(np.float64), axes=1)
+
+    def areas_at(self, x, y):
+        """Noise-equivalent areas at positions; see `effective_area` (ndarray, shape (m,), float64).
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+        """
+        images = self.coefficients.reshape(len(self.coefficients), -1).astype(np.float64)
+        terms = self._terms(x, y)
+        return 1.0 / np.einsum("im,im->m", terms, (images @ images.T) @ terms)
 
     def _splines_at(self, x, y):
         """Spline coefficients are linear in the images: those of each term, weighted."""

@@ -14,7 +14,7 @@ from skyloom.core.images import Exposure, MaskedImage
 from skyloom.core.photo_calib import AB_ZERO_POINT, constant_field
 from skyloom.isr.assembly import AllPixelsBadError, ConstantImageError
 from skyloom.isr.header_wcs import MissingWcsError, UnsupportedWcsError, has_wcs, wcs_of_cards
-from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
+from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, fill_small_defects_in_place
 from skyloom.isr.variance import expected_light
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ def exposure_of_calibrated(frame, info, zero_point, settings, *, needs_wcs=False
     variance = _variance(frame, light, mask, (scale, read_noise))
     pixels = fill_empty(MaskedImage(light, mask, variance.astype(np.float32)))
     if settings["interpolate_defects"]:
-        pixels = interpolate_small_defects(pixels, settings)
+        fill_small_defects_in_place(pixels, settings)
     log.info(
         "calibrated image: %.4g electron a %s, sky %.1f electron, noise of it %.2f, %.3f %% masked",
         *(scale, layout.unit, np.median(pixels.image[::4, ::4])),

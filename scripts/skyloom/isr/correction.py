@@ -105,30 +105,23 @@ def usable_light(frame, calibs, exposure_time):
     return np.where((frame.mask & UNUSABLE) != 0, np.float32(np.nan), light)
 
 
-def mask_with_calibs(mask, calibs, saturation_grow):
-    """Mask with the bad pixels of the calibrations and grown saturation.
+def mask_in_place(mask, calibs, saturation_grow):
+    """Mask the bad pixels of the calibrations and grow saturation.
 
     Parameters
     ----------
     mask : ndarray, shape (ny, nx), uint32
-        Mask planes.
+        Mask planes; changed in place.
     calibs : Calibs
         Those that are used.
     saturation_grow : int
         How far SAT reaches beyond a saturated pixel, along diagonals too [pixel].
-
-    Returns
-    -------
-    ndarray, shape (ny, nx), uint32
-        A copy.
     """
-    complete = mask.copy()
     for calib in (getattr(calibs, step) for step in CALIB_STEPS):
         if calib is not None:
-            _add_bad(np.asarray(calib.is_bad), complete)
+            _add_bad(np.asarray(calib.is_bad), mask)
     if saturation_grow > 0:
-        _grow_saturation(mask, saturation_grow, complete)
-    return complete
+        _grow_saturation(mask, saturation_grow)
 
 
 def _light(frame, calibs, exposure_time):
@@ -204,15 +197,24 @@ def _variance_in_place(variance, read_variance, planes, use):
 
 
 @kernel
-def _grow_saturation(mask, radius, grown):
+def _grow_saturation(mask, radius):
     """Set SAT in the square around each saturated pixel."""
     ny, nx = mask.shape
+    places, n = np.empty(64, dtype=np.int64), 0
     for y in range(ny):
         for x in range(nx):
             if mask[y, x] & mask_planes.SAT:
-                for v in range(max(y - radius, 0), min(y + radius + 1, ny)):
-                    for u in range(max(x - radius, 0), min(x + radius + 1, nx)):
-                        grown[v, u] |= mask_planes.SAT
+                if n == places.size:
+                    longer = np.empty(2 * n, dtype=np.int64)
+                    longer[:n] = places
+                    places = longer
+                places[n] = y * nx + x
+                n += 1
+    for place in places[:n]:
+        y, x = place // nx, place % nx
+        for v in range(max(y - radius, 0), min(y + radius + 1, ny)):
+            for u in range(max(x - radius, 0), min(x + radius + 1, nx)):
+                mask[v, u] |= mask_planes.SAT
 
 
 @kernel
@@ -231,8 +233,9 @@ def compile_kernels():
     ones, mask = np.ones((4, 4), dtype=np.float32), np.zeros((4, 4), dtype=np.uint32)
     calib = CalibImage("bias", ones, ones, mask != 0)
     calibs = Calibs(bias=calib, dark=calib, flat=calib)
-    frame = AssembledFrame(ones, mask_with_calibs(mask, calibs, 1), ones, 1.0, 1.0)
-    mapped = mask != 0
+    mask_in_place(mask, calibs, 1)
+    frame = AssembledFrame(ones, mask, ones, 1.0, 1.0)
+    mapped = np.zeros((4, 4), dtype=bool)
     mapped.flags.writeable = False
     _add_bad(mapped, mask)
     correct(frame, calibs, 1.0)

@@ -9,8 +9,8 @@ from skyloom.core.calib_images import KINDS
 from skyloom.core.errors import ConfigError
 from skyloom.core.images import Exposure
 from skyloom.isr.assembly import assemble_frame
-from skyloom.isr.correction import CALIB_STEPS, as_the_sky_lights, correct, mask_with_calibs
-from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, interpolate_small_defects
+from skyloom.isr.correction import CALIB_STEPS, as_the_sky_lights, correct, mask_in_place
+from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, fill_small_defects_in_place
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +70,14 @@ def remove_instrument_signature(raw, calibs, info, settings):
     calibs = _wanted_calibs(calibs, settings)
     _check_calibs(calibs, frame.image.shape)
     calibs = as_the_sky_lights(calibs)
-    mask = mask_with_calibs(frame.mask, calibs, settings["saturation_grow"])
-    check_good_fraction(mask, settings["min_good_fraction"])
+    mask_in_place(frame.mask, calibs, settings["saturation_grow"])
+    check_good_fraction(frame.mask, settings["min_good_fraction"])
     info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
-    pixels = correct(replace(frame, mask=mask), calibs, info.exposure_time)
-    del frame, mask  # three planes of a detector that is large
+    pixels = correct(frame, calibs, info.exposure_time)
+    del frame  # planes of a detector that is large
     pixels = fill_empty(pixels)
     if settings["interpolate_defects"]:
-        pixels = interpolate_small_defects(pixels, settings)
+        fill_small_defects_in_place(pixels, settings)
     log.info(
         "gain %.3f electron/ADU, read noise %.2f electron, sky %.1f electron, %.3f %% masked",
         info.gain,

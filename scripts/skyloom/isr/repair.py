@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from skyloom.algorithms.interpolation import interpolate_pixels
+from skyloom.algorithms.interpolation import fill_in_place
+from skyloom.algorithms.regions import connected_regions
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import MaskedImage
@@ -76,32 +77,24 @@ def fill_empty(pixels):
     return MaskedImage(image, mask, np.where(is_empty, NO_DATA_VARIANCE, pixels.variance))
 
 
-def interpolate_small_defects(pixels, settings):
+def fill_small_defects_in_place(pixels, settings):
     """Fill defects of few pixels and narrow ones, like columns; wide ones and saturated stars stay as they are.
 
     Parameters
     ----------
     pixels : MaskedImage
-        [electron], finite.
+        [electron], finite. Changed in place: filled pixels carry INTRP beside what they had.
     settings : dict
         Section ``isr``: ``max_interpolated_area``, ``max_interpolated_width``, ``interpolation_sigma``.
-
-    Returns
-    -------
-    MaskedImage
-        Filled pixels carry INTRP beside what they had.
     """
-    return interpolate_pixels(pixels, _small_defects(pixels, settings), settings["interpolation_sigma"])
+    fill_in_place(pixels, _small_defects(pixels, settings), settings["interpolation_sigma"])
 
 
 def _small_defects(pixels, settings):
     """Defects of few pixels and narrow ones."""
-    from scipy.ndimage import label
-
     is_bad = pixels.is_masked(mask_planes.bits("BAD", "NO_DATA")) & ~pixels.is_masked(mask_planes.SAT)
-    labels, _ = label(is_bad, structure=np.ones((3, 3), dtype=int))
-    of_pixel = labels[is_bad]
-    is_small = (np.bincount(of_pixel, minlength=1) <= settings["max_interpolated_area"])[of_pixel]
+    regions = connected_regions(is_bad)
+    is_small = (regions.sizes <= settings["max_interpolated_area"])[regions.region]
     is_wide = np.zeros(is_bad.shape, dtype=bool)
     _paint_squares(is_bad, settings["max_interpolated_width"] + 1, is_wide)
     is_filled = is_bad.copy()

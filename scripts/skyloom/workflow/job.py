@@ -13,7 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from skyloom.core.errors import DataError, SkyloomError
-from skyloom.workflow.process_memory import keep_freed_memory
+from skyloom.workflow.process_memory import keep_freed_memory, spare_the_collector
 from skyloom.workflow.rule_names import family_of
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,7 @@ def run_job(main, snakemake, schemas=None, *, has_tombstones=True):
     """
     die_with_parent()
     keep_freed_memory()
+    spare_the_collector()
     with _failure_record(snakemake):
         _check_library(snakemake)
         _check_threads(snakemake)

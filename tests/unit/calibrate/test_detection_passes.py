@@ -127,15 +127,30 @@ def test_both_passes_find_the_stars_and_the_sky(stars, settings):
     raw = stars.observed(light, rng)
 
     first = first_pass(raw, settings)
-    second, points = second_pass(raw, first.background, psf_of(stars, raw.shape), settings)
-    pixels, detections, start = final_pass(second.pixels, psf_of(stars, raw.shape), points.peaks, settings)
+    second, points = second_pass(first, psf_of(stars, raw.shape), settings)
+    detections, start = final_pass(second.pixels, psf_of(stars, raw.shape), points.peaks, settings)
     assert np.isfinite(start[2]).mean() > 0.9
     assert np.hypot(start[0] - detections.x, start[1] - detections.y).max() < 2
 
     assert len(detections) >= len(first.detections) >= 20
     assert points.is_subtracted.sum() >= 20
     assert second.background.image().mean() == pytest.approx(300, abs=1.5)
-    assert (pixels.mask[np.rint(y).astype(int), np.rint(x).astype(int)] & mask_planes.DETECTED).all()
+    assert (second.pixels.mask[np.rint(y).astype(int), np.rint(x).astype(int)] & mask_planes.DETECTED).all()
+
+
+def test_the_sky_is_freed_of_sources_that_are_too_faint_for_the_table(stars, settings):
+    rng = np.random.default_rng(14)
+    x, y = (grid.ravel() * 27.0 + 20 for grid in np.meshgrid(np.arange(18), np.arange(18)))
+    # Every tenth makes the PSF; the others have a S/N of 4.8.
+    flux = np.where(np.arange(x.size) % 10, 4.8 * 18 * np.sqrt(28), 5e4)
+    raw = stars.observed(stars.light((512, 512), x, y, flux, FWHM, half=24), rng)
+    lift = flux[flux < 1e3].sum() / raw.image.size
+
+    first = first_pass(raw, settings)
+    second, _ = second_pass(first, psf_of(stars, raw.shape), settings)
+
+    noise = 18 / np.sqrt(second.is_sky.sum())
+    assert second.background.image().mean() - 300 < 0.7 * lift + 2 * noise
 
 
 @pytest.mark.parametrize("seed", [11, 12, 13])
@@ -150,7 +165,7 @@ def test_neighbours_do_not_widen_the_refined_psf(seed, stars, settings):
 
     first = first_pass(raw, settings)
     rough = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
-    second, points = second_pass(raw, first.background, rough.fit.psf, settings)
+    second, points = second_pass(first, rough.fit.psf, settings)
     refined = refine_psf_of_stars(rough, second.pixels, second.detections, points, settings["psf"])
 
     true = stars.moffat(0, 0, FWHM, refined.fit.psf.size // 2)

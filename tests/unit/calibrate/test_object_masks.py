@@ -51,6 +51,15 @@ def test_a_galaxy_grows_by_its_own_radius_and_a_subtracted_star_does_not():
     assert reach_of(mask, found.x[1]) == 26
 
 
+def test_only_what_shines_is_masked():
+    found = detections([5.0, 5.0, 5.0])
+    found.significance[:] = 4.5, 4.5, 5.5
+
+    mask = object_mask(found, 6.0, points([100.0, np.nan, 120.0]), (0.1, 15), faint=5.0)
+
+    assert [bool(mask[int(c), int(c)]) for c in found.x] == [False, True, True]
+
+
 def test_the_wings_of_a_bright_star_are_masked_beyond_the_image_of_the_psf():
     found = detections([10.0, 10.0, 10.0])
 

@@ -1,5 +1,6 @@
 """Tests of skyloom.calibrate.pipeline."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -86,11 +87,11 @@ def test_errors_of_flux_and_position_are_right(scene_of, settings):
 
 def test_image_variance_and_background_are_in_nanojansky(scene_of, settings):
     scene = scene_of(7)
+    raw = deepcopy(scene.exposure.pixels)
 
     calexp, _ = calibrated(scene, settings)
 
     scale = calexp.photo_calib.image(scene.sky.shape)
-    raw = scene.exposure.pixels
     clean = (calexp.pixels.mask & mask_planes.bits("CR", "INTRP", "SAT")) == 0
     restored = (calexp.pixels.image + calexp.background.image()) / scale
     assert restored[clean] == pytest.approx(raw.image[clean], rel=1e-3, abs=0.5)

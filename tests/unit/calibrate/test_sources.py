@@ -8,7 +8,7 @@ from skyloom.calibrate.flux_scale import (
     apply_aperture_correction,
     calibrate_fluxes,
     scale_background,
-    scale_pixels,
+    scale_in_place,
     sky_columns,
 )
 from skyloom.calibrate.sources import (
@@ -206,14 +206,14 @@ def test_pixels_and_background_are_scaled_alike():
         np.ones((8, 8), np.float32), np.zeros((8, 8), np.uint32), np.ones((8, 8), np.float32)
     )
 
-    scaled = scale_pixels(pixels, constant_field(3.0, (8, 8)))
+    scale_in_place(pixels, constant_field(3.0, (8, 8)))
     background = scale_background(
         Background(np.ones((2, 2), np.float32), 4, (8, 8)), constant_field(3.0, (8, 8))
     )
 
-    assert scaled.image[0, 0] == 3
-    assert scaled.variance[0, 0] == 9
-    assert scaled.image.dtype == background.mesh.dtype == np.float32
+    assert pixels.image[0, 0] == 3
+    assert pixels.variance[0, 0] == 9
+    assert pixels.image.dtype == background.mesh.dtype == np.float32
     assert background.image() == pytest.approx(3.0)
 
 
