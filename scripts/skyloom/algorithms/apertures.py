@@ -9,8 +9,12 @@ from skyloom.core.jit import kernel
 APERTURE_RADII = (3.0, 6.0, 9.0, 12.0, 17.0, 25.0, 35.0, 50.0, 70.0)
 APERTURE_FLUXES = tuple(f"ap{radius:02.0f}Flux" for radius in APERTURE_RADII)
 """Names of the fluxes in these apertures, those of their columns."""
-# From this radius on, the rim is a straight line within a pixel, moved to where the arc encloses the same area.
-STRAIGHT_RADIUS = 10.0
+# From this radius on, a row of pixels is summed along chords at some heights within it, those of Gauss and Legendre,
+# and the rim of the outermost rows is a straight line within a pixel.
+CHORD_RADIUS = 10.0
+HEIGHTS, WEIGHTS = (0.5 * part for part in np.polynomial.legendre.leggauss(2))
+# Chords are too bent this near the top [pixel].
+CAP = 0.5
 
 
 def aperture_photometry(masked_image, x, y, radii=APERTURE_RADII):
@@ -33,8 +37,8 @@ def aperture_photometry(masked_image, x, y, radii=APERTURE_RADII):
 
     Notes
     -----
-    Coverages are exact below `STRAIGHT_RADIUS`; above it an aperture's area is off by 5e-5 of itself at a radius of
-    12 pixels and 3e-7 at 70 (standard deviation over positions), and not on average.
+    Coverages are exact below `CHORD_RADIUS`. Above it an aperture's area is right to 4e-6 of itself at a radius of 12
+    pixels and to 4e-7 at 70, and single pixels on the rim by a tenth, which adds a hundredth of the noise of the sum.
     """
     x = np.array(x, dtype=np.float64, ndmin=1)
     y = np.array(y, dtype=np.float64, ndmin=1)
@@ -144,6 +148,9 @@ def _add_row(pixels, sums, centre, radii, parts):
         near = max(dy - 0.5, 0.0) ** 2
         if near >= square:
             continue
+        if radii[j] >= CHORD_RADIUS and dy + 0.5 + CAP < radii[j]:
+            _add_chords((left, running), (x, dy), square, rings[:, j])
+            continue
         touched = np.sqrt(square - near) + 0.5
         start, stop = max(left, int(np.ceil(x - touched))), min(right, int(np.floor(x + touched)) + 1)
         far = (dy + 0.5) ** 2
@@ -155,6 +162,30 @@ def _add_row(pixels, sums, centre, radii, parts):
             rings[k, j] += running[k, outer - left] - running[k, inner - left]
         _add_rim(pixels, (row, start, inner), centre, radii[j], rims[:, j])
         _add_rim(pixels, (row, outer, stop), centre, radii[j], rims[:, j])
+
+
+@kernel
+def _add_chords(sums, place, square, ring):
+    """Add a row of pixels within a circle whose centre is x and a distance `dy` away; `square`: of its radius."""
+    left, running = sums
+    x, dy = place
+    last = running.shape[1] - 2
+    for height, weight in zip(HEIGHTS, WEIGHTS):  # noqa: B905 (Numba has no strict)
+        half = np.sqrt(square - (dy + height) ** 2)
+        for end, sign in ((x + half, weight), (x - half, -weight)):
+            edge = end + 0.5 - left
+            whole = min(int(edge), last)
+            part = edge - whole
+            for k in range(2):
+                before = running[k, whole]
+                ring[k] += sign * (before + part * (running[k, whole + 1] - before))
+    if running[2, last + 1] > 0:
+        touched = np.sqrt(square - max(dy - 0.5, 0.0) ** 2) + 0.5
+        start, stop = (
+            max(int(np.ceil(x - touched)) - left, 0),
+            min(int(np.floor(x + touched)) - left, last) + 1,
+        )
+        ring[2] += running[2, stop] - running[2, start]
 
 
 @kernel
@@ -181,7 +212,7 @@ def _add_rim(pixels, span, centre, radius, rim):
     dy = row - centre[1]
     for column in range(start, stop):
         dx = column - centre[0]
-        part = _covered(dx, dy, radius) if radius < STRAIGHT_RADIUS else _covered_by_line(dx, dy, radius)
+        part = _covered(dx, dy, radius) if radius < CHORD_RADIUS else _covered_by_line(dx, dy, radius)
         if part > 0:
             rim[0] += part * image[row, column]
             rim[1] += part * variance[row, column]

@@ -12,6 +12,8 @@ TOLERANCE = 1e-4
 WINDOW_SIGMA = 4.0
 MAX_CENTROID_SHIFT = 2.0
 MIN_WEIGHT_VARIANCE = 0.5
+# Beyond this logarithm of the ratio of both steps, or so many of them, the profile is no Gaussian.
+MAX_STEP, N_LONG = 0.4, 6
 
 
 class AdaptiveMoments(NamedTuple):
@@ -62,10 +64,12 @@ def adaptive_moments(image, x, y, sigma, max_sigma=15.0):
 
     Notes
     -----
-    Bernstein & Jarvis (2002), Section 3; Hirata & Seljak (2003): M = 2 sum(w I r r) / sum(w I) with the
+    Bernstein & Jarvis (2002), Section 3; Hirata & Seljak (2003): M = 2 C, C = sum(w I r r) / sum(w I) with the
     weight w = exp(-r M^-1 r / 2) and the centroid moved by 2 sum(w I r) / sum(w I), until both stand still.
+    Steps go to the Gaussian that has the moments C below the weight, (C^-1 - M^-1)^-1, which stands still at the same
+    M: of a Gaussian one step finds it, where 2 C halves the distance. Where it is far off they go to 2 C.
     A weight narrower than a pixel would shrink to the brightest pixel of an undersampled star: it stays at a least
-    width, and M is that of the Gaussian with these weighted moments.
+    width.
     """
     x, y = np.atleast_1d(np.asarray(x, dtype=np.float64)), np.atleast_1d(np.asarray(y, dtype=np.float64))
     results = np.full((6, x.size), np.nan)
@@ -163,7 +167,7 @@ def _match_gaussian(image, start, sizes, result):
     centre_x, centre_y = start
     m_xx = m_yy = sizes[0] ** 2
     m_xy = 0.0
-    for _ in range(N_ITERATION):
+    for number in range(N_ITERATION):
         determinant = m_xx * m_yy - m_xy**2
         if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * sizes[1] ** 2):
             break
@@ -171,7 +175,9 @@ def _match_gaussian(image, start, sizes, result):
         s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), weight)
         if not s > 0:
             break
-        n_xx, n_yy, n_xy = _moments_below(weight, (s_xx / s, s_yy / s, s_xy / s), weight[0] > m_xx)
+        n_xx, n_yy, n_xy = _moments_below(
+            weight, (s_xx / s, s_yy / s, s_xy / s), weight[0] > m_xx, number < N_LONG
+        )
         change = (abs(n_xx - m_xx) + abs(n_yy - m_yy) + abs(n_xy - m_xy)) / (m_xx + m_yy)
         change += 2 * (abs(s_x) + abs(s_y)) / s / np.sqrt(m_xx + m_yy)
         centre_x += 2 * s_x / s
@@ -195,23 +201,24 @@ def _not_narrower(m_xx, m_yy, m_xy):
 
 
 @kernel
-def _moments_below(weight, weighted, is_widened):
-    """Moments of the Gaussian that has these weighted moments below this weight; twice them when both match.
+def _moments_below(weight, weighted, is_widened, may_be_long):
+    """Moments of the Gaussian that has these weighted moments below this weight; twice them where that is far off.
 
-    Without a positive Gaussian the moments are 0, at which the iteration ends.
+    Without a positive Gaussian below a widened weight the moments are 0, at which the iteration ends.
     """
     c_xx, c_yy, c_xy = weighted
-    if not is_widened:
-        return 2 * c_xx, 2 * c_yy, 2 * c_xy
     w_xx, w_yy, w_xy = weight
     c_det, w_det = c_xx * c_yy - c_xy**2, w_xx * w_yy - w_xy**2
+    far = (0.0, 0.0, 0.0) if is_widened else (2 * c_xx, 2 * c_yy, 2 * c_xy)
     if not c_det > 0:
-        return 0.0, 0.0, 0.0
+        return far
     i_xx, i_yy, i_xy = c_yy / c_det - w_yy / w_det, c_xx / c_det - w_xx / w_det, -c_xy / c_det + w_xy / w_det
     i_det = i_xx * i_yy - i_xy**2
-    if not i_det > 0:
-        return 0.0, 0.0, 0.0
-    return i_yy / i_det, i_xx / i_det, -i_xy / i_det
+    if not (i_xx + i_yy > 0 and i_det > 0):
+        return far
+    found = (i_yy / i_det, i_xx / i_det, -i_xy / i_det)
+    is_far = not may_be_long or abs(np.log((found[0] + found[1]) / (2 * (c_xx + c_yy)))) > MAX_STEP
+    return far if is_far and not is_widened else found
 
 
 @kernel

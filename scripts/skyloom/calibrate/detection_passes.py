@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.background import fit_background
+from skyloom.algorithms.background import NoSkyPixelsError, fit_background
 from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays_in_place
 from skyloom.algorithms.detection import Detections, DetectionSettings, detect
 from skyloom.algorithms.footprints import grow_mask
@@ -34,6 +34,8 @@ PSF_PLACES = ((0.5, 0.5), (0.15, 0.15), (0.85, 0.15), (0.15, 0.85), (0.85, 0.85)
 # Significance down to which the background is freed of point sources, as a part of that of a source: their light is
 # on few pixels, and all of it on those that are left between the masks.
 FAINT_PART = 0.8
+# A cell of this side has 256 pixels on every second row and column.
+LEAST_THINNED_BIN = 32
 # Sweeps over the point sources that the background is freed of: their wings need no more.
 N_BACKGROUND_SWEEP = 2
 # Peaks this close to one saturated region are one star's [pixel].
@@ -104,7 +106,7 @@ def first_pass(pixels, settings):
     NoSkyPixelsError, NoSourcesError
         If there is no background or no source.
     """
-    background = fit_background(pixels, settings["background"]).background
+    background = _rough_background(pixels, settings["background"])
     _subtract_in_place(pixels, background)
     # A ray is known by being sharper than the PSF: with the sharpest PSF that may occur no star is taken for
     # one.
@@ -205,6 +207,20 @@ def final_pass(pixels, psf, known, settings):
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     np.bitwise_or(pixels.mask, mask_planes.DETECTED, out=pixels.mask, where=detected)
     return detections, points.peaks.start(detections, SAME_PEAK)[:3]
+
+
+def _rough_background(pixels, settings):
+    """Background of every second row and column of an image: what is found above it replaces it."""
+    if settings["bin_size"] < LEAST_THINNED_BIN:
+        return fit_background(pixels, settings).background
+    thin = MaskedImage(*(plane[::2, ::2] for plane in (pixels.image, pixels.mask, pixels.variance)))
+    halved = {name: settings[name] // 2 for name in ("bin_size", "shortest_wave")}
+    try:
+        mesh = fit_background(thin, settings | halved).background.mesh
+    except NoSkyPixelsError:
+        # With all pixels there may be some sky; and if not, the numbers of the error are those of the frame.
+        return fit_background(pixels, settings).background
+    return Background(mesh, 2 * halved["bin_size"], pixels.shape)
 
 
 def _subtract_in_place(pixels, background, rays=None):
