@@ -41,7 +41,7 @@ class Passes:
     pixels : MaskedImage
         Sky subtracted, rays repaired, DETECTED where the final detections are.
     sky : tuple
-        Where the sky was measured (ndarray of bool), and the final detections.
+        Where the sky was measured (ndarray of bool), peaks that it was freed of, and the final detections.
     stars : PsfStars
         The PSF and its stars.
     background : Background
@@ -75,4 +75,6 @@ def run_passes(raw, section, seed):
     second, points = second_pass(first, stars.fit.psf, section)
     stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
     detections, _ = final_pass(second.pixels, stars.fit.psf, points.peaks, section)
-    return Passes(second.pixels, (second.is_sky, detections), stars, second.background)
+    return Passes(
+        second.pixels, (second.is_sky, (points.peaks.x, points.peaks.y), detections), stars, second.background
+    )

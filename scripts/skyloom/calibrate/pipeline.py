@@ -74,7 +74,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
-    sky = measure_sky_objects(pixels, (is_sky, detections), stars.fit.psf, settings, rng)
+    sky = (is_sky, (known.x, known.y), detections)
+    sky = measure_sky_objects(pixels, sky, stars.fit.psf, settings, rng)
     detections, columns = append_sky_objects((detections, columns), sky)
     ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)

@@ -11,12 +11,14 @@ from skyloom.core import mask_planes
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA", "DETECTED", "STREAK", "SUSPECT")
 # Fluxes at the given places, all pixels with one weight: a weight that knew the flux would favour the faint side.
 AT_PLACE = replace(IN_ELECTRONS, fit_position=False, photon_variance=0.0)
+# A peak's light reaches further than its place [radius of the disc].
+PEAK_DISTANCE = 1.5
 BATCH = 1024
 """Places that are tried at once."""
 MAX_TRIES = 40 * BATCH
 
 
-def place_sky_objects(pixels, is_sky, settings, rng):
+def place_sky_objects(pixels, is_sky, peaks, settings, rng):
     """Places of an image that are far from everything that was found on it.
 
     Parameters
@@ -25,6 +27,8 @@ def place_sky_objects(pixels, is_sky, settings, rng):
         With DETECTED set.
     is_sky : ndarray, shape (ny, nx), bool
         Pixels that the background was measured on; a place is one of them.
+    peaks : tuple of ndarray, shape (m,)
+        x, y [pixel] of what the background was freed of, down to what is too faint for a mask.
     settings : dict
         ``number`` wanted; ``radius``: of the disc about it without a source or a spoilt pixel [pixel].
     rng : numpy.random.Generator
@@ -35,6 +39,8 @@ def place_sky_objects(pixels, is_sky, settings, rng):
     x, y : ndarray, shape (n,), float64
         Centres of pixels, no two discs of which overlap; fewer than wanted where there is no room.
     """
+    from scipy.spatial import cKDTree
+
     radius = settings["radius"]
     ny, nx = pixels.shape
     places = np.empty((0, 2), dtype=np.int64)
@@ -42,11 +48,13 @@ def place_sky_objects(pixels, is_sky, settings, rng):
     disc = np.argwhere(np.hypot(offsets[:, None], offsets) <= radius) - radius
     if min(ny, nx) <= 2 * radius:
         return np.empty(0), np.empty(0)
+    tree, reach = cKDTree(np.column_stack(peaks[::-1])), PEAK_DISTANCE * radius
     for _ in range(MAX_TRIES // BATCH):
         if len(places) >= settings["number"]:
             break
         tried = rng.integers(radius, (ny - radius, nx - radius), (BATCH, 2))
         tried = tried[is_sky[tried[:, 0], tried[:, 1]]]
+        tried = tried[tree.query(tried, distance_upper_bound=reach)[0] > reach]
         around = tried[:, None] + disc
         is_free = ((pixels.mask[around[..., 0], around[..., 1]] & UNUSABLE) == 0).all(axis=1)
         places = _apart(places, tried[is_free], 2 * radius, settings["number"])
@@ -71,8 +79,8 @@ def measure_sky_objects(pixels, sky, psf, settings, rng):
     ----------
     pixels : MaskedImage
         From the final pass [electron].
-    sky : tuple of ndarray, shape (ny, nx), bool, and Detections
-        Pixels that the background was measured on, and what was found.
+    sky : tuple of ndarray, shape (ny, nx), bool, tuple of ndarray, and Detections
+        Pixels that the background was measured on, peaks that it was freed of, and what was found.
     psf : PixelPsf
         The image's PSF.
     settings : dict
@@ -87,8 +95,8 @@ def measure_sky_objects(pixels, sky, psf, settings, rng):
     columns : dict of str to ndarray, shape (n,)
         As from `measure_sources`; the position is not fitted.
     """
-    is_sky, found = sky
-    x, y = place_sky_objects(pixels, is_sky, settings["sky_objects"], rng)
+    is_sky, peaks, found = sky
+    x, y = place_sky_objects(pixels, is_sky, peaks, settings["sky_objects"], rng)
     n = len(x)
     # Beyond the labels of all footprints, those without a peak that was kept too.
     footprint = (found.labels.max(initial=0) + np.arange(n)).astype(np.int32)

@@ -10,6 +10,7 @@ from skyloom.core.images import MaskedImage
 from skyloom.core.tables import column, without_sky_objects
 
 SHAPE = (200, 240)
+NO_PEAKS = (np.empty(0), np.empty(0))
 
 
 def image_with(mask):
@@ -23,7 +24,11 @@ def test_sky_objects_keep_away_from_sources_edges_and_each_other():
     is_sky = np.ones(SHAPE, dtype=bool)
     is_sky[:50] = False
 
-    x, y = place_sky_objects(image_with(mask), is_sky, {"number": 30, "radius": 6}, np.random.default_rng(1))
+    peaks = (np.array([200.0, 140.0]), np.array([90.0, 70.0]))
+
+    x, y = place_sky_objects(
+        image_with(mask), is_sky, peaks, {"number": 30, "radius": 6}, np.random.default_rng(1)
+    )
 
     assert len(x) == 30
     assert x.min() > 105
@@ -31,6 +36,7 @@ def test_sky_objects_keep_away_from_sources_edges_and_each_other():
     assert y.min() >= 50
     assert y.max() < SHAPE[0] - 6
     assert np.hypot(x - 180, y - 120).min() > 6
+    assert np.hypot(x - peaks[0][:, None], y - peaks[1][:, None]).min() > 6
     distance = np.hypot(x - x[:, None], y - y[:, None]) + 1e3 * np.eye(30)
     assert distance.min() > 12
 
@@ -39,10 +45,10 @@ def test_fewer_sky_objects_where_there_is_no_room():
     nowhere = image_with(np.full(SHAPE, mask_planes.DETECTED))
     rng, everywhere = np.random.default_rng(2), np.ones(SHAPE, dtype=bool)
 
-    assert len(place_sky_objects(nowhere, everywhere, {"number": 5, "radius": 3}, rng)[0]) == 0
+    assert len(place_sky_objects(nowhere, everywhere, NO_PEAKS, {"number": 5, "radius": 3}, rng)[0]) == 0
     free = image_with(np.zeros(SHAPE))
-    assert len(place_sky_objects(free, everywhere, {"number": 5, "radius": 150}, rng)[0]) == 0
-    assert 2 <= len(place_sky_objects(free, everywhere, {"number": 99, "radius": 45}, rng)[0]) < 10
+    assert len(place_sky_objects(free, everywhere, NO_PEAKS, {"number": 5, "radius": 150}, rng)[0]) == 0
+    assert 2 <= len(place_sky_objects(free, everywhere, NO_PEAKS, {"number": 99, "radius": 45}, rng)[0]) < 10
 
 
 def test_sky_objects_are_rows_of_their_own_without_light(scene_of, settings):
