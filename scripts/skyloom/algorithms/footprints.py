@@ -4,6 +4,9 @@ import numpy as np
 
 from skyloom.core.jit import kernel
 
+# The lower half of a key.
+INDEX_BITS = np.uint64(2**32 - 1)
+
 
 def flood_footprints(values, threshold, min_prominence, relative_prominence):
     """Peaks and connected regions of an image above a threshold.
@@ -34,36 +37,48 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     meet, the lower peak's prominence is known. One pass does what multi-threshold deblending does with many
     levels.
     """
-    order = _by_falling_value(values.ravel(), threshold)
+    order = _by_falling_value(values, threshold)
     n_pixel = len(order)
-    component = np.full(values.size, -1, dtype=np.int32)
+    labels = np.zeros(values.size, dtype=np.int32)
     parent = np.empty(n_pixel, dtype=np.int32)
     peaks = np.empty(n_pixel, dtype=np.int64)
     is_peak = np.zeros(n_pixel, dtype=np.bool_)
     limits = np.array([min_prominence, relative_prominence], dtype=np.float64)
-    n_component = _flood(values, order, limits, (component, parent, peaks, is_peak))
+    n_component = _flood(values, order, limits, (labels, parent, peaks, is_peak))
     roots = _roots(parent[:n_component])
     _, number = np.unique(roots, return_inverse=True)
-    labels = component  # one plane serves for both: they are large
-    labels += 1
-    relabel_in_place(labels, np.append(0, 1 + number))
+    _name_components(order, number, labels)
     kept = np.flatnonzero(is_peak[:n_component])
     peak_y, peak_x = np.divmod(peaks[kept], values.shape[1])
     return labels.reshape(values.shape), peak_y, peak_x, number[kept].astype(np.int32)
 
 
-def _by_falling_value(flat, threshold):
-    """Indices of the values above a threshold, the largest first, equal ones in their order (ndarray, int64).
+def _by_falling_value(values, threshold):
+    """Flat indices of the values above a threshold, the largest first, equal ones in their order (ndarray, int64).
 
     The bits of positive floats have the order of their values: with the index below them they make integers that are
     sorted several times as fast as an index of floats.
     """
-    above = np.flatnonzero(flat > threshold)
-    values = np.maximum(flat[above], np.float32(0)).astype(np.float32)
-    keys = (np.uint64(2**32 - 1) - values.view(np.uint32)) << np.uint64(32)
-    keys |= np.arange(len(above), dtype=np.uint64)
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    keys = _keys_above(values.ravel(), values.view(np.uint32).ravel(), np.float32(threshold))
     keys.sort()
-    return above[(keys & np.uint64(2**32 - 1)).astype(np.int64)]
+    return (keys & INDEX_BITS).astype(np.int64)
+
+
+@kernel
+def _keys_above(values, bits, threshold):
+    """Keys of the values above a threshold, by which the largest comes first: its bits, turned, above its index."""
+    n = 0
+    for value in values:
+        n += value > threshold
+    keys = np.empty(n, dtype=np.uint64)
+    n = 0
+    for i in range(values.size):
+        if values[i] > threshold:
+            height = np.uint64(bits[i]) if values[i] > 0 else np.uint64(0)
+            keys[n] = ((INDEX_BITS - height) << np.uint64(32)) | np.uint64(i)
+            n += 1
+    return keys
 
 
 def relabel_in_place(labels, new):
@@ -159,7 +174,7 @@ def _paint_around(grown, run, radius):
 def _flood(values, order, limits, forest):
     """Flood `values` in the given order; returns the number of components started.
 
-    `forest`: component of each pixel (-1 at first), then for each component its parent, its peak, and whether
+    `forest`: 1 + component of each pixel (0 at first), then for each component its parent, its peak, and whether
     that is prominent.
     """
     component, parent, peaks, is_peak = forest
@@ -172,7 +187,7 @@ def _flood(values, order, limits, forest):
         own = -1
         for y_near in range(max(y - 1, 0), min(y + 2, ny)):
             for x_near in range(max(x - 1, 0), min(x + 2, nx)):
-                root = component[y_near * nx + x_near]
+                root = component[y_near * nx + x_near] - 1
                 if root < 0:
                     continue
                 while parent[root] != root:
@@ -193,8 +208,15 @@ def _flood(values, order, limits, forest):
             peaks[own] = pixel
             is_peak[own] = True
             n_component += 1
-        component[pixel] = own
+        component[pixel] = own + 1
     return n_component
+
+
+@kernel
+def _name_components(order, number, labels):
+    """Turn the components of the pixels into labels, 1 + the number of each."""
+    for pixel in order:
+        labels[pixel] = 1 + number[labels[pixel] - 1]
 
 
 @kernel

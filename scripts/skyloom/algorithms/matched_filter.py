@@ -11,9 +11,9 @@ MIN_COVERAGE = 0.5
 TILE = 512
 # The PSF of a tile is the mean of those at the ends of so many parts of each side, or of those of its cells.
 N_PLACE = 3
-# Rows and columns of the PSF, smoothed, that hold less than this part of its peak everywhere are cut off: 1e-3 of the
-# signal to noise at most; of the square of what is left, which makes the noise.
-FAINT, FAINT_SQUARE = 5e-3, 1e-3
+# Rows and columns at the rim of the PSF are cut off as long as its smoothed image loses less than this part of its sum
+# of squares: half of it of the signal to noise. The same of the square of what is left, which makes the noise.
+LOST = 2e-3
 # Singular values of the PSF below this part of the largest are left out: 1e-5 of the signal to noise each.
 SMALL = 5e-3
 # Taps that are added at a time.
@@ -54,8 +54,8 @@ def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
         return out
     limits = (np.uint32(excluded), float(np.median(sample)), float(noise_correlation))
     for box, stamp in _tiles(shape, psf):
-        signal, exact = _factors(stamp, FAINT)
-        noise, square = _factors(exact**2, FAINT_SQUARE)
+        signal, exact = _factors(stamp)
+        noise, square = _factors(exact**2)
         # What was left out of the square is noise all the same.
         noise[0][0] *= np.sum(exact**2) / np.sum(square)
         _filter_tile(planes, box, (signal, noise), limits, out)
@@ -98,17 +98,17 @@ def _spans(length):
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
-def _factors(stamp, faint):
+def _factors(stamp):
     """Columns and rows whose products add up to a PSF but for its faint rim, with their reach, and the sum.
 
     The factors (2, n, k), float32, have empty taps at their end, to a multiple of `N_TAP`.
     """
     from scipy.ndimage import uniform_filter
 
-    smooth = np.abs(uniform_filter(stamp, 3, mode="constant"))
-    bright = smooth > faint * smooth.max()
     middle = stamp.shape[0] // 2
-    reach = int(np.abs(np.argwhere(bright) - middle).max())
+    distance = np.abs(np.indices(stamp.shape) - middle).max(axis=0).ravel()
+    within = np.cumsum(np.bincount(distance, (uniform_filter(stamp, 3, mode="constant") ** 2).ravel()))
+    reach = int(np.argmax(within > (1 - LOST) * within[-1]))
     inner = stamp[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
     columns, values, rows = np.linalg.svd(inner)
     kept = values > SMALL * values[0]
