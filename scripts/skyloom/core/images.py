@@ -48,18 +48,18 @@ def native_rows(plane, part):
     ndarray, float32
         Contiguous.
     """
-    return native(np.asarray(plane[part]), np.float32)
+    return of_dtype(np.asarray(plane[part]), np.float32)
 
 
-def native(values, dtype):
-    """Array in the machine's byte order, contiguous: a copy where it is another.
+def of_dtype(values, dtype):
+    """Array of a type and byte order, contiguous: a copy where it is another.
 
     Parameters
     ----------
     values : ndarray
         In any byte order.
     dtype : numpy dtype
-        Wanted type.
+        Wanted type, byte order included.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core import mask_planes
-from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage, native
+from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage, of_dtype
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
@@ -218,8 +218,8 @@ def _read_psf(hdu):
     header = hdu.header
     if header["PSFTYPE"] == "CELL":
         origin = (header["CELLX0"], header["CELLY0"])
-        return CellPsf(native(hdu.data, np.float32), header["CELLSIZE"], origin)
-    return PixelPsf(native(hdu.data, np.float32), header["PSFORDER"], _domain(header), header["SAMPLING"])
+        return CellPsf(of_dtype(hdu.data, np.float32), header["CELLSIZE"], origin)
+    return PixelPsf(of_dtype(hdu.data, np.float32), header["PSFORDER"], _domain(header), header["SAMPLING"])
 
 
 def _field_hdus(name, function, more_cards=None):
@@ -237,8 +237,8 @@ def _read_field(hdus, name):
     if name not in hdus:
         return None
     hdu = hdus[name]
-    covariance = native(hdus[f"{name}_COV"].data, np.float64) if f"{name}_COV" in hdus else None
-    return FieldPolynomial(native(hdu.data, np.float64), _domain(hdu.header), covariance)
+    covariance = of_dtype(hdus[f"{name}_COV"].data, np.float64) if f"{name}_COV" in hdus else None
+    return FieldPolynomial(of_dtype(hdu.data, np.float64), _domain(hdu.header), covariance)
 
 
 def _wcs_fit_hdus(fit):
@@ -263,8 +263,8 @@ def _read_wcs_fit(hdus):
         return None
     header = hdus["WCSFIT"].header
     return WcsFit(
-        native(hdus["WCSFIT"].data, np.float64),
-        native(hdus["WCSFIT_COV"].data, np.float64),
+        of_dtype(hdus["WCSFIT"].data, np.float64),
+        of_dtype(hdus["WCSFIT_COV"].data, np.float64),
         header["NMATCH"],
         header["RMSX"],
         header["RMSY"],
@@ -382,10 +382,10 @@ def read_difference(path):
     hdus, data = read_fits_with_bytes(path)
     header = hdus["KERNEL"].header
     kernel = MatchingKernel(
-        native(hdus["KERNEL_BASIS"].data, np.float64),
+        of_dtype(hdus["KERNEL_BASIS"].data, np.float64),
         header["KERORDER"],
         _domain(header),
-        native(hdus["KERNEL"].data, np.float64),
+        of_dtype(hdus["KERNEL"].data, np.float64),
         header["MATCHDIR"],
         _read_field(hdus, "KERNEL_BACKGROUND"),
     )
@@ -397,14 +397,14 @@ def _exposure_of(hdus, data):
     """Exposure of an open product and its bytes."""
     pixels = MaskedImage(
         plane_of(hdus["IMAGE"], data, np.float32),
-        native(hdus["MASK"].data, np.int32).view(np.uint32),
+        of_dtype(hdus["MASK"].data, np.int32).view(np.uint32),
         plane_of(hdus["VARIANCE"], data, np.float32),
     )
     background = None
     if "BACKGROUND" in hdus:
         hdu = hdus["BACKGROUND"]
         shape = (hdu.header["BACKNY"], hdu.header["BACKNX"])
-        background = Background(native(hdu.data, np.float32), hdu.header["BINSIZE"], shape)
+        background = Background(of_dtype(hdu.data, np.float32), hdu.header["BINSIZE"], shape)
     return Exposure(
         pixels,
         info=_read_info(hdus[0].header),

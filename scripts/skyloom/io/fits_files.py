@@ -9,6 +9,7 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core.errors import CorruptProductError, UpstreamFailure
+from skyloom.core.images import of_dtype
 from skyloom.io.integrity import ZEROS, stamp, verify, write_bytes
 from skyloom.io.provenance import Provenance, provenance_from_json
 
@@ -291,7 +292,8 @@ def image_hdu(name, data, cards=None):
     astropy.io.fits.ImageHDU
         The extension.
     """
-    hdu = fits.ImageHDU(np.ascontiguousarray(data), name=name)
+    # Turned once: Astropy turns the bytes of a plane for its checksum and again to write it, in small pieces.
+    hdu = fits.ImageHDU(of_dtype(data, data.dtype.newbyteorder(">")), name=name)
     hdu.header.update(cards or {})
     return hdu
 
