@@ -35,8 +35,8 @@ def settings():
 def count(observation, seed, settings):
     """Ray pixels found and all, star-core pixels flagged and all, with the PSF and the sky of the pipeline's own."""
     scene = draw_scene(observation, seed)
-    is_ray = run_passes(scene.raw, settings, seed).pixels.is_masked(bits("CR"))
     hit, core = scene.hit(), scene.far_core()
+    is_ray = run_passes(scene.raw, settings, seed).pixels.is_masked(bits("CR"))
     return np.array([is_ray[hit].sum(), hit.sum(), is_ray[core].sum(), core.sum()])
 
 

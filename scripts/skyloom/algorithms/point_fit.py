@@ -62,13 +62,14 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
                     pixels, profile[0], corner, photon_variance
                 )
             own = flux[index]
-            if base_variance[index] <= 0:
-                # No pixel tells anything of it: what was known of it is no light that others must leave to it.
-                add_scaled(model, profile[0], corner, -own)
-                flux[index] = 0.0
-                continue
             light = (own, base_variance[index], photon_variance)
             _normal_equations(pixels, (model, profile), (corner, light), residual_work, sums)
+            if not (base_variance[index] > 0 and sums[0] > 0):
+                # No pixel tells anything of it, where it stood or where it went: what was known of it is no light that
+                # others must leave to it.
+                add_scaled(model, profile[0], corner, -own)
+                flux[index], results[FLUX, index], is_settled[index] = 0.0, np.nan, True
+                continue
             free = fit_position and (sweep > 0 or is_known[index]) and own > 0
             step_f, step_x, step_y = _solve(sums, free, noise_correlation, results[:, index])
             new_x, new_y = _bounded(x, step_x, peaks[0, index]), _bounded(y, step_y, peaks[1, index])

@@ -238,3 +238,20 @@ def test_fluxes_that_are_not_significant_keep_sign_and_finite_errors():
     assert np.all(np.abs(flux[:3]) <= [2.0, 0.0, 0.5])
     assert np.all(error[:3] >= 1.0)
     assert np.isnan(flux[3])
+
+
+def test_a_fit_that_walks_off_the_last_pixels_with_data_ends_there():
+    rng = np.random.default_rng(1)
+    image = rng.lognormal(5, 2, (300, 60)).astype(np.float32)
+    image[:, :23] = np.nan
+    pixels = MaskedImage(image, np.zeros(image.shape, np.uint32), np.ones_like(image))
+    y = np.arange(6, 294, 8.0)
+    v, u = np.mgrid[-12:13, -12:13]
+    kernel = np.exp(-(u * u + v * v + 0.5 * u * v) / 1.8)
+    kernels = np.broadcast_to(kernel / kernel.sum(), (y.size, 25, 25))
+
+    fit = psf_photometry(pixels, kernels, np.full(y.size, 21.2), y)
+
+    lost = np.isnan(fit.flux)
+    assert 0 < lost.sum() < len(y)
+    assert np.isfinite(fit.flux_err[~lost]).all()
