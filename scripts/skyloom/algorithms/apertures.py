@@ -136,7 +136,8 @@ def _take_whole(parts, n_radius, sums):
 def _add_row(pixels, sums, centre, radii, parts):
     """Add one row of pixels to the sums of image, variance and pixels without data of a source.
 
-    `sums`: row, first pixel, running sums from there on; `parts`: of whole pixels by circle, of parts of pixels by rim.
+    `sums`: row, first pixel, running sums from there on; `parts`: sums of whole pixels and
+    along chords, and of parts of pixels on the rim.
     """
     row, left, running = sums
     rings, rims = parts

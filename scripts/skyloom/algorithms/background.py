@@ -20,7 +20,7 @@ CLIP_SIGMA = 4.0
 N_CLIP = 10
 SAMPLE_SIZE = 256
 # One in so many pixels of a cell is clipped first.
-PART_STEP = 16
+PART_STEP, LEAST_PART = 16, 64
 MIN_GOOD_FRACTION = 0.02
 LEAST_WAVE = 4.0
 """Shortest wave that a mesh can hold [cell]."""
@@ -144,7 +144,7 @@ def _clipped_level(values, use_mode):
     centre = float(sample[sample.size // 2])
     sigma = max(0.5 * (sample[int(0.84 * sample.size)] - sample[int(0.16 * sample.size)]), 1e-30)
     # Most rounds are for few values: with all of them the limits then move little.
-    for step in (PART_STEP, 1):
+    for step in (PART_STEP, 1) if values.size >= PART_STEP * LEAST_PART else (1, 1):
         part = values[::step].copy()
         n_kept = -1
         for _ in range(N_CLIP):
@@ -183,5 +183,7 @@ def _sums_within(values, centre, reach):
 
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
-    image = np.zeros((8, 8), dtype=np.float32)
-    _measure_cells(image, np.ones((8, 8), dtype=bool), 4, True, np.empty((2, 2)), np.empty((2, 2)))
+    image = np.zeros((16, 16), dtype=np.float32)
+    for part in (image, image[::2, ::2]):
+        good = np.ones(part.shape, dtype=bool)
+        _measure_cells(part, good, 8, True, np.empty((2, 2)), np.empty((2, 2)))

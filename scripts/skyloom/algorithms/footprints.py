@@ -250,5 +250,6 @@ def compile_kernels():
     values = np.zeros((4, 4), dtype=np.float32)
     values[1, 1] = 9.0
     labels, *_ = flood_footprints(values, 5.0, 1.0, 0.0)
+    relabel_in_place(labels, np.arange(2))
     grow_mask(labels > 0, 1.0)
     grow_labels(labels, np.ones(2))

@@ -46,9 +46,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     is_settled = np.zeros(n_source, dtype=np.bool_)
     is_near_new = _are_near_new(results[X], results[Y], halves, is_known, model.shape)
     work, residual_work, sums = working_space(size), residual_space(size), np.zeros(12)
-    for index in np.flatnonzero(is_known):
-        source = (results[X, index], results[Y, index], flux[index])
-        _paint(stamps[index], source, halves[index], work, model)
+    _paint_known(stamps, halves, (is_known, results[X], results[Y], flux), model)
     for sweep in range(n_sweep):
         for index in order:
             x, y = results[X, index], results[Y, index]
@@ -64,11 +62,12 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
             own = flux[index]
             light = (own, base_variance[index], photon_variance)
             _normal_equations(pixels, (model, profile), (corner, light), residual_work, sums)
-            if not (base_variance[index] > 0 and sums[0] > 0):
+            if not sums[0] > 0:
                 # No pixel tells anything of it, where it stood or where it went: what was known of it is no light that
                 # others must leave to it.
                 add_scaled(model, profile[0], corner, -own)
-                flux[index], results[FLUX, index], is_settled[index] = 0.0, np.nan, True
+                flux[index], is_settled[index] = 0.0, True
+                _forget_fit(results[:, index])
                 continue
             free = fit_position and (sweep > 0 or is_known[index]) and own > 0
             step_f, step_x, step_y = _solve(sums, free, noise_correlation, results[:, index])
@@ -83,6 +82,22 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
             may_settle = sweep > 0 or not is_near_new[index]
             is_settled[index] = may_settle and _is_small((step_f, step_x, step_y), results[:, index])
             results[FLUX, index], results[X, index], results[Y, index] = flux[index], new_x, new_y
+
+
+@kernel
+def _paint_known(stamps, halves, sources, model):
+    """Paint the sources that are known, their positions and fluxes."""
+    is_known, x, y, flux = sources
+    work = working_space(stamps.shape[1])
+    for i in np.flatnonzero(is_known):
+        _paint(stamps[i], (x[i], y[i], flux[i]), halves[i], work, model)
+
+
+@kernel
+def _forget_fit(result):
+    """Leave of a source's column nothing but its position and how much of it can be used."""
+    result[FLUX:X] = np.nan
+    result[X_ERR:USABLE_FRACTION] = np.nan
 
 
 @kernel
@@ -343,11 +358,15 @@ def residual_space(size):
 def _normal_equations(pixels, images, source, work, sums):
     """Sums of the linear fit of a step in flux, x and y, the step in position scaled by the present flux.
 
-    `images`: model and moved PSF; `sums`: ff fx fy xx xy yy, f x y (right sides), chi2, number of pixels, flux.
+    `images`: model and moved PSF; `sums`: ff fx fy xx xy yy, f x y (right sides), chi2, number of pixels, flux; all 0
+    for a source whose variance is not known.
     """
+    sums[:] = 0.0
     image, mask, _, unusable = pixels
     model, profile = images
     (row0, column0, n), (own, base, photon_variance) = source
+    if not base > 0:
+        return
     ny, nx = image.shape
     length = profile.shape[1] * profile.shape[2]
     residual, weight = work[0, :length], work[1, :length]

@@ -36,7 +36,7 @@ def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa:
     psf : PixelPsf
         The image's PSF.
     detections : Detections
-        What was found on the image itself.
+        What was found on the image itself; the companions' footprints are added to its labels in place.
     sigma : float
         Size of the PSF [pixel].
     search : tuple of float and DetectionSettings
@@ -67,7 +67,7 @@ def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa:
         found.significance > threshold + MODEL_ERROR * _significance_of(light, pixels, psf, found)
     )
     log.info("found %d companions of brighter stars", len(found))
-    return _merged(detections, found), points
+    return _merged_in_place(detections, found), points
 
 
 def _significance_of(light, pixels, psf, found):
@@ -131,7 +131,7 @@ def _box(row, column, half, shape):
     return rows, slice(max(column - half, 0), max(min(column + half + 1, shape[1]), 0))
 
 
-def _merged(detections, new):
+def _merged_in_place(detections, new):
     """Both sets, brightest first, the new ones in the footprints of the old where they lie in one.
 
     The labels of both are changed in place.

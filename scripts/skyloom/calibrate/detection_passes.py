@@ -75,15 +75,15 @@ class DetectionPass:
         What was found.
     is_sky : ndarray, shape (ny, nx), bool
         Pixels that the background was measured on.
-    rays : FilledPixels
-        What the repaired pixels were, without the background.
+    rays : FilledPixels, optional
+        Of the first pass: what the repaired pixels were, without the background.
     """
 
     pixels: MaskedImage
     background: Background
     detections: Detections
     is_sky: np.ndarray
-    rays: FilledPixels
+    rays: FilledPixels | None = None
 
 
 def first_pass(pixels, settings):
@@ -116,9 +116,10 @@ def first_pass(pixels, settings):
     kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
     detections = _detect(pixels, kernel, settings["detection"]["first_threshold"], settings["detection"])
     objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma)
-    rays = _add_in_place(pixels, background, rays)
+    rays = rays.plus(_add_in_place(pixels, background))
     fit = fit_background(pixels, settings["background"], objects)
-    rays = _subtract_in_place(pixels, fit.background, rays)
+    level = _subtract_in_place(pixels, fit.background)
+    rays = rays.plus(np.negative(level, out=level))
     if settings["streaks"]["enabled"]:
         pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
     return DetectionPass(pixels, fit.background, detections, fit.is_sky, rays)
@@ -157,19 +158,19 @@ def second_pass(first, psf, settings):
     first.rays.restore(pixels, mask_planes.STREAK)
     kernels = _kernels_over(psf, pixels.shape)
     sigma = psf_moments(kernels[0])[0]
-    rays = _repair_rays_in_place(pixels, kernels, settings["cosmic_rays"])
+    _repair_rays_in_place(pixels, kernels, settings["cosmic_rays"])
     threshold = settings["detection"]["threshold"]
     detections = _detect(pixels, psf, FAINT_PART * threshold, settings["detection"])
     points, light = fit_point_sources(pixels, psf, detections, sigma, N_BACKGROUND_SWEEP)
     wings = wing_reach(kernels[0], float(np.sqrt(np.median(pixels.variance[::8, ::8]))))
     grow = settings["background"]["grow_sigma"] * sigma
     objects = object_mask(detections, grow, points, wings, threshold)
-    rays = _add_in_place(pixels, background, rays)
+    _add_in_place(pixels, background)
     np.subtract(pixels.image, light, out=pixels.image)
     fit = fit_background(pixels, settings["background"], objects)
     np.add(pixels.image, light, out=pixels.image)
-    rays = _subtract_in_place(pixels, fit.background, rays)
-    return DetectionPass(pixels, fit.background, detections, fit.is_sky, rays), points
+    _subtract_in_place(pixels, fit.background)
+    return DetectionPass(pixels, fit.background, detections, fit.is_sky), points
 
 
 def final_pass(pixels, psf, known, settings):
@@ -223,18 +224,18 @@ def _rough_background(pixels, settings):
     return Background(mesh, 2 * halved["bin_size"], pixels.shape)
 
 
-def _subtract_in_place(pixels, background, rays=None):
-    """Take the background from the image, and from what repaired pixels were; returns these."""
+def _subtract_in_place(pixels, background):
+    """Take the background from the image; returns its level in each pixel."""
     level = background.image()
     np.subtract(pixels.image, level, out=pixels.image)
-    return None if rays is None else rays.plus(np.negative(level, out=level))
+    return level
 
 
-def _add_in_place(pixels, background, rays):
-    """Give the background back to the image and to what repaired pixels were; returns these."""
+def _add_in_place(pixels, background):
+    """Give the background back to the image; returns its level in each pixel."""
     level = background.image()
     np.add(pixels.image, level, out=pixels.image)
-    return rays.plus(level)
+    return level
 
 
 def without_border_peaks(detections):

@@ -10,6 +10,8 @@ LEAST_BETWEEN = 0.03
 """Part of the image that must lie outside the footprints themselves, for a mask to be of use."""
 PARTS = (1.0, 0.8, 0.6, 0.45, 0.3, 0.2, 0.1, 0.0)
 """Of the growth, tried in this order."""
+UNMASKED = -1.0
+"""Radius of a footprint that is left out."""
 STEP = 4
 """Every so many rows and columns tell how much stays free [pixel]."""
 POINT_FLUX = 0.5
@@ -50,17 +52,19 @@ def object_mask(detections, grow, points=None, wings=None, faint=0.0):
     n = int(detections.labels.max(initial=0)) + 1
     radii = np.full(n, float(grow))
     if points is not None:
-        radii = np.maximum(radii, _own_radii(detections, points, n))
-        radii = np.maximum(radii, _wing_radii(detections, points, wings, n))
         shines = ~points.is_subtracted | (detections.significance > faint)
-        radii[np.bincount(detections.footprint + 1, shines, minlength=n) == 0] = -1.0
+        radii = np.maximum(radii, _own_radii(detections, points, shines, n))
+        radii = np.maximum(radii, _wing_radii(detections, points, wings, n))
+        radii[np.bincount(detections.footprint + 1, shines, minlength=n) == 0] = UNMASKED
+    radii[0] = UNMASKED
     sparse = np.ascontiguousarray(detections.labels[::STEP, ::STEP])
-    if (sparse > 0).mean() > 1 - LEAST_BETWEEN:
+    if (radii[sparse] >= 0).mean() > 1 - LEAST_BETWEEN:
         return None
     for part in PARTS:
-        if grow_labels(sparse, part / STEP * radii).mean() <= 1 - LEAST_FREE:
+        grown = np.where(radii >= 0, part * radii, UNMASKED)
+        if grow_labels(sparse, grown / STEP).mean() <= 1 - LEAST_FREE:
             break
-    return grow_labels(detections.labels, part * radii)
+    return grow_labels(detections.labels, grown)
 
 
 def wing_reach(kernel, noise):
@@ -85,10 +89,10 @@ def wing_reach(kernel, noise):
     return edge * (light / (WING_SIGMA * noise)) ** (1 / WING_POWER), edge
 
 
-def _own_radii(detections, points, n):
-    """Radius of each footprint whose light is not subtracted, 0 of the others."""
-    n_peak = np.bincount(detections.footprint + 1, minlength=n)
-    n_point = np.bincount(detections.footprint + 1, points.is_subtracted, minlength=n)
+def _own_radii(detections, points, shines, n):
+    """Radius of each footprint whose light is not subtracted, 0 of the others; only peaks that shine count."""
+    n_peak = np.bincount(detections.footprint + 1, shines, minlength=n)
+    n_point = np.bincount(detections.footprint + 1, shines & points.is_subtracted, minlength=n)
     area = STEP**2 * np.bincount(detections.labels[::STEP, ::STEP].ravel(), minlength=n)
     return np.where(n_point < POINT_FLUX * n_peak, np.minimum(np.sqrt(area / np.pi), MAX_OWN), 0.0)
 

@@ -74,8 +74,8 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
-    sky = (is_sky, (known.x, known.y), detections)
-    sky = measure_sky_objects(pixels, sky, stars.fit.psf, settings, rng)
+    places = (is_sky, (known.x, known.y), detections)
+    sky = measure_sky_objects(pixels, places, stars.fit.psf, settings, rng)
     detections, columns = append_sky_objects((detections, columns), sky)
     ap_corr = _aperture_correction(columns, shape, settings["measurement"])
     columns |= apply_aperture_correction(columns, ap_corr)
@@ -150,7 +150,7 @@ def mask_invalid_pixels(pixels):
 def _pixels_and_psf(exposure, settings, rng):
     """Pixels without sky and rays, the sky and where it was measured, the stars of the PSF, and the fitted peaks.
 
-    What a pass found is dropped where its function ends: it holds planes as large as the detector.
+    What the first pass found is dropped before the PSF is fitted again: it holds planes as large as the detector.
     """
     first = first_pass(mask_invalid_pixels(exposure.pixels), settings)
     stars = _psf_stars(first, exposure.psf, settings["psf"], rng)

@@ -12,6 +12,8 @@ from skyloom.calibrate.sources import IN_ELECTRONS, pixel_flags
 SAME_PEAK, NEAR_PEAK = 1e-6, 0.5
 # Sources this much larger than the PSF are no points and are not subtracted.
 MAX_SIZE_RATIO = 1.1
+# The size of what is fainter is one of the noise [sigma].
+LEAST_SIZED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     new = np.isnan(size)
     size[new] = adaptive_moments(pixels.image, detections.x[new], detections.y[new], sigma).sigma
     is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
-    is_point = ~is_saturated & ~(size > MAX_SIZE_RATIO * sigma)
+    is_wide = (size > MAX_SIZE_RATIO * sigma) & (detections.significance > LEAST_SIZED)
+    is_point = ~is_saturated & ~is_wide
     settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
     fit = psf_photometry(pixels, psf, detections.x, detections.y, settings, start)
     flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)

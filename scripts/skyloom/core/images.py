@@ -66,8 +66,8 @@ def of_dtype(values, dtype):
     ndarray
         Of that type.
     """
-    if values.dtype.newbyteorder() == dtype:
-        return values.byteswap().view(dtype)  # several times as fast as a cast
+    if values.dtype.itemsize > 1 and values.dtype.newbyteorder() == dtype:
+        return np.ascontiguousarray(values).byteswap().view(dtype)  # several times as fast as a cast
     return np.ascontiguousarray(values, dtype=dtype)
 
 

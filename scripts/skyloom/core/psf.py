@@ -273,16 +273,6 @@ class Psf:
         """
         return self._splines_at(x, y).astype(np.float32, copy=False)
 
-    def areas_at(self, x, y):
-        """Noise-equivalent areas at positions; see `effective_area` (ndarray, shape (m,), float64).
-
-        Parameters
-        ----------
-        x, y : array_like, shape (m,)
-            Pixel positions.
-        """
-        return effective_area(self.kernels_at(x, y))
-
 
 @dataclass(frozen=True, slots=True)
 class PixelPsf(Psf):

@@ -28,7 +28,7 @@ def keep_freed_memory():
 
 
 def spare_the_collector():
-    """Take what was imported out of the search for unreachable cycles.
+    """Take what lives by now, nearly all of it imported, out of the search for unreachable cycles.
 
     Notes
     -----

@@ -72,3 +72,14 @@ def test_a_pixel_without_a_value_spoils_no_aperture_but_those_that_hold_it():
 
     assert flux[0] == pytest.approx([np.pi, np.nan], nan_ok=True)
     assert flux[1] == pytest.approx([np.pi, 9 * np.pi])
+
+
+def test_a_wide_aperture_has_no_flux_where_its_rim_has_no_data():
+    ones = np.ones((60, 60), dtype=np.float32)
+    mask = np.zeros((60, 60), dtype=np.uint32)
+    mask[30, 42] = mask_planes.NO_DATA
+
+    flux, _ = aperture_photometry(MaskedImage(ones, mask, ones), [30.0], [30.0], [10.0, 11.0, 12.0, 14.0])
+
+    assert flux[0, :2] == pytest.approx([np.pi * 100, np.pi * 121], rel=1e-4)
+    assert np.isnan(flux[0, 2:]).all()

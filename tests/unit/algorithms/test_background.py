@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.background import NoSkyPixelsError, fit_background
+from skyloom.algorithms.background import NoSkyPixelsError, _measure_cells, fit_background
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 
@@ -104,3 +104,20 @@ def test_clipping_removes_a_few_bright_pixels_in_both_modes():
     assert fit_background(image_of(np.full((32, 32), 2.0)), settings(16)).background.mesh == pytest.approx(
         2.0
     )
+
+
+@pytest.mark.parametrize("n_good", [8, 14, 30, 60])
+def test_a_cell_with_few_good_pixels_has_their_mean(n_good):
+    rng = np.random.default_rng(n_good)
+    objects = np.ones((128, 128), dtype=bool)
+    for y, x in np.ndindex(8, 8):
+        cell = np.ones(256, dtype=bool)
+        cell[rng.permutation(256)[:n_good]] = False
+        objects[16 * y : 16 * y + 16, 16 * x : 16 * x + 16] = cell.reshape(16, 16)
+    mesh, number = np.empty((8, 8)), np.empty((8, 8))
+
+    _measure_cells(rng.normal(50, 3, (128, 128)).astype(np.float32), ~objects, 16, False, mesh, number)
+
+    assert (number == n_good).all()
+    # The standard deviation of 64 values is known to a factor of 1 / sqrt(128).
+    assert np.std(mesh) == pytest.approx(3 / np.sqrt(n_good), rel=4 / np.sqrt(128))

@@ -10,6 +10,7 @@ from skyloom.algorithms.photometry import (
     psf_photometry,
     without_position_bias,
 )
+from skyloom.algorithms.point_fit import _are_near_new
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
@@ -255,3 +256,14 @@ def test_a_fit_that_walks_off_the_last_pixels_with_data_ends_there():
     lost = np.isnan(fit.flux)
     assert 0 < lost.sum() < len(y)
     assert np.isfinite(fit.flux_err[~lost]).all()
+
+
+@pytest.mark.kernels
+def test_only_what_lies_far_from_new_sources_may_settle_at_once():
+    x, y = np.array([10.0, 18.0, 60.0, 3.0]), np.array([10.0, 10.0, 60.0, 61.0])
+    halves, is_known = np.array([4, 4, 4, 4]), np.array([False, True, True, True])
+
+    near = _are_near_new(x, y, halves, is_known, (64, 64))
+
+    assert near.tolist() == [True, True, False, False]
+    assert not _are_near_new(x, y, halves, np.ones(4, dtype=bool), (64, 64)).any()

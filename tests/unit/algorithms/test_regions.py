@@ -10,7 +10,7 @@ from skyloom.algorithms.regions import connected_regions
 @pytest.mark.kernels
 @pytest.mark.parametrize("filling", [0.05, 0.3, 0.6])
 def test_regions_are_those_of_scipy(filling):
-    is_set = np.random.default_rng(int(100 * filling)).random((60, 47)) < filling
+    is_set = np.random.default_rng(int(100 * filling)).random((30, 27)) < filling
     expected, n = label(is_set, structure=np.ones((3, 3), dtype=int))
 
     regions = connected_regions(is_set)

@@ -8,6 +8,7 @@ from skyloom.algorithms.psf_model import TooFewPsfStarsError
 from skyloom.calibrate.companions import PSF_STAR_SIGNAL_TO_NOISE, add_companions
 from skyloom.calibrate.detection_passes import (
     NoSourcesError,
+    _rough_background,
     final_pass,
     first_pass,
     one_peak_per_saturated_region,
@@ -207,3 +208,16 @@ def test_detections_without_a_shape_make_no_psf(stars, settings):
 
     with pytest.raises(TooFewPsfStarsError, match="0 stars"):
         fit_psf_to_stars(pixels, detections, settings["psf"], np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("bin_size", [65, 20])
+def test_the_first_sky_belongs_to_all_pixels(bin_size, settings):
+    rng = np.random.default_rng(15)
+    y, x = np.mgrid[:201, :203]
+    image = (100 + 0.1 * x - 0.05 * y + rng.normal(0, 2, x.shape)).astype(np.float32)
+    pixels = MaskedImage(image, np.zeros(image.shape, np.uint32), np.full(image.shape, 4, np.float32))
+
+    background = _rough_background(pixels, settings["background"] | {"bin_size": bin_size})
+
+    assert background.shape == image.shape
+    assert background.image() == pytest.approx(100 + 0.1 * x - 0.05 * y, abs=1.0)
