@@ -302,7 +302,7 @@ def catalogue_of_a_photographic_plate(bench):
 
 @real_input("ZeroPointScatter")
 def catalogue_of_other_fluxes(bench):
-    noise = np.exp(np.random.default_rng(1).normal(0, 0.7, len(bench.references)))
+    noise = np.exp(np.random.default_rng(1).normal(0, 1.0, len(bench.references)))
     flux = bench.references["flux_r"].to_numpy() * noise
     bench.calibrate(bench.raw, references=with_column(bench.references, "flux_r", flux))
 

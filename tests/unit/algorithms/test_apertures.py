@@ -35,19 +35,18 @@ def test_apertures_agree_with_sep():
 
     for i, radius in enumerate((3.0, 12.0, 50.0)):
         expected, _, _ = sep.sum_circle(image, x, y, radius, subpix=0)
-        noise = 3 * np.sqrt(np.pi) * radius
-        assert flux[:, i] == pytest.approx(expected, abs=1e-5 * noise if radius < 10 else 0.05 * noise)
+        assert flux[:, i] == pytest.approx(expected, rel=1e-5 if radius < 10 else 1e-4)
 
 
 def test_wide_apertures_have_their_areas_wherever_they_lie():
     ones = np.ones((80, 80), dtype=np.float32)
     x, y = np.random.default_rng(2).uniform(30, 50, (2, 100))
-    radii = np.array([10.0, 12.0, 17.0, 29.0])
+    radii = np.array([15.0, 17.0, 22.0, 29.0])
 
     flux, _ = aperture_photometry(MaskedImage(ones, np.zeros((80, 80), np.uint32), ones), x, y, radii)
 
-    assert flux == pytest.approx(np.tile(np.pi * radii**2, (100, 1)), rel=3e-5)
-    assert flux.mean(axis=0) == pytest.approx(np.pi * radii**2, rel=1e-5)
+    assert flux == pytest.approx(np.tile(np.pi * radii**2, (100, 1)), rel=1e-5)
+    assert flux.mean(axis=0) == pytest.approx(np.pi * radii**2, rel=1e-6)
 
 
 def test_an_aperture_over_a_pixel_without_data_has_no_flux():

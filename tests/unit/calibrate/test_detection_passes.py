@@ -154,27 +154,36 @@ def test_the_sky_is_freed_of_sources_that_are_too_faint_for_the_table(stars, set
     assert second.background.image().mean() - 300 < 0.7 * lift + 2 * noise
 
 
-@pytest.mark.parametrize("seed", [11, 12, 13])
-def test_neighbours_do_not_widen_the_refined_psf(seed, stars, settings):
+def ring_errors(stars, settings, seed):
+    """Light that the first PSF of a crowded field has too much beyond 1.5 FWHM, and the refined one."""
     rng = np.random.default_rng(seed)
-    x, y = (grid.ravel() * 64.0 + 30 for grid in np.meshgrid(np.arange(10), np.arange(10)))
+    x, y = (grid.ravel() * 48.0 + 30 for grid in np.meshgrid(np.arange(10), np.arange(10)))
     # Too faint to be PSF stars themselves, on three sides.
     angle = rng.uniform(0, 2 * np.pi / 3, x.size) + 2 * np.pi / 3 * np.arange(3)[:, None]
     x, y = np.r_[x, (x + 11 * np.cos(angle)).ravel()], np.r_[y, (y + 11 * np.sin(angle)).ravel()]
     flux = np.r_[np.full(100, 5e4), np.full(300, 3e3)]
-    raw = stars.observed(stars.light((640, 640), x, y, flux, FWHM, half=24), rng)
+    raw = stars.observed(stars.light((512, 512), x, y, flux, FWHM, half=24), rng)
 
     first = first_pass(raw, settings)
     rough = fit_psf_to_stars(first.pixels, first.detections, settings["psf"], rng)
     second, points = second_pass(first, rough.fit.psf, settings)
     refined = refine_psf_of_stars(rough, second.pixels, second.detections, points, settings["psf"])
 
+    assert points.is_subtracted.mean() > 0.9
     true = stars.moffat(0, 0, FWHM, refined.fit.psf.size // 2)
     ring = np.hypot(*(np.indices(true.shape) - true.shape[0] // 2)) > 1.5 * FWHM
-    in_ring = [fit.psf.kernel_at(320, 320)[ring].sum() for fit in (rough.fit, refined.fit)]
-    expected = true[ring].sum() / true.sum()
-    assert points.is_subtracted.mean() > 0.9
-    assert abs(in_ring[1] - expected) < 0.5 * abs(in_ring[0] - expected)
+    in_ring = [fit.psf.kernel_at(256, 256)[ring].sum() for fit in (rough.fit, refined.fit)]
+    return np.array(in_ring) - true[ring].sum() / true.sum()
+
+
+def test_neighbours_do_not_widen_the_refined_psf(stars, settings):
+    # A tenth of the field is sky: its level, and with it the wings of one field, is not known better than to a few
+    # tenths of an electron, which is half of what the neighbours add.
+    errors = np.array([ring_errors(stars, settings, seed) for seed in range(11, 19)])
+
+    rough, refined = np.sqrt(np.mean(errors**2, axis=0))
+    assert refined < 0.5 * rough
+    assert abs(errors[:, 1].mean()) < 0.25 * rough
 
 
 def test_empty_sky_is_refused_with_its_noise(stars, settings):
