@@ -1,5 +1,6 @@
 """Images in memory: pixels with mask and variance, and the exposure around them."""
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -212,23 +213,41 @@ class Background:
 
         The mesh is extended linearly beyond its outer centres, so that a plane stays a plane up to the edge.
         """
-        rows = _mesh_weights(self.mesh.shape[0], self.bin_size, self.shape[0])
-        columns = _mesh_weights(self.mesh.shape[1], self.bin_size, self.shape[1])
+        return self.rows(slice(0, self.shape[0]))
+
+    def rows(self, part):
+        """Return some rows of `image` (ndarray, shape (n, nx), float32).
+
+        Parameters
+        ----------
+        part : slice
+            Of the rows.
+        """
+        weights = _mesh_weights(self.mesh.shape[0], self.bin_size, self.shape[0])[part]
         # What varies is small beside the level: single precision is enough for it.
         level = np.float32(self.mesh.mean(dtype=np.float64))
-        along = (rows @ (self.mesh - level).astype(np.float64)).astype(np.float32)
-        columns = columns.astype(np.float32)
-        image = np.empty(self.shape, dtype=np.float32)
-        for first in range(0, self.shape[1], self.bin_size):
-            part = columns[first : first + self.bin_size]
-            # Of the mesh only the few nodes around have a weight here.
-            used = np.flatnonzero(part.any(axis=0))
-            nodes = slice(used[0], used[-1] + 1)
-            np.matmul(along[:, nodes], part[:, nodes].T, out=image[:, first : first + self.bin_size])
+        along = (weights @ (self.mesh - level).astype(np.float64)).astype(np.float32)
+        image = np.empty((len(weights), self.shape[1]), dtype=np.float32)
+        for pixels, nodes, taps in _column_weights(self.mesh.shape[1], self.bin_size, self.shape[1]):
+            np.matmul(along[:, nodes], taps, out=image[:, pixels])
         image += level
         return image
 
 
+@functools.cache
+def _column_weights(n_bin, bin_size, n_pixel):
+    """Pixels of each bin of a row, the few nodes of the mesh that have a weight there, and their weights."""
+    weights = _mesh_weights(n_bin, bin_size, n_pixel).astype(np.float32)
+    found = []
+    for first in range(0, n_pixel, bin_size):
+        pixels = slice(first, first + bin_size)
+        used = np.flatnonzero(weights[pixels].any(axis=0))
+        nodes = slice(int(used[0]), int(used[-1]) + 1)
+        found.append((pixels, nodes, np.ascontiguousarray(weights[pixels, nodes].T)))
+    return found
+
+
+@functools.cache
 def _mesh_weights(n_bin, bin_size, n_pixel):
     """Matrix (n_pixel, n_bin) of Catmull-Rom weights of the mesh at each pixel."""
     position = (np.arange(n_pixel) + 0.5) / bin_size - 0.5

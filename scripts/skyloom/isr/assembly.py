@@ -7,6 +7,7 @@ import numpy as np
 
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
+from skyloom.core.jit import kernel
 from skyloom.isr.overscan import measure_overscan
 
 log = logging.getLogger(__name__)
@@ -115,18 +116,15 @@ def assemble_frame(raw, settings):
         overscan = measure_overscan(plane, amplifier, settings["overscan"])
         noise = _read_noise(amplifier, overscan, settings)
         reason = _fault(counts, overscan, amplifier, settings)
-        bits = _level_bits(counts, amplifier.saturation, settings["suspect_fraction"])
         if reason:
             reasons[amplifier.name] = reason
-            bits |= mask_planes.BAD
         else:
             gains.append(amplifier.gain)
             noises.append(noise)
-        electrons = (counts - overscan.rows[:, None]) * np.float32(amplifier.gain)
-        bits[~np.isfinite(electrons)] |= mask_planes.NO_DATA
         target = _detector_slices(amplifier)
-        image[target] = electrons
-        mask[target] = bits
+        levels = (amplifier.gain, settings["suspect_fraction"] * amplifier.saturation, amplifier.saturation)
+        all_bits = np.uint32(mask_planes.BAD if reason else 0)
+        _fill(counts, overscan.rows, np.array(levels, dtype=np.float32), all_bits, (image[target], mask[target]))
         read_variance[target] = noise**2 + (overscan.error * amplifier.gain) ** 2
     if len(reasons) == len(detector.amplifiers):
         raise AllAmplifiersBadError(reasons)
@@ -176,12 +174,23 @@ def _fault(counts, overscan, amplifier, settings):
     return ""
 
 
-def _level_bits(counts, saturation, suspect_fraction):
-    """Mask bits that follow from the raw level of a pixel."""
-    bits = np.zeros(counts.shape, dtype=np.uint32)
-    bits[counts >= suspect_fraction * saturation] = mask_planes.SUSPECT
-    bits[counts >= saturation] = mask_planes.SAT
-    return bits
+@kernel
+def _fill(counts, rows, levels, all_bits, planes):
+    """Electrons and mask bits of an amplifier's pixels; `levels`: gain, and counts that are suspect and saturated."""
+    gain, suspect, saturation = levels
+    image, mask = planes
+    for y in range(counts.shape[0]):
+        for x in range(counts.shape[1]):
+            count = counts[y, x]
+            electrons = (count - rows[y]) * gain
+            bits = all_bits
+            if count >= saturation:
+                bits |= mask_planes.SAT
+            elif count >= suspect:
+                bits |= mask_planes.SUSPECT
+            if not np.isfinite(electrons):
+                bits |= mask_planes.NO_DATA
+            image[y, x], mask[y, x] = electrons, bits
 
 
 def _detector_slices(amplifier):
@@ -195,3 +204,14 @@ def _flippable(start, stop, is_flipped):
     if not is_flipped:
         return slice(start, stop)
     return slice(stop - 1, start - 1 if start > 0 else None, -1)
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    whole = np.ones((4, 4), dtype=np.float32)
+    rows, levels, bits = np.zeros(4, dtype=np.float32), np.ones(3, dtype=np.float32), whole.astype(np.uint32)
+    # Where an amplifier has no overscan beside its data, or is alone on its detector, its pixels are whole rows.
+    for counts in (whole, whole[:2, :2]):
+        for part in (slice(0, 4), slice(0, 2)):
+            target = (slice(0, len(counts)), part)
+            _fill(counts[:, part], rows, levels, np.uint32(0), (whole.copy()[target], bits[target]))

@@ -8,12 +8,14 @@ from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage, native_rows
 from skyloom.core.jit import kernel
 from skyloom.isr.repair import UNUSABLE
-from skyloom.isr.variance import expected_light, strips
+from skyloom.isr.variance import expected_light_of_rows, rough_sky, strips
 
 CALIB_STEPS = ("bias", "dark", "flat", "defects")
 """Steps with a switch of their own; the illumination is part of the flat."""
 # Stands for the planes of a calibration that is not used.
 NO_PLANE = np.zeros((1, 1), dtype=np.float32)
+# Place of the flat's image among the planes of the calibrations.
+FLAT_IMAGE = 4
 
 
 def as_the_sky_lights(calibs):
@@ -47,7 +49,8 @@ def correct(frame, calibs, exposure_time):
     Parameters
     ----------
     frame : AssembledFrame
-        From `assemble_frame`, its mask complete.
+        From `assemble_frame`, its mask complete. Its planes become those of the result: the memory of new ones takes
+        longer than the work on them.
     calibs : Calibs
         Those that are used.
     exposure_time : float
@@ -59,12 +62,15 @@ def correct(frame, calibs, exposure_time):
         [electron]; NaN where there are no data. The variance is that of the charge collected (light, dark
         current), of the read-out and of the calibrations.
     """
-    image, is_unusable = _light(frame, calibs, exposure_time)
-    response = calibs.flat.image if calibs.flat is not None else None
-    variance = expected_light(image, is_unusable, response, frame.read_variance)
+    image, variance = frame.image, frame.read_variance
+    is_unusable = _light(frame, calibs, exposure_time, image)
+    sky = rough_sky(image, is_unusable)
     use = _use(calibs, exposure_time)
-    for part in strips(len(variance)):
-        _variance_in_place(variance[part], frame.read_variance[part], _planes(calibs, part), use)
+    for part in strips(len(image)):
+        planes = _planes(calibs, part)
+        response = planes[FLAT_IMAGE] if calibs.flat is not None else None
+        light = expected_light_of_rows(image, sky, part, response, variance[part])
+        _variance_in_place(variance[part], light, planes, use)
     return MaskedImage(image, frame.mask, variance)
 
 
@@ -85,7 +91,9 @@ def subtract_bias_and_dark(frame, calibs, exposure_time):
     ndarray, shape (ny, nx), float32
         [electron]; NaN where the frame has no number.
     """
-    return _light(frame, replace(calibs, flat=None), exposure_time)[0]
+    light = np.empty_like(frame.image)
+    _light(frame, replace(calibs, flat=None), exposure_time, light)
+    return light
 
 
 def usable_light(frame, calibs, exposure_time):
@@ -124,15 +132,14 @@ def mask_in_place(mask, calibs, saturation_grow):
         _grow_saturation(mask, saturation_grow)
 
 
-def _light(frame, calibs, exposure_time):
-    """Light of each pixel, and which pixels tell nothing of the sky."""
-    shape = frame.image.shape
-    image, is_unusable = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=bool)
+def _light(frame, calibs, exposure_time, light):
+    """Which pixels tell nothing of the sky; the light of each goes into `light`, which may be the frame's image."""
+    is_unusable = np.empty(light.shape, dtype=bool)
     use = _use(calibs, exposure_time)
-    for part in strips(len(image)):
-        charge, outputs = (frame.image[part], frame.mask[part]), (image[part], is_unusable[part])
+    for part in strips(len(light)):
+        charge, outputs = (frame.image[part], frame.mask[part]), (light[part], is_unusable[part])
         _subtract_and_divide(charge, _planes(calibs, part), use, outputs)
-    return image, is_unusable
+    return is_unusable
 
 
 def _use(calibs, exposure_time):
@@ -174,19 +181,19 @@ def _subtract_and_divide(frame, planes, use, outputs):
 
 
 @kernel
-def _variance_in_place(variance, read_variance, planes, use):
-    """Turn the light expected of each pixel into its variance."""
+def _variance_in_place(variance, light, planes, use):
+    """Turn the variance of the read-out of each pixel into that of its charge, with the light expected of it."""
     _, bias_variance, dark, dark_variance, flat, flat_variance = planes
     used, time = use
     has_bias, has_dark, has_flat = used[0], used[1], used[2]
     for y in range(variance.shape[0]):
         for x in range(variance.shape[1]):
-            signal = variance[y, x]
+            signal = light[y, x]
             response = flat[y, x] if has_flat else np.float32(1)
             if not response > 0:
                 variance[y, x] = np.nan
                 continue
-            value = signal * response + read_variance[y, x]
+            value = signal * response + variance[y, x]
             if has_bias:
                 value += bias_variance[y, x]
             if has_dark:

@@ -3,7 +3,6 @@
 import numpy as np
 
 from skyloom.algorithms.robust import block_median_background
-from skyloom.core.images import native_rows
 from skyloom.core.jit import kernel
 
 SKY_BIN = 64
@@ -27,7 +26,7 @@ def expected_light(light, is_masked, response, read_variance):
     is_masked : ndarray, shape (ny, nx), bool
         Pixels that say nothing of the sky.
     response : ndarray, shape (ny, nx), float32, or None
-        The flat that was divided by, in any byte order; None where there was none.
+        The flat that was divided by; None where there was none.
     read_variance : ndarray, shape (ny, nx), float32
         Variance of the read-out before the flat [electron^2].
 
@@ -43,11 +42,51 @@ def expected_light(light, is_masked, response, read_variance):
     sigma, or 4.5 sigma of that mean, above the sky; or the pixel itself 5 sigma) keep their own value; what
     is fainter than that leaves the variance of sky-limited pixels low by at most 1.5 / sigma relative.
     """
-    expected = block_median_background(light, is_masked, SKY_BIN).image()
+    sky, expected = rough_sky(light, is_masked), np.empty_like(light)
     for part in strips(len(light)):
-        rows = expected[part]
-        noise = np.ones_like(rows) if response is None else native_rows(response, part), read_variance[part]
-        _choose_light_in_place(light, part.start, noise, rows)
+        flat = None if response is None else response[part]
+        expected[part] = expected_light_of_rows(light, sky, part, flat, read_variance[part])
+    return expected
+
+
+def rough_sky(light, is_masked):
+    """Level of the sky, for `expected_light_of_rows`.
+
+    Parameters
+    ----------
+    light, is_masked
+        As for `expected_light`.
+
+    Returns
+    -------
+    Background
+        [electron].
+    """
+    return block_median_background(light, is_masked, SKY_BIN)
+
+
+def expected_light_of_rows(light, sky, rows, response, read_variance):
+    """Light that was expected in some rows of a frame; see `expected_light`.
+
+    Parameters
+    ----------
+    light : ndarray, shape (ny, nx), float32
+        The whole flat-fielded image [electron].
+    sky : Background
+        From `rough_sky`.
+    rows : slice
+        Of the rows wanted.
+    response, read_variance : ndarray, shape (n, nx), float32
+        Of these rows; no response where there was no flat.
+
+    Returns
+    -------
+    ndarray, shape (n, nx), float32
+        [electron].
+    """
+    expected = sky.rows(rows)
+    noise = (np.ones_like(expected) if response is None else response, read_variance)
+    _choose_light_in_place(light, rows.start, noise, expected)
     return expected
 
 
