@@ -146,9 +146,7 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     settings = settings or DetectionSettings()
     significance = significance_image(masked_image, psf, settings.excluded, settings.noise_correlation)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[polarity]
-    parts = [
-        _find_sources(significance if sign > 0 else -significance, threshold, settings) for sign in signs
-    ]
+    parts = [find_sources(significance if sign > 0 else -significance, threshold, settings) for sign in signs]
     detections = parts[0] if len(parts) == 1 and signs[0] > 0 else _joined(parts, signs)
     log.info("found %d peaks in %d footprints", len(detections), detections.labels.max(initial=0))
     return detections
@@ -175,8 +173,23 @@ def find_peaks(significance, threshold, settings):
     return _detections(significance, flooded, significance[flooded[1:3]].astype(np.float64))
 
 
-def _find_sources(significance, threshold, settings):
-    """Detections by the height of the peaks between the pixels, positive side only; see `detect`."""
+def find_sources(significance, threshold, settings):
+    """Detections by the height of the peaks between the pixels of a significance image, positive side only.
+
+    Parameters
+    ----------
+    significance : ndarray, shape (ny, nx), float32
+        As from `significance_image`.
+    threshold : float
+        Least significance of a peak, as `detect` has it [sigma].
+    settings : DetectionSettings
+        Prominence of companions.
+
+    Returns
+    -------
+    Detections
+        As from `detect`.
+    """
     level = SAMPLED_PART * threshold
     flooded = flood_footprints(significance, level, settings.min_prominence, settings.relative_prominence)
     height = _height_between_pixels(significance, *flooded[1:3])

@@ -135,6 +135,52 @@ def grow_labels(labels, radii):
 
 
 @kernel
+def paint_discs_at(rows, columns, radius, plane):
+    """Set all pixels within a radius of some.
+
+    Parameters
+    ----------
+    rows, columns : ndarray, shape (n,), int64
+        The pixels.
+    radius : float
+        [pixel].
+    plane : ndarray, shape (ny, nx), bool
+        Changed in place.
+    """
+    for i in range(rows.size):
+        _paint_around(plane, (rows[i], columns[i], columns[i] + 1), radius)
+
+
+@kernel
+def regions_beyond(labels, inside):
+    """Pixels of the labelled regions that reach out of a mask.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (ny, nx), int32
+        0 outside the regions.
+    inside : ndarray, shape (ny, nx), bool
+        The mask.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), bool
+        True on all pixels of these regions.
+    """
+    ny, nx = labels.shape
+    is_beyond = np.zeros(labels.max() + 1, dtype=np.bool_)
+    for y in range(ny):
+        for x in range(nx):
+            if labels[y, x] and not inside[y, x]:
+                is_beyond[labels[y, x]] = True
+    found = np.zeros((ny, nx), dtype=np.bool_)
+    for y in range(ny):
+        for x in range(nx):
+            found[y, x] = is_beyond[labels[y, x]]
+    return found
+
+
+@kernel
 def _relabel(labels, new):
     """Replace labels by others; few pixels have one."""
     for i in range(labels.size):
@@ -253,3 +299,6 @@ def compile_kernels():
     relabel_in_place(labels, np.arange(2))
     grow_mask(labels > 0, 1.0)
     grow_labels(labels, np.ones(2))
+    near = labels < 0
+    paint_discs_at(np.array([1]), np.array([1]), 1.0, near)
+    regions_beyond(labels, near)

@@ -49,11 +49,11 @@ def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
     planes = (masked_image.image, masked_image.mask, masked_image.variance)
     shape = planes[0].shape
     out = np.zeros(shape, dtype=np.float32)
-    sample = _good_variances(planes, excluded)
+    sample = good_variances(planes, excluded)
     if sample.size == 0:
         return out
     limits = (np.uint32(excluded), float(np.median(sample)), float(noise_correlation))
-    for box, stamp in _tiles(shape, psf):
+    for box, stamp in tiles(shape, psf):
         signal, exact = _factors(stamp)
         noise, square = _factors(exact**2)
         # What was left out of the square is noise all the same.
@@ -62,15 +62,31 @@ def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
     return out
 
 
-def _good_variances(planes, excluded):
-    """Variances of a sample of the pixels that carry information."""
+def good_variances(planes, excluded):
+    """Variances of a sample of the pixels that carry information (ndarray, shape (n,), float32).
+
+    Parameters
+    ----------
+    planes : tuple of ndarray, shape (ny, nx)
+        Image, mask and variance.
+    excluded : int
+        Mask bits whose pixels carry none unless they were interpolated (INTRP).
+    """
     image, mask, variance = (plane[:: max(plane.shape[0] // 512, 1), ::3] for plane in planes)
     good = ((mask & np.uint32(excluded)) == 0) | ((mask & mask_planes.INTRP) != 0)
     return variance[good & np.isfinite(image) & np.isfinite(variance)]
 
 
-def _tiles(shape, psf):
-    """Parts of the image (y0, y1, x0, x1) and the PSF of each; without those that have none (list of tuple)."""
+def tiles(shape, psf):
+    """Parts of the image (y0, y1, x0, x1) and the PSF of each; without those that have none (list of tuple).
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+    psf : PixelPsf, CellPsf or ndarray of shape (k, k)
+        An array is the PSF of the whole image.
+    """
     if isinstance(psf, np.ndarray):
         return [((0, shape[0], 0, shape[1]), psf)]
     boxes = [(*rows, *columns) for rows in _spans(shape[0]) for columns in _spans(shape[1])]
@@ -98,10 +114,13 @@ def _spans(length):
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 
 
-def _factors(stamp):
-    """Columns and rows whose products add up to a PSF but for its faint rim, with their reach, and the sum.
+def visible_part(stamp):
+    """PSF without its faint rim (ndarray, shape (m, m), m odd).
 
-    The factors (2, n, k), float32, have empty taps at their end, to a multiple of `N_TAP`.
+    Parameters
+    ----------
+    stamp : ndarray, shape (k, k)
+        The PSF, centred on its middle pixel.
     """
     from scipy.ndimage import uniform_filter
 
@@ -109,7 +128,16 @@ def _factors(stamp):
     distance = np.abs(np.indices(stamp.shape) - middle).max(axis=0).ravel()
     within = np.cumsum(np.bincount(distance, (uniform_filter(stamp, 3, mode="constant") ** 2).ravel()))
     reach = int(np.argmax(within > (1 - LOST) * within[-1]))
-    inner = stamp[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+    return stamp[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
+
+
+def _factors(stamp):
+    """Columns and rows whose products add up to a PSF but for its faint rim, with their reach, and the sum.
+
+    The factors (2, n, k), float32, have empty taps at their end, to a multiple of `N_TAP`.
+    """
+    inner = visible_part(stamp)
+    reach = len(inner) // 2
     columns, values, rows = np.linalg.svd(inner)
     kept = values > SMALL * values[0]
     columns = (columns[:, kept] * np.sqrt(values[kept])).T

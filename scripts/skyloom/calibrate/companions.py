@@ -1,14 +1,16 @@
 """Faint companions of bright stars: what is left when the stars found so far are subtracted."""
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.algorithms.detection import Detections, detect
-from skyloom.algorithms.footprints import relabel_in_place
+from skyloom.algorithms.detection import SAMPLED_PART, Detections, find_sources
+from skyloom.algorithms.footprints import paint_discs_at, regions_beyond
 from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE, typical_noise
+from skyloom.algorithms.residual_filter import maxima_above, residual_significance
 from skyloom.calibrate.point_sources import fit_point_sources
-from skyloom.core.images import MaskedImage, pixels_at
+from skyloom.core.images import pixels_at
 from skyloom.core.psf import FWHM_PER_SIGMA
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,39 @@ MIN_DISTANCE_FWHM = 1.3
 # The same for a source that was not subtracted: it still shines.
 EXTENDED_DISTANCE_FWHM = 3.0
 
+# Their PSF images fill some megabytes.
+PEAKS_AT_A_TIME = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PeakLight:
+    """Significance of the subtracted light at the peaks of what is left.
+
+    Attributes
+    ----------
+    pixels : ndarray, shape (n,), int64
+        Flat indices of the peaks, rising.
+    significance : ndarray, shape (n,), float64
+        [sigma].
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+    """
+
+    pixels: np.ndarray
+    significance: np.ndarray
+    shape: tuple[int, int]
+
+    def at(self, x, y):
+        """Return the significance at some of the peaks (ndarray, shape (m,), float64).
+
+        Parameters
+        ----------
+        x, y : ndarray, shape (m,), float64
+            Positions within half a pixel [pixel].
+        """
+        row, column = pixels_at(x, y, self.shape)
+        return self.significance[np.searchsorted(self.pixels, row * self.shape[1] + column)]
+
 
 def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa: PLR0913 (what, how, and from where)
     """Detections with the point sources that hide in the light of brighter ones.
@@ -36,11 +71,11 @@ def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa:
     psf : PixelPsf
         The image's PSF.
     detections : Detections
-        What was found on the image itself; the companions' footprints are added to its labels in place.
+        What was found on the image itself.
     sigma : float
         Size of the PSF [pixel].
     search : tuple of float and DetectionSettings
-        Least significance of a companion [sigma], and the settings of `detect`.
+        Least significance of a companion [sigma], that of the detections, and the settings of `detect`.
     known : FittedPeaks, optional
         Fits of an earlier pass.
 
@@ -58,27 +93,52 @@ def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa:
     """
     threshold, settings = search
     points, light = fit_point_sources(pixels, psf, detections, sigma, N_SWEEP, known)
-    found = detect(_residual(pixels, psf, points, light), psf, threshold, settings=settings)
+    significance, lit = _significance_beneath((pixels, psf), (detections, points, light), sigma, search)
+    del light  # as large as the detector
+    found = find_sources(significance, threshold, settings)
     fwhm = FWHM_PER_SIGMA * sigma
-    is_new = _is_beyond(found, detections.select(points.is_subtracted), MIN_DISTANCE_FWHM * fwhm)
+    is_new = found.significance > threshold + MODEL_ERROR * lit.at(found.x, found.y)
+    is_new &= _is_beyond(found, detections.select(points.is_subtracted), MIN_DISTANCE_FWHM * fwhm)
     is_new &= _is_beyond(found, detections.select(~points.is_subtracted), EXTENDED_DISTANCE_FWHM * fwhm)
     found = found.select(is_new)
-    found = found.select(
-        found.significance > threshold + MODEL_ERROR * _significance_of(light, pixels, psf, found)
-    )
     log.info("found %d companions of brighter stars", len(found))
-    return _merged_in_place(detections, found), points
+    return _merged(detections, found), points
 
 
-def _significance_of(light, pixels, psf, found):
+def _significance_beneath(image, sources, sigma, search):
+    """Significance of what is left in the footprints that reach beyond their sources; of the light at its peaks.
+
+    What is left is no more significant than the image itself: where that is below the threshold there is nothing.
+    """
+    (pixels, psf), (detections, points, light), (threshold, settings) = image, sources, search
+    is_near = np.zeros(pixels.shape, dtype=bool)
+    for part, known in (
+        (MIN_DISTANCE_FWHM, points.is_subtracted),
+        (EXTENDED_DISTANCE_FWHM, ~points.is_subtracted),
+    ):
+        places = pixels_at(detections.x[known], detections.y[known], pixels.shape)
+        paint_discs_at(*places, part * FWHM_PER_SIGMA * sigma, is_near)
+    wanted = regions_beyond(detections.labels, is_near)
+    variance = _variance_of_residual(pixels, psf, points, light)
+    images = (pixels, light, variance)
+    significance = residual_significance(images, psf, wanted, settings.excluded, UNUSABLE)
+    peaks = maxima_above(significance, SAMPLED_PART * threshold)
+    return significance, PeakLight(peaks, _significance_of(light, pixels, psf, peaks), pixels.shape)
+
+
+def _significance_of(light, pixels, psf, peaks):
     """Matched-filter significance that the subtracted light had at the peaks: its errors are coherent."""
     ny, nx = light.shape
     offset = np.arange(psf.size) - psf.size // 2
-    rows = np.clip(np.rint(found.y).astype(np.int64)[:, None] + offset, 0, ny - 1)[:, :, None]
-    columns = np.clip(np.rint(found.x).astype(np.int64)[:, None] + offset, 0, nx - 1)[:, None, :]
-    kernels = psf.kernels_at(found.x, found.y)
-    signal = np.sum(kernels * light[rows, columns], axis=(1, 2))
-    return signal / np.sqrt(np.sum(kernels**2 * pixels.variance[rows, columns], axis=(1, 2)))
+    found = []
+    for part in np.array_split(peaks, len(peaks) // PEAKS_AT_A_TIME + 1):
+        y, x = np.divmod(part, nx)
+        rows = np.clip(y[:, None] + offset, 0, ny - 1)[:, :, None]
+        columns = np.clip(x[:, None] + offset, 0, nx - 1)[:, None, :]
+        kernels = psf.kernels_at(x.astype(np.float64), y.astype(np.float64))
+        signal = np.sum(kernels * light[rows, columns], axis=(1, 2))
+        found.append(signal / np.sqrt(np.sum(kernels**2 * pixels.variance[rows, columns], axis=(1, 2))))
+    return np.concatenate(found)
 
 
 def _is_beyond(found, known, radius):
@@ -91,16 +151,13 @@ def _is_beyond(found, known, radius):
     return tree.query(np.column_stack([found.x, found.y]))[0] > radius
 
 
-def _residual(pixels, psf, points, light):
-    """Pixels without the light of point sources, with its errors in their variance."""
+def _variance_of_residual(pixels, psf, points, light):
+    """Variance of the pixels without the light of point sources, the errors of that light in it."""
     variance = np.multiply(light, np.float32(MODEL_ERROR))
     np.square(variance, out=variance)
     variance += pixels.variance
     _add_wing_errors_in_place(variance, psf, points.fit.select(points.is_subtracted))
-    # Interpolated pixels know nothing of the model: what is left in them is no companion.
-    image = pixels.image - light
-    image[pixels.is_masked(UNUSABLE)] = 0
-    return MaskedImage(image, pixels.mask, variance)
+    return variance
 
 
 def _add_wing_errors_in_place(variance, psf, fit):
@@ -131,24 +188,10 @@ def _box(row, column, half, shape):
     return rows, slice(max(column - half, 0), max(min(column + half + 1, shape[1]), 0))
 
 
-def _merged_in_place(detections, new):
-    """Both sets, brightest first, the new ones in the footprints of the old where they lie in one.
-
-    The labels of both are changed in place.
-    """
-    if len(new) == 0:
-        return detections
+def _merged(detections, new):
+    """Both sets, brightest first, the new ones in the footprints of the old."""
     inside = detections.labels[pixels_at(new.x, new.y, detections.labels.shape)] - 1
-    n_footprint = int(detections.labels.max(initial=0))
-    alone, number = np.unique(new.footprint[inside < 0], return_inverse=True)
-    footprint = inside.astype(np.int32)
-    footprint[inside < 0] = n_footprint + number
-    renumbered = np.zeros(int(new.labels.max(initial=0)) + 1, dtype=np.int32)
-    renumbered[alone + 1] = n_footprint + 1 + np.arange(len(alone), dtype=np.int32)
-    relabel_in_place(new.labels, renumbered)
-    labels = detections.labels
-    np.copyto(labels, new.labels, where=labels == 0)
-    joined = np.concatenate([detections.footprint, footprint])
+    joined = np.concatenate([detections.footprint, inside.astype(np.int32)])
     significance = np.concatenate([detections.significance, new.significance])
     order = np.argsort(-significance, kind="stable")
     return Detections(
@@ -156,6 +199,6 @@ def _merged_in_place(detections, new):
         y=np.concatenate([detections.y, new.y])[order],
         significance=significance[order],
         footprint=joined[order],
-        n_peak=np.bincount(joined)[joined][order].astype(np.int32),
-        labels=labels,
+        n_peak=np.bincount(joined, minlength=1)[joined][order].astype(np.int32),
+        labels=detections.labels,
     )

@@ -124,7 +124,9 @@ def assemble_frame(raw, settings):
         target = _detector_slices(amplifier)
         levels = (amplifier.gain, settings["suspect_fraction"] * amplifier.saturation, amplifier.saturation)
         all_bits = np.uint32(mask_planes.BAD if reason else 0)
-        _fill(counts, overscan.rows, np.array(levels, dtype=np.float32), all_bits, (image[target], mask[target]))
+        _fill(
+            counts, overscan.rows, np.array(levels, dtype=np.float32), all_bits, (image[target], mask[target])
+        )
         read_variance[target] = noise**2 + (overscan.error * amplifier.gain) ** 2
     if len(reasons) == len(detector.amplifiers):
         raise AllAmplifiersBadError(reasons)

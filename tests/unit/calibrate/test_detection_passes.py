@@ -79,21 +79,6 @@ def test_stars_and_galaxies_alone_get_no_companions(seed, stars):
     assert len(add_companions(pixels, psf, first, SIGMA, (5.0, settings))[0]) == len(first) == 3
 
 
-def test_a_source_that_only_the_residual_shows_gets_a_footprint_of_its_own(stars):
-    pixels = field(stars, 4, [80.0, 30.0], [80.0, 30.0], [5e4, 3e3])
-    psf = psf_of(stars, pixels.shape)
-    settings = DetectionSettings()
-    first = detect(pixels, psf, 5.0, settings=settings)
-    bright_alone = first.select(np.array([True, False]))
-    bright_alone.labels[bright_alone.labels == 2] = 0
-
-    found, _ = add_companions(pixels, psf, bright_alone, SIGMA, (5.0, settings))
-
-    assert len(found) == 2
-    assert found.footprint.tolist() == [0, 1]
-    assert found.labels[30, 30] == 2
-
-
 def test_a_saturated_star_is_one_source(stars):
     pixels = field(stars, 5, [80.0], [80.0], [3e5])
     pixels.mask[78:83, 60:100] = mask_planes.SAT

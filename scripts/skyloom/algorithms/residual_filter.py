@@ -1,0 +1,153 @@
+"""The matched filter on some pixels of an image without its point sources: those where what they hid may show."""
+
+import numpy as np
+
+from skyloom.algorithms.matched_filter import (
+    MIN_COVERAGE,
+    N_TAP,
+    good_variances,
+    tiles,
+    visible_part,
+)
+from skyloom.core import mask_planes
+from skyloom.core.jit import kernel, summing_kernel
+
+# What is laid out of each pixel: what is left, and its variance.
+LEFT, VARIANCE = range(2)
+# Neighbouring pixels that are summed together: fewer keep a processor's vectors empty.
+SEGMENT = 32
+
+
+def residual_significance(images, psf, wanted, excluded, unusable):
+    """Signal to noise of a point source on some pixels, beside the light that is taken from them.
+
+    Parameters
+    ----------
+    images : tuple
+        Background-subtracted pixels (MaskedImage), the light to be taken from them and the variance of what is left
+        (ndarrays, shape (ny, nx), float32).
+    psf : PixelPsf or CellPsf
+        The image's PSF.
+    wanted : ndarray, shape (ny, nx), bool
+        The pixels.
+    excluded : int
+        Mask bits whose pixels carry no information unless they were interpolated (INTRP).
+    unusable : int
+        Mask bits in whose pixels nothing is left: the interpolation knew nothing of the light.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx), float32
+        As `matched_filter.significance_image` of what is left; 0 on the other pixels.
+    """
+    pixels, light, variance = images
+    significance = np.zeros(pixels.shape, dtype=np.float32)
+    sample = good_variances((pixels.image, pixels.mask, pixels.variance), excluded)
+    if sample.size == 0:
+        return significance
+    planes = (pixels.image, pixels.mask, light, variance)
+    limits = (np.uint32(excluded), np.uint32(unusable), np.float32(np.median(sample)))
+    for tile, stamp in tiles(pixels.shape, psf):
+        inner = _with_all_taps(visible_part(stamp))
+        _filter_tile(planes, (tile, wanted), (inner, inner**2), limits, significance)
+    return significance
+
+
+def _with_all_taps(stamp):
+    """Stamp, float32, with empty columns at its end, to a multiple of `N_TAP`."""
+    n_empty = -stamp.shape[1] % N_TAP
+    return np.pad(stamp, ((0, 0), (0, n_empty))).astype(np.float32)
+
+
+@kernel
+def _filter_tile(planes, places, stamps, limits, significance):
+    """Significances of the wanted pixels of a tile."""
+    (y0, y1, x0, x1), wanted = places
+    reach, n_column = stamps[0].shape[0] // 2, stamps[0].shape[1]
+    laid = _lay_out(planes, (y0 - reach, y1 + reach, x0 - reach, x1 - reach + n_column + SEGMENT), limits)
+    signal, noise = np.zeros(SEGMENT, dtype=np.float32), np.zeros(SEGMENT, dtype=np.float32)
+    least = MIN_COVERAGE * stamps[1].sum()
+    for y in range(y0, y1):
+        for start in range(x0, x1, SEGMENT):
+            end = min(start + SEGMENT, x1)
+            if not wanted[y, start:end].any():
+                continue
+            _sum(laid[LEFT], (y - y0, start - x0), stamps[0], signal)
+            _sum(laid[VARIANCE], (y - y0, start - x0), stamps[1], noise)
+            for x in range(start, end):
+                own = laid[VARIANCE, y - y0 + reach, x - x0 + reach]
+                # A pixel that carries no information has no variance of its own.
+                if wanted[y, x] and noise[x - start] > least * (own if own > 0 else limits[2]):
+                    significance[y, x] = signal[x - start] / np.sqrt(noise[x - start])
+
+
+@kernel
+def _lay_out(planes, box, limits):
+    """What is left in the pixels of a box, and its variance; 0 where a pixel carries no information or is none."""
+    image, mask, light, variance = planes
+    excluded, unusable, _ = limits
+    y0, y1, x0, x1 = box
+    ny, nx = image.shape
+    laid = np.zeros((2, y1 - y0, x1 - x0), dtype=np.float32)
+    for y in range(max(y0, 0), min(y1, ny)):
+        for x in range(max(x0, 0), min(x1, nx)):
+            bits, row, column = mask[y, x], y - y0, x - x0
+            good = (bits & excluded) == 0 or (bits & mask_planes.INTRP) != 0
+            if good and np.isfinite(image[y, x]) and np.isfinite(variance[y, x]):
+                is_left = (bits & unusable) == 0
+                laid[LEFT, row, column] = image[y, x] - light[y, x] if is_left else np.float32(0)
+                laid[VARIANCE, row, column] = variance[y, x]
+    return laid
+
+
+@summing_kernel
+def _sum(values, corner, stamp, sums):
+    """Sums below the stamp of what is laid out, for a segment of pixels; the first stamp begins at the corner."""
+    row, column = corner
+    sums[:] = 0.0
+    for v in range(stamp.shape[0]):
+        for t in range(0, stamp.shape[1], N_TAP):
+            w0, w1, w2, w3 = stamp[v, t], stamp[v, t + 1], stamp[v, t + 2], stamp[v, t + 3]
+            w4, w5, w6, w7 = stamp[v, t + 4], stamp[v, t + 5], stamp[v, t + 6], stamp[v, t + 7]
+            near = values[row + v, column + t :]
+            for i in range(SEGMENT):
+                sums[i] += (w0 * near[i] + w1 * near[i + 1] + w2 * near[i + 2] + w3 * near[i + 3]) + (
+                    w4 * near[i + 4] + w5 * near[i + 5] + w6 * near[i + 6] + w7 * near[i + 7]
+                )
+
+
+@kernel
+def maxima_above(values, level):
+    """Pixels of an image above a level, none of whose neighbours is higher.
+
+    Parameters
+    ----------
+    values : ndarray, shape (ny, nx), float32
+        The image.
+    level : float
+        In its unit.
+
+    Returns
+    -------
+    ndarray, shape (n,), int64
+        Flat indices, rising.
+    """
+    ny, nx = values.shape
+    found = []
+    for y in range(ny):
+        for x in range(nx):
+            value = values[y, x]
+            if value > level and values[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].max() <= value:
+                found.append(y * nx + x)
+    return np.array(found, dtype=np.int64)
+
+
+def compile_kernels():
+    """Compile this module's kernels for the types used in production."""
+    from skyloom.core.images import MaskedImage
+    from skyloom.core.psf import PixelPsf
+
+    zeros, ones = np.zeros((16, 16), dtype=np.float32), np.ones((16, 16), dtype=np.float32)
+    pixels = MaskedImage(zeros, np.zeros((16, 16), dtype=np.uint32), ones)
+    psf = PixelPsf(np.full((1, 5, 5), 0.04, dtype=np.float32), 0, (-0.5, 15.5, -0.5, 15.5))
+    maxima_above(residual_significance((pixels, zeros, ones), psf, ones > 0, 1, 2), 0.0)

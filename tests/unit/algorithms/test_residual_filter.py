@@ -1,0 +1,77 @@
+"""Tests of skyloom.algorithms.residual_filter."""
+
+import numpy as np
+import pytest
+
+from skyloom.algorithms.matched_filter import significance_image
+from skyloom.algorithms.residual_filter import maxima_above, residual_significance
+from skyloom.core import mask_planes
+from skyloom.core.images import MaskedImage
+from skyloom.core.psf import PixelPsf, gaussian_kernel
+
+pytestmark = pytest.mark.kernels
+SHAPE = (150, 170)
+EXCLUDED, UNUSABLE = int(mask_planes.CR), int(mask_planes.INTRP)
+
+
+@pytest.fixture
+def psf():
+    image = gaussian_kernel(1.7, 25)[None].astype(np.float32)
+    return PixelPsf(image, 0, (-0.5, SHAPE[1] - 0.5, -0.5, SHAPE[0] - 0.5))
+
+
+@pytest.fixture
+def images():
+    rng = np.random.default_rng(8)
+    variance = rng.uniform(50, 150, SHAPE).astype(np.float32)
+    light = rng.uniform(0, 300, SHAPE).astype(np.float32)
+    image = (light + rng.normal(0, np.sqrt(variance))).astype(np.float32)
+    mask = np.zeros(SHAPE, dtype=np.uint32)
+    mask[40:44, 60:80] = mask_planes.CR
+    mask[90, 20:30] = mask_planes.CR | mask_planes.INTRP
+    return MaskedImage(image, mask, variance), light
+
+
+def test_chosen_pixels_have_the_significance_of_the_whole_image(images, psf):
+    pixels, light = images
+    left = MaskedImage(
+        np.where(pixels.is_masked(UNUSABLE), 0, pixels.image - light), pixels.mask, pixels.variance
+    )
+    wanted = np.random.default_rng(9).random(SHAPE) < 0.2
+
+    found = residual_significance((pixels, light, pixels.variance), psf, wanted, EXCLUDED, UNUSABLE)
+
+    # The whole image is filtered by the PSF's largest singular vectors: beside a large defect they differ most.
+    whole = significance_image(left, psf, EXCLUDED)
+    np.testing.assert_allclose(found[wanted], whole[wanted], atol=0.02)
+    assert not found[~wanted].any()
+    assert (whole[wanted] == 0).any()
+
+
+def test_an_endless_variance_carries_no_information(images, psf):
+    pixels, light = images
+    variance = pixels.variance.copy()
+    variance[70:130, 70:130] = np.inf
+
+    found = residual_significance((pixels, light, variance), psf, np.ones(SHAPE, bool), EXCLUDED, UNUSABLE)
+
+    assert not found[85:115, 85:115].any()
+    assert np.isfinite(found).all()
+
+
+def test_where_nothing_carries_information_nothing_is_significant(images, psf):
+    pixels, light = images
+    masked = MaskedImage(pixels.image, np.full_like(pixels.mask, mask_planes.CR), pixels.variance)
+
+    found = residual_significance(
+        (masked, light, masked.variance), psf, np.ones(SHAPE, bool), EXCLUDED, UNUSABLE
+    )
+
+    assert not found.any()
+
+
+def test_maxima_are_found_at_the_edge_and_on_a_flat_top():
+    values = np.zeros((5, 6), dtype=np.float32)
+    values[0, 0], values[2, 2:4], values[4, 5] = 3.0, 2.0, 0.5
+
+    assert maxima_above(values, 1.0).tolist() == [0, 14, 15]
