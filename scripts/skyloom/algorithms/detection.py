@@ -54,8 +54,8 @@ class Detections:
         Index of the footprint that holds the peak.
     n_peak : ndarray, shape (n,), int32
         Number of peaks in that footprint, this one included.
-    labels : ndarray, shape (ny, nx), int32
-        0 outside footprints, else 1 + index of the footprint.
+    labels : ndarray, shape (ny, nx), int32, or None
+        0 outside footprints, else 1 + index of the footprint; None where nobody needs them any more.
     """
 
     x: np.ndarray
@@ -63,7 +63,7 @@ class Detections:
     significance: np.ndarray
     footprint: np.ndarray
     n_peak: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
 
     def __len__(self):
         return len(self.x)
@@ -87,6 +87,10 @@ class Detections:
         wanted = np.zeros(int(self.labels.max(initial=0)) + 1, dtype=bool)
         wanted[1 + self.footprint[sign * self.significance > 0]] = True
         return grow_mask(wanted[self.labels], radius)
+
+    def without_labels(self):
+        """Return the peaks without the plane of labels, which is as large as the image (Detections)."""
+        return replace(self, labels=None)
 
     def select(self, keep):
         """Return some of the peaks (Detections); footprints stay.

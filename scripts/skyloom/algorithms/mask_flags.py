@@ -1,4 +1,4 @@
-"""Which mask planes lie below sources."""
+"""Which mask planes lie below sources, and bits set around them."""
 
 import numpy as np
 
@@ -82,6 +82,42 @@ def box_flags(mask, position, radius, planes, centre):
     return flags
 
 
+@kernel
+def mark_discs(mask, rows, columns, radius, bit):
+    """Set a bit in all pixels within a radius of some.
+
+    Parameters
+    ----------
+    mask : ndarray, shape (ny, nx), uint32
+        Mask planes; changed in place.
+    rows, columns : ndarray, shape (n,), int64
+        The pixels in the middle.
+    radius : float
+        [pixel].
+    bit : uint32
+        The bit.
+
+    Returns
+    -------
+    ndarray, shape (m,), int64
+        Flat indices of the pixels that did not have it.
+    """
+    ny, nx = mask.shape
+    reach = int(radius)
+    marked = []
+    for i in range(rows.size):
+        row, column = rows[i], columns[i]
+        for y in range(max(row - reach, 0), min(row + reach + 1, ny)):
+            half = int(np.sqrt(max(radius**2 - (y - row) ** 2, 0.0)))
+            for x in range(max(column - half, 0), min(column + half + 1, nx)):
+                if not mask[y, x] & bit:
+                    mask[y, x] |= bit
+                    marked.append(y * nx + x)
+    return np.array(marked, dtype=np.int64)
+
+
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
-    bits_in_boxes(np.zeros((4, 4), dtype=np.uint32), np.ones(1), np.ones(1), 1)
+    mask = np.zeros((4, 4), dtype=np.uint32)
+    bits_in_boxes(mask, np.ones(1), np.ones(1), 1)
+    mark_discs(mask, np.ones(1, dtype=np.int64), np.ones(1, dtype=np.int64), 1.0, np.uint32(1))

@@ -72,7 +72,7 @@ class DetectionPass:
     background : Background
         What was subtracted.
     detections : Detections
-        What was found.
+        What was found, without labels.
     is_sky : ndarray, shape (ny, nx), bool
         Pixels that the background was measured on.
     rays : FilledPixels, optional
@@ -122,7 +122,7 @@ def first_pass(pixels, settings):
     rays = rays.plus(np.negative(level, out=level))
     if settings["streaks"]["enabled"]:
         pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
-    return DetectionPass(pixels, fit.background, detections, fit.is_sky, rays)
+    return DetectionPass(pixels, fit.background, detections.without_labels(), fit.is_sky, rays)
 
 
 def second_pass(first, psf, settings):
@@ -170,7 +170,7 @@ def second_pass(first, psf, settings):
     fit = fit_background(pixels, settings["background"], objects)
     np.add(pixels.image, light, out=pixels.image)
     _subtract_in_place(pixels, fit.background)
-    return DetectionPass(pixels, fit.background, detections, fit.is_sky), points
+    return DetectionPass(pixels, fit.background, detections.without_labels(), fit.is_sky), points
 
 
 def final_pass(pixels, psf, known, settings):

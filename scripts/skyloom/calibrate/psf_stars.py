@@ -1,10 +1,11 @@
 """The PSF of one detector from the stars that the first pass found."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.footprints import grow_mask
+from skyloom.algorithms.mask_flags import mark_discs
 from skyloom.algorithms.moments import adaptive_moments
 from skyloom.algorithms.photometry import point_source_image, typical_noise
 from skyloom.algorithms.psf_model import (
@@ -116,8 +117,8 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
     reserved = reserve_stars(chosen, settings["reserved_fraction"], 2 * settings["min_stars"], rng)[chosen]
     stars = (candidates.x[chosen], candidates.y[chosen], reserved)
     others = (candidates.x[~chosen], candidates.y[~chosen])
-    masked = _others_masked(pixels, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
-    return PsfStars(fit_psf(masked, stars, sigma, _fit_settings(sigma, settings)), reserved, others)
+    with _others_masked(pixels.mask, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma):
+        return PsfStars(fit_psf(pixels, stars, sigma, _fit_settings(sigma, settings)), reserved, others)
 
 
 def refine_psf_of_stars(stars, pixels, detections, points, settings):
@@ -155,11 +156,11 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
     alone = replace(pixels, image=np.subtract(pixels.image, model, out=model))
     sigma = equivalent_sigma(stars.fit.psf.coefficients[0])
     others = _not_subtracted(stars.others, detections, points, is_other)
-    masked = _others_masked(alone, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma)
     fit_settings = _fit_settings(sigma, settings)
-    fit = refine_psf(masked, (x, y, reserved), stars.fit.psf, fit_settings)
-    if settings["model"] == "piff":
-        fit = refit_stars(masked, fit, fit_piff_psf(masked, fit, fit_settings), fit_settings)
+    with _others_masked(alone.mask, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma):
+        fit = refine_psf(alone, (x, y, reserved), stars.fit.psf, fit_settings)
+        if settings["model"] == "piff":
+            fit = refit_stars(alone, fit, fit_piff_psf(alone, fit, fit_settings), fit_settings)
     return PsfStars(fit, reserved, others)
 
 
@@ -242,8 +243,11 @@ def _fit_settings(sigma, settings):
     )
 
 
-def _others_masked(pixels, others, radius):
-    """Pixels with a disc around other sources masked SUSPECT."""
-    centres = np.zeros(pixels.shape, dtype=bool)
-    centres[pixels_at(*others, pixels.shape)] = True
-    return pixels.with_bits(grow_mask(centres, radius), mask_planes.SUSPECT)
+@contextmanager
+def _others_masked(mask, others, radius):
+    """Mask discs around other sources SUSPECT for as long as the block lasts: another mask would be a plane more."""
+    marked = mark_discs(mask, *pixels_at(*others, mask.shape), radius, mask_planes.SUSPECT)
+    try:
+        yield
+    finally:
+        mask.flat[marked] &= ~mask_planes.SUSPECT
