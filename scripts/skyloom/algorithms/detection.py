@@ -26,8 +26,9 @@ class DetectionSettings:
         Rise of a peak above its saddle to a higher one [sigma].
     relative_prominence : float
         The same as a fraction of the saddle's significance.
-    noise_correlation : float
-        Noise power at zero frequency over the pixel variance: 1 for white noise, more after resampling.
+    noise_correlation : float or ndarray, shape (n_row, n_column)
+        Noise power at zero frequency over the pixel variance: 1 for white noise, more after resampling; of all, or
+        of each tile of `significance_image`.
     excluded : int
         Mask bits whose pixels carry no information unless they were interpolated (INTRP); their light is not
         used.
@@ -35,7 +36,7 @@ class DetectionSettings:
 
     min_prominence: float = 3.0
     relative_prominence: float = 0.01
-    noise_correlation: float = 1.0
+    noise_correlation: float | np.ndarray = 1.0
     excluded: int = int(mask_planes.bits("NO_DATA", "BAD", "CR"))
 
 
@@ -146,9 +147,7 @@ def detect(masked_image, psf, threshold=5.0, polarity="positive", settings=None)
     settings = settings or DetectionSettings()
     significance = significance_image(masked_image, psf, settings.excluded, settings.noise_correlation)
     signs = {"positive": (1,), "negative": (-1,), "both": (1, -1)}[polarity]
-    parts = [
-        _find_sources(significance if sign > 0 else -significance, threshold, settings) for sign in signs
-    ]
+    parts = [find_sources(significance if sign > 0 else -significance, threshold, settings) for sign in signs]
     detections = parts[0] if len(parts) == 1 and signs[0] > 0 else _joined(parts, signs)
     log.info("found %d peaks in %d footprints", len(detections), detections.labels.max(initial=0))
     return detections
@@ -175,8 +174,23 @@ def find_peaks(significance, threshold, settings):
     return _detections(significance, flooded, significance[flooded[1:3]].astype(np.float64))
 
 
-def _find_sources(significance, threshold, settings):
-    """Detections by the height of the peaks between the pixels, positive side only; see `detect`."""
+def find_sources(significance, threshold, settings):
+    """Peaks of a significance image by their height between the pixels, positive side only; see `detect`.
+
+    Parameters
+    ----------
+    significance : ndarray, shape (ny, nx), float32
+        Signal to noise of a point source on each pixel, as from `significance_image`.
+    threshold : float
+        Least significance of a peak [sigma].
+    settings : DetectionSettings
+        Prominence of companions.
+
+    Returns
+    -------
+    Detections
+        Peaks by falling significance; empty when there is none.
+    """
     level = SAMPLED_PART * threshold
     flooded = flood_footprints(significance, level, settings.min_prominence, settings.relative_prominence)
     height = _height_between_pixels(significance, *flooded[1:3])
