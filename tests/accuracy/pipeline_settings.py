@@ -74,7 +74,7 @@ def run_passes(raw, section, seed):
     stars = fit_psf_to_stars(first.pixels, first.detections, section["psf"], np.random.default_rng(seed))
     second, points = second_pass(first, stars.fit.psf, section)
     stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, section["psf"])
-    detections, _ = final_pass(second.pixels, stars.fit.psf, points.peaks, section)
+    detections, *_ = final_pass(second.pixels, stars.fit.psf, points.peaks, section)
     return Passes(
         second.pixels, (second.is_sky, (points.peaks.x, points.peaks.y), detections), stars, second.background
     )

@@ -26,8 +26,9 @@ class DetectionSettings:
         Rise of a peak above its saddle to a higher one [sigma].
     relative_prominence : float
         The same as a fraction of the saddle's significance.
-    noise_correlation : float
-        Noise power at zero frequency over the pixel variance: 1 for white noise, more after resampling.
+    noise_correlation : float or ndarray, shape (n_row, n_column)
+        Noise power at zero frequency over the pixel variance: 1 for white noise, more after resampling; of all, or
+        of each tile of `significance_image`.
     excluded : int
         Mask bits whose pixels carry no information unless they were interpolated (INTRP); their light is not
         used.
@@ -35,7 +36,7 @@ class DetectionSettings:
 
     min_prominence: float = 3.0
     relative_prominence: float = 0.01
-    noise_correlation: float = 1.0
+    noise_correlation: float | np.ndarray = 1.0
     excluded: int = int(mask_planes.bits("NO_DATA", "BAD", "CR"))
 
 
@@ -178,21 +179,21 @@ def find_peaks(significance, threshold, settings):
 
 
 def find_sources(significance, threshold, settings):
-    """Detections by the height of the peaks between the pixels of a significance image, positive side only.
+    """Peaks of a significance image by their height between the pixels, positive side only; see `detect`.
 
     Parameters
     ----------
     significance : ndarray, shape (ny, nx), float32
-        As from `significance_image`.
+        Signal to noise of a point source on each pixel, as from `significance_image`.
     threshold : float
-        Least significance of a peak, as `detect` has it [sigma].
+        Least significance of a peak [sigma].
     settings : DetectionSettings
         Prominence of companions.
 
     Returns
     -------
     Detections
-        As from `detect`.
+        Peaks by falling significance; empty when there is none.
     """
     level = SAMPLED_PART * threshold
     flooded = flood_footprints(significance, level, settings.min_prominence, settings.relative_prominence)

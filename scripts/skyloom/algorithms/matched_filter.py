@@ -31,8 +31,8 @@ def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
         PSF; an array's middle pixel is its centre, its norm does not matter.
     excluded : int
         Mask bits whose pixels carry no information unless they were interpolated (INTRP).
-    noise_correlation : float
-        Noise power at zero frequency over the pixel variance.
+    noise_correlation : float or ndarray, shape (n_row, n_column)
+        Noise power at zero frequency over the pixel variance, of all or of each tile (`tile_spans`).
 
     Returns
     -------
@@ -52,13 +52,13 @@ def significance_image(masked_image, psf, excluded, noise_correlation=1.0):
     sample = good_variances(planes, excluded)
     if sample.size == 0:
         return out
-    limits = (np.uint32(excluded), float(np.median(sample)), float(noise_correlation))
-    for box, stamp in tiles(shape, psf):
+    typical = float(np.median(sample))
+    for box, stamp, power in tiles(shape, psf, noise_correlation):
         signal, exact = _factors(stamp)
         noise, square = _factors(exact**2)
         # What was left out of the square is noise all the same.
         noise[0][0] *= np.sum(exact**2) / np.sum(square)
-        _filter_tile(planes, box, (signal, noise), limits, out)
+        _filter_tile(planes, box, (signal, noise), (np.uint32(excluded), typical, power), out)
     return out
 
 
@@ -77,8 +77,8 @@ def good_variances(planes, excluded):
     return variance[good & np.isfinite(image) & np.isfinite(variance)]
 
 
-def tiles(shape, psf):
-    """Parts of the image (y0, y1, x0, x1) and the PSF of each; without those that have none (list of tuple).
+def tiles(shape, psf, noise_correlation):
+    """Parts of the image (y0, y1, x0, x1) that have a PSF, it, and their noise power (list of tuple).
 
     Parameters
     ----------
@@ -86,12 +86,17 @@ def tiles(shape, psf):
         Shape (ny, nx) of the image.
     psf : PixelPsf, CellPsf or ndarray of shape (k, k)
         An array is the PSF of the whole image.
+    noise_correlation : float or ndarray
+        As for `significance_image`.
     """
     if isinstance(psf, np.ndarray):
-        return [((0, shape[0], 0, shape[1]), psf)]
-    boxes = [(*rows, *columns) for rows in _spans(shape[0]) for columns in _spans(shape[1])]
+        return [((0, shape[0], 0, shape[1]), psf, float(noise_correlation))]
+    rows, columns = (tile_spans(length) for length in shape)
+    boxes = [(*row, *column) for row in rows for column in columns]
+    powers = np.broadcast_to(noise_correlation, (len(rows), len(columns))).ravel().tolist()
     stamps = [_mean_psf(psf, box) for box in boxes]
-    return [(box, stamp) for box, stamp in zip(boxes, stamps, strict=True) if stamp is not None]
+    tiles = zip(boxes, stamps, map(float, powers), strict=True)
+    return [tile for tile in tiles if tile[1] is not None]
 
 
 def _mean_psf(psf, box):
@@ -108,8 +113,14 @@ def _mean_psf(psf, box):
     return stamps[known].mean(axis=0) if known.any() else None
 
 
-def _spans(length):
-    """First and last pixel of equal parts of an axis, about `TILE` long."""
+def tile_spans(length):
+    """First pixel of equal parts of an axis, about `TILE` long, and the one after their last (list of tuple of int).
+
+    Parameters
+    ----------
+    length : int
+        Of the axis [pixel].
+    """
     edges = np.linspace(0, length, max(round(length / TILE), 1) + 1).astype(int)
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
 

@@ -89,7 +89,7 @@ def _cut(planes, options, stars, stamps):
     ny, nx = image.shape
     for i in range(n):
         row0, column0 = corners[0, i] - size // 2, corners[1, i] - size // 2
-        total, n_good = 0.0, 0
+        total, n_good, darkest = 0.0, 0, np.inf
         for row in range(max(0, -row0), min(size, ny - row0)):
             for column in range(max(0, -column0), min(size, nx - column0)):
                 y, x = row0 + row, column0 + column
@@ -99,8 +99,11 @@ def _cut(planes, options, stars, stamps):
                 is_good[i, row, column] = True
                 residuals[i, row, column] = (value - model[y, x]) / flux[i]
                 total += variance[y, x] - photon_variance * value
+                darkest = min(darkest, variance[y, x])
                 n_good += 1
-        base[i] = max(total / max(n_good, 1), 0.0)
+        # Below a crowd a gain that is off by a third leaves less than nothing, and wings without any noise.
+        if n_good > 0:
+            base[i] = total / n_good if total > 0 else darkest
 
 
 @kernel

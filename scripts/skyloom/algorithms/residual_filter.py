@@ -18,7 +18,7 @@ LEFT, VARIANCE = range(2)
 SEGMENT = 32
 
 
-def residual_significance(images, psf, wanted, excluded, unusable):
+def residual_significance(images, psf, wanted, bits, noise_correlation=1.0):
     """Signal to noise of a point source on some pixels, beside the light that is taken from them.
 
     Parameters
@@ -30,24 +30,26 @@ def residual_significance(images, psf, wanted, excluded, unusable):
         The image's PSF.
     wanted : ndarray, shape (ny, nx), bool
         The pixels.
-    excluded : int
-        Mask bits whose pixels carry no information unless they were interpolated (INTRP).
-    unusable : int
-        Mask bits in whose pixels nothing is left: the interpolation knew nothing of the light.
+    bits : tuple of int
+        Mask bits whose pixels carry no information unless they were interpolated (INTRP), and those in whose pixels
+        nothing is left: the interpolation knew nothing of the light.
+    noise_correlation : float or ndarray
+        As for `matched_filter.significance_image`.
 
     Returns
     -------
     ndarray, shape (ny, nx), float32
         As `matched_filter.significance_image` of what is left; 0 on the other pixels.
     """
-    pixels, light, variance = images
+    (pixels, light, variance), (excluded, unusable) = images, bits
     significance = np.zeros(pixels.shape, dtype=np.float32)
     sample = good_variances((pixels.image, pixels.mask, pixels.variance), excluded)
     if sample.size == 0:
         return significance
     planes = (pixels.image, pixels.mask, light, variance)
-    limits = (np.uint32(excluded), np.uint32(unusable), np.float32(np.median(sample)))
-    for tile, stamp in tiles(pixels.shape, psf):
+    typical = np.float32(np.median(sample))
+    for tile, stamp, power in tiles(pixels.shape, psf, noise_correlation):
+        limits = (np.uint32(excluded), np.uint32(unusable), typical, np.float32(power))
         inner = _with_all_taps(visible_part(stamp))
         _filter_tile(planes, (tile, wanted), (inner, inner**2), limits, significance)
     return significance
@@ -78,14 +80,14 @@ def _filter_tile(planes, places, stamps, limits, significance):
                 own = laid[VARIANCE, y - y0 + reach, x - x0 + reach]
                 # A pixel that carries no information has no variance of its own.
                 if wanted[y, x] and noise[x - start] > least * (own if own > 0 else limits[2]):
-                    significance[y, x] = signal[x - start] / np.sqrt(noise[x - start])
+                    significance[y, x] = signal[x - start] / np.sqrt(noise[x - start] * limits[3])
 
 
 @kernel
 def _lay_out(planes, box, limits):
     """What is left in the pixels of a box, and its variance; 0 where a pixel carries no information or is none."""
     image, mask, light, variance = planes
-    excluded, unusable, _ = limits
+    excluded, unusable, _, _ = limits
     y0, y1, x0, x1 = box
     ny, nx = image.shape
     laid = np.zeros((2, y1 - y0, x1 - x0), dtype=np.float32)
@@ -150,4 +152,4 @@ def compile_kernels():
     zeros, ones = np.zeros((16, 16), dtype=np.float32), np.ones((16, 16), dtype=np.float32)
     pixels = MaskedImage(zeros, np.zeros((16, 16), dtype=np.uint32), ones)
     psf = PixelPsf(np.full((1, 5, 5), 0.04, dtype=np.float32), 0, (-0.5, 15.5, -0.5, 15.5))
-    maxima_above(residual_significance((pixels, zeros, ones), psf, ones > 0, 1, 2), 0.0)
+    maxima_above(residual_significance((pixels, zeros, ones), psf, ones > 0, (1, 2)), 0.0)

@@ -121,7 +121,9 @@ def _significance_beneath(image, sources, sigma, search):
     wanted = regions_beyond(detections.labels, is_near)
     variance = _variance_of_residual(pixels, psf, points, light)
     images = (pixels, light, variance)
-    significance = residual_significance(images, psf, wanted, settings.excluded, UNUSABLE)
+    significance = residual_significance(
+        images, psf, wanted, (settings.excluded, UNUSABLE), settings.noise_correlation
+    )
     peaks = maxima_above(significance, SAMPLED_PART * threshold)
     return significance, PeakLight(peaks, _significance_of(light, pixels, psf, peaks), pixels.shape)
 

@@ -4,15 +4,18 @@ The planes of a large detector are what memory goes into, and making them anew i
 on those that they are given.
 """
 
+import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from skyloom.algorithms.background import NoSkyPixelsError, fit_background
 from skyloom.algorithms.cosmic_rays import find_cosmic_rays, repair_cosmic_rays_in_place
-from skyloom.algorithms.detection import Detections, DetectionSettings, detect
+from skyloom.algorithms.detection import Detections, DetectionSettings, detect, find_sources
+from skyloom.algorithms.excess_noise import threshold_factors
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.algorithms.interpolation import FilledPixels
+from skyloom.algorithms.matched_filter import significance_image
 from skyloom.algorithms.regions import connected_regions
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.object_masks import object_mask, wing_reach
@@ -21,7 +24,9 @@ from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, MaskedImage
-from skyloom.core.psf import FWHM_PER_SIGMA, gaussian_kernel, psf_moments
+from skyloom.core.psf import FWHM_PER_SIGMA, effective_area, gaussian_kernel, psf_moments
+
+log = logging.getLogger(__name__)
 
 # Half-width of a Gaussian kernel in sigma.
 KERNEL_REACH = 4
@@ -193,6 +198,8 @@ def final_pass(pixels, psf, known, settings):
         What was found.
     tuple of ndarray, shape (n,)
         What is known of the detections' fits: x, y [pixel] and flux [electron], NaN where it is not known.
+    float
+        Significance by the variance that a source needed, mean over the image [sigma].
 
     Raises
     ------
@@ -200,14 +207,16 @@ def final_pass(pixels, psf, known, settings):
         If there is no source.
     """
     detection = settings["detection"]
-    sigma = psf_moments(_kernels_over(psf, pixels.shape)[0])[0]
-    detections = _detect(pixels, psf, detection["threshold"], detection)
-    limits = (detection["threshold"], _limits(detection))
-    detections, points = add_companions(pixels, psf, detections, sigma, limits, known)
+    kernel = _kernels_over(psf, pixels.shape)[0]
+    sigma = psf_moments(kernel)[0]
+    detections, limits = _detect_above_noise(pixels, psf, float(effective_area(kernel)), detection)
+    search = (detection["threshold"], limits)
+    detections, points = add_companions(pixels, psf, detections, sigma, search, known)
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
     np.bitwise_or(pixels.mask, mask_planes.DETECTED, out=pixels.mask, where=detected)
-    return detections, points.peaks.start(detections, SAME_PEAK)[:3]
+    threshold = detection["threshold"] * float(np.mean(np.sqrt(limits.noise_correlation)))
+    return detections, points.peaks.start(detections, SAME_PEAK)[:3], threshold
 
 
 def _rough_background(pixels, settings):
@@ -299,10 +308,28 @@ def _repair_rays_in_place(pixels, kernels, settings):
 
 def _detect(pixels, psf, threshold, settings):
     """Detections above a threshold, at least one."""
-    detections = detect(pixels, psf, threshold, settings=_limits(settings))
+    return _at_least_one(detect(pixels, psf, threshold, settings=_limits(settings)), pixels, threshold)
+
+
+def _at_least_one(detections, pixels, threshold):
+    """Return the same detections, if there are any."""
     if len(detections) == 0:
         raise NoSourcesError(threshold, float(np.sqrt(np.median(pixels.variance))))
     return detections
+
+
+def _detect_above_noise(pixels, psf, area, settings):
+    """Detections above the threshold, raised where noise would pass it, and the settings that have it raised."""
+    threshold, limits = settings["threshold"], _limits(settings)
+    significance = significance_image(pixels, psf, limits.excluded)
+    detections = find_sources(significance, threshold, limits)
+    factors = threshold_factors(significance, detections, threshold, area, settings["max_threshold_factor"])
+    if factors.max() > 1:
+        log.info("noise above the variance: threshold raised by up to %.3f", factors.max())
+        del significance, detections
+        limits = replace(limits, noise_correlation=factors**2)
+        detections = detect(pixels, psf, threshold, settings=limits)
+    return _at_least_one(detections, pixels, threshold), limits
 
 
 def _limits(settings):

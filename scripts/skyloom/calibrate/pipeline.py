@@ -69,7 +69,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     """
     shape = exposure.pixels.shape
     pixels, (background, is_sky), stars, known = _pixels_and_psf(exposure, settings, rng)
-    detections, start = final_pass(pixels, stars.fit.psf, known, settings)
+    detections, start, threshold = final_pass(pixels, stars.fit.psf, known, settings)
     columns = measure_sources(pixels, stars.fit.psf, detections, settings["measurement"], start)
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
@@ -97,6 +97,7 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
         zero_point_fit=zero_point.fit,
         photo_calib=zero_point.photo_calib,
         ap_corr=ap_corr,
+        detection_threshold=threshold,
     )
     return calexp, source_table(columns, detections, exposure.info)
 

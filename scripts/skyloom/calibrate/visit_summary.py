@@ -57,6 +57,7 @@ def summarize_detector(exposure, sources):
         "psfArea": float(effective_area(kernel)),
         **_psf_star_columns(sources),
         **_noise_columns(exposure, kernel, zero_point),
+        "detectionThreshold": exposure.detection_threshold,
         "zeroPoint": AB_ZERO_POINT - 2.5 * np.log10(zero_point),
         "zeroPointErr": float(exposure.photo_calib.error(x, y)[0]) / zero_point * MAGNITUDES_PER_LOG,
         **_zero_point_columns(exposure.zero_point_fit),

@@ -308,6 +308,9 @@ class Exposure:
         The error of a flux summed over many pixels is that of white noise times the root of it.
     zero_point_fit : ZeroPointFit or None
         Quality of the fitted zero point.
+    detection_threshold : float
+        Significance by the variance that a source of its table needed, mean over the image [sigma]; NaN where there
+        is no such table.
     """
 
     pixels: MaskedImage
@@ -321,6 +324,7 @@ class Exposure:
     inputs: Any = field(default=None, repr=False)
     noise_correlation: float = 1.0
     zero_point_fit: Any = None
+    detection_threshold: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)

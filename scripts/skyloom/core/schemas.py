@@ -352,6 +352,12 @@ VISIT_SUMMARY = TableSchema(
             "The zero point varies more than expected: clouds, or a wrong flat.",
         ),
         Column("magLim", "float64", "mag", "5-sigma AB magnitude of a point source at the centre."),
+        Column(
+            "detectionThreshold",
+            "float64",
+            "sigma",
+            "Significance by the variance plane that a source needed, mean over the detector.",
+        ),
         Column("nPhotometryStar", "int32", "", "Stars that the zero point was fitted to."),
         Column("nAstrometryStar", "int32", "", "Stars that the WCS was fitted to."),
         Column("astromOffsetMean", "float64", "arcsec", "Mean distance of those stars from the reference."),

@@ -136,7 +136,15 @@ def subtract(science, template, settings):
     pixels = _decorrelate(raw, filters, tile)
     before_matching = matching if convolved == "science" else None
     psf = difference_psf(science.psf, before_matching, filters, raw.shape, tile)
-    exposure = replace(science, pixels=pixels, psf=psf, background=None, inputs=None, noise_correlation=1.0)
+    exposure = replace(
+        science,
+        pixels=pixels,
+        psf=psf,
+        background=None,
+        inputs=None,
+        noise_correlation=1.0,
+        detection_threshold=float("nan"),
+    )
     return DifferenceImage(exposure, _crop(template.pixels.image, pair_margin(science, template)), kernel)
 
 

@@ -81,6 +81,8 @@ def _primary_cards(exposure):
     cards["ORIGY"] = (info.origin[1], "[pixel] first row in the patch")
     cards["TIMESYS"] = ("TAI", "time scale")
     cards["NCORR"] = (exposure.noise_correlation, "noise power at zero frequency / pixel variance")
+    if np.isfinite(exposure.detection_threshold):
+        cards["DETSIGMA"] = (exposure.detection_threshold, "[sigma] mean threshold of detection")
     return cards
 
 
@@ -417,6 +419,7 @@ def _exposure_of(hdus, data):
         zero_point_fit=_read_zero_point_fit(hdus),
         inputs=_read_inputs(hdus),
         noise_correlation=float(hdus[0].header["NCORR"]),
+        detection_threshold=float(hdus[0].header.get("DETSIGMA", "nan")),
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from skyloom.algorithms.matched_filter import significance_image
+from skyloom.algorithms.matched_filter import significance_image, tile_spans
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
@@ -132,3 +132,17 @@ def test_a_strip_of_cells_at_the_edge_of_the_data_has_its_stars():
         300 * np.sqrt(np.sum(gaussian_kernel(1.5, 15) ** 2)), abs=4
     )
     assert significance[:, 520:560].std() == pytest.approx(1, abs=0.5)
+
+
+def test_each_tile_can_have_its_own_noise_power():
+    shape = (700, 1000)
+    pixels = noise_image(np.random.default_rng(8), shape)
+    psf = PixelPsf(gaussian_kernel(SIGMA, 13)[None].astype(np.float32), 0, (-0.5, 999.5, -0.5, 699.5))
+
+    plain = significance_image(pixels, psf, EXCLUDED)
+    scaled = significance_image(pixels, psf, EXCLUDED, np.array([[1.0, 4.0]]))
+
+    (first, second) = tile_spans(shape[1])
+    assert [first, second] == [(0, 500), (500, 1000)]
+    np.testing.assert_array_equal(scaled[:, :500], plain[:, :500])
+    np.testing.assert_allclose(scaled[:, 500:], plain[:, 500:] / 2, rtol=1e-6)

@@ -12,6 +12,7 @@ from skyloom.core.psf import PixelPsf, gaussian_kernel
 pytestmark = pytest.mark.kernels
 SHAPE = (150, 170)
 EXCLUDED, UNUSABLE = int(mask_planes.CR), int(mask_planes.INTRP)
+BITS = (EXCLUDED, UNUSABLE)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_chosen_pixels_have_the_significance_of_the_whole_image(images, psf):
     )
     wanted = np.random.default_rng(9).random(SHAPE) < 0.2
 
-    found = residual_significance((pixels, light, pixels.variance), psf, wanted, EXCLUDED, UNUSABLE)
+    found = residual_significance((pixels, light, pixels.variance), psf, wanted, BITS)
 
     # The whole image is filtered by the PSF's largest singular vectors: beside a large defect they differ most.
     whole = significance_image(left, psf, EXCLUDED)
@@ -53,7 +54,7 @@ def test_an_endless_variance_carries_no_information(images, psf):
     variance = pixels.variance.copy()
     variance[70:130, 70:130] = np.inf
 
-    found = residual_significance((pixels, light, variance), psf, np.ones(SHAPE, bool), EXCLUDED, UNUSABLE)
+    found = residual_significance((pixels, light, variance), psf, np.ones(SHAPE, bool), BITS)
 
     assert not found[85:115, 85:115].any()
     assert np.isfinite(found).all()
@@ -63,9 +64,7 @@ def test_where_nothing_carries_information_nothing_is_significant(images, psf):
     pixels, light = images
     masked = MaskedImage(pixels.image, np.full_like(pixels.mask, mask_planes.CR), pixels.variance)
 
-    found = residual_significance(
-        (masked, light, masked.variance), psf, np.ones(SHAPE, bool), EXCLUDED, UNUSABLE
-    )
+    found = residual_significance((masked, light, masked.variance), psf, np.ones(SHAPE, bool), BITS)
 
     assert not found.any()
 

@@ -1,5 +1,7 @@
 """Tests of skyloom.calibrate.detection_passes, companions and psf_stars."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,7 +116,8 @@ def test_both_passes_find_the_stars_and_the_sky(stars, settings):
 
     first = first_pass(raw, settings)
     second, points = second_pass(first, psf_of(stars, raw.shape), settings)
-    detections, start = final_pass(second.pixels, psf_of(stars, raw.shape), points.peaks, settings)
+    detections, start, threshold = final_pass(second.pixels, psf_of(stars, raw.shape), points.peaks, settings)
+    assert threshold == settings["detection"]["threshold"]
     assert np.isfinite(start[2]).mean() > 0.9
     assert np.hypot(start[0] - detections.x, start[1] - detections.y).max() < 2
 
@@ -122,6 +125,38 @@ def test_both_passes_find_the_stars_and_the_sky(stars, settings):
     assert points.is_subtracted.sum() >= 20
     assert second.background.image().mean() == pytest.approx(300, abs=1.5)
     assert (second.pixels.mask[np.rint(y).astype(int), np.rint(x).astype(int)] & mask_planes.DETECTED).all()
+
+
+def final_detections(stars, settings, variance_factor, largest):
+    """Final detections of a grid of stars whose variance is off by a factor, and the threshold they needed."""
+    rng = np.random.default_rng(16)
+    x, y = (grid.ravel() * 64.0 + 32 for grid in np.meshgrid(np.arange(8), np.arange(8)))
+    raw = stars.observed(stars.light((512, 512), x, y, np.full(64, 2e4), FWHM, half=25), rng)
+    raw = replace(raw, variance=raw.variance * np.float32(variance_factor))
+    settings = settings | {"detection": settings["detection"] | {"max_threshold_factor": largest}}
+    psf = psf_of(stars, raw.shape)
+    second, points = second_pass(first_pass(raw, settings), psf, settings)
+    detections, _, threshold = final_pass(second.pixels, psf, points.peaks, settings)
+    return detections, threshold
+
+
+def test_a_variance_that_is_too_small_raises_the_threshold_and_no_noise_is_found(stars, settings):
+    kept, threshold = final_detections(stars, settings, 1 / 2.25, 1.0)
+    assert threshold == settings["detection"]["threshold"]
+    assert len(kept) > 70
+
+    raised, threshold = final_detections(stars, settings, 1 / 2.25, 4.0)
+    assert threshold == pytest.approx(1.5 * settings["detection"]["threshold"], rel=0.06)
+    assert 60 <= len(raised) <= 66
+
+
+def test_a_right_variance_leaves_every_detection_as_it_is(stars, settings):
+    kept, _ = final_detections(stars, settings, 1.0, 1.0)
+    adapted, threshold = final_detections(stars, settings, 1.0, 4.0)
+
+    assert threshold == settings["detection"]["threshold"]
+    for name in ("x", "y", "significance", "footprint", "n_peak", "labels"):
+        np.testing.assert_array_equal(getattr(adapted, name), getattr(kept, name))
 
 
 def test_the_sky_is_freed_of_sources_that_are_too_faint_for_the_table(stars, settings):

@@ -43,6 +43,7 @@ def make_exposure(angle=0.0, noise=20.0):
         Background(np.full((2, 2), 500.0, np.float32), 50, SHAPE),
         constant_field(1.02, SHAPE),
         WcsFit(np.zeros((2, 3)), np.eye(3), 42, 0.003, 0.004, 0.002, 1e-7, -30.0),
+        detection_threshold=5.4,
     )
 
 
@@ -70,6 +71,7 @@ def test_a_calibrated_detector_is_summarised_with_its_own_numbers():
     assert row["psfSigma"] == pytest.approx(2.0, rel=0.01)
     assert row["seeing"] == pytest.approx(2.0 * 2.3548 * 0.2, rel=0.01)
     assert row["psfArea"] == pytest.approx(4 * np.pi * 4.0, rel=0.03)
+    assert row["detectionThreshold"] == 5.4
     assert row["skyBg"] == pytest.approx(500.0, rel=1e-5)
     assert row["skyNoise"] == pytest.approx(20.0, rel=1e-5)
     assert row["zeroPoint"] == pytest.approx(31.4 - 2.5 * np.log10(2.5))

@@ -1,5 +1,7 @@
 """Products come back as they were written, and never come back changed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy import wcs as wcslib
@@ -85,6 +87,7 @@ def make_exposure(seed=1, shape=(60, 70), psf_kind="polynomial", distorted=True)
         inputs,
         1.25,
         ZeroPointFit(321, 0.012, 0.004, 0.01),
+        5.25,
     )
 
 
@@ -113,6 +116,7 @@ def assert_same(first, second):
     assert first.wcs_fit.n_matched == second.wcs_fit.n_matched
     assert second.inputs.equals(first.inputs)
     assert first.noise_correlation == second.noise_correlation
+    assert first.detection_threshold == second.detection_threshold
 
 
 @pytest.mark.parametrize("psf_kind", ["polynomial", "cell"])
@@ -122,6 +126,12 @@ def test_an_exposure_comes_back_whole(tmp_path, psf_kind, distorted):
     write_exposure(tmp_path / "a.fits", exposure, PROVENANCE)
     assert_same(exposure, read_exposure(tmp_path / "a.fits"))
     assert read_provenance(tmp_path / "a.fits") == PROVENANCE
+
+
+def test_a_threshold_that_nobody_knows_has_no_card(tmp_path):
+    exposure = replace(make_exposure(), detection_threshold=float("nan"))
+    write_exposure(tmp_path / "a.fits", exposure, PROVENANCE)
+    assert np.isnan(read_exposure(tmp_path / "a.fits").detection_threshold)
 
 
 def test_a_difference_comes_back_with_template_and_kernel(tmp_path):
