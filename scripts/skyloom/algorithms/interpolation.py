@@ -1,6 +1,6 @@
 """Fill small holes of an image with what the PSF lets their neighbours say about them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class FilledPixels:
     Attributes
     ----------
     rows, columns : ndarray, shape (n,), int64
-        Where they are.
+        Where they are, row by row.
     image, mask, variance : ndarray, shape (n,)
         What they held.
     """
@@ -40,15 +40,18 @@ class FilledPixels:
     mask: np.ndarray
     variance: np.ndarray
 
-    def plus(self, level):
-        """Return them after a plane was added to the image that they are of (FilledPixels).
+    def add_in_place(self, part, level):
+        """Follow an image to which something is added in some of its rows.
 
         Parameters
         ----------
-        level : ndarray, shape (ny, nx)
-            The plane.
+        part : slice
+            Of the rows.
+        level : ndarray, shape (n, nx), float32
+            What is added there.
         """
-        return replace(self, image=self.image + level[self.rows, self.columns])
+        inside = slice(*np.searchsorted(self.rows, (part.start, part.stop)))
+        self.image[inside] += level[self.rows[inside] - part.start, self.columns[inside]]
 
     def restore(self, masked_image, kept):
         """Put the former values back into the planes of an image.

@@ -23,7 +23,7 @@ from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import Background, MaskedImage
+from skyloom.core.images import STRIP, Background, MaskedImage
 from skyloom.core.psf import FWHM_PER_SIGMA, effective_area, gaussian_kernel, psf_moments
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ def first_pass(pixels, settings):
         If there is no background or no source.
     """
     background = _rough_background(pixels, settings["background"])
-    _subtract_in_place(pixels, background)
+    _add_in_place(pixels, background, -1)
     # A ray is known by being sharper than the PSF: with the sharpest PSF that may occur no star is taken for
     # one.
     sharpest = gaussian_kernel(settings["psf"]["min_fwhm"] / FWHM_PER_SIGMA, SHARPEST_SIZE)
@@ -121,10 +121,9 @@ def first_pass(pixels, settings):
     kernel = gaussian_kernel(sigma, 2 * int(np.ceil(KERNEL_REACH * sigma)) + 1)
     detections = _detect(pixels, kernel, settings["detection"]["first_threshold"], settings["detection"])
     objects = object_mask(detections, settings["background"]["grow_sigma"] * sigma)
-    rays = rays.plus(_add_in_place(pixels, background))
+    _add_in_place(pixels, background, 1, rays)
     fit = fit_background(pixels, settings["background"], objects)
-    level = _subtract_in_place(pixels, fit.background)
-    rays = rays.plus(np.negative(level, out=level))
+    _add_in_place(pixels, fit.background, -1, rays)
     if settings["streaks"]["enabled"]:
         pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
     return DetectionPass(pixels, fit.background, detections.without_labels(), fit.is_sky, rays)
@@ -170,11 +169,11 @@ def second_pass(first, psf, settings):
     wings = wing_reach(kernels[0], float(np.sqrt(np.median(pixels.variance[::8, ::8]))))
     grow = settings["background"]["grow_sigma"] * sigma
     objects = object_mask(detections, grow, points, wings, threshold)
-    _add_in_place(pixels, background)
+    _add_in_place(pixels, background, 1)
     np.subtract(pixels.image, light, out=pixels.image)
     fit = fit_background(pixels, settings["background"], objects)
     np.add(pixels.image, light, out=pixels.image)
-    _subtract_in_place(pixels, fit.background)
+    _add_in_place(pixels, fit.background, -1)
     return DetectionPass(pixels, fit.background, detections.without_labels(), fit.is_sky), points
 
 
@@ -233,18 +232,15 @@ def _rough_background(pixels, settings):
     return Background(mesh, 2 * halved["bin_size"], pixels.shape)
 
 
-def _subtract_in_place(pixels, background):
-    """Take the background from the image; returns its level in each pixel."""
-    level = background.image()
-    np.subtract(pixels.image, level, out=pixels.image)
-    return level
-
-
-def _add_in_place(pixels, background):
-    """Give the background back to the image; returns its level in each pixel."""
-    level = background.image()
-    np.add(pixels.image, level, out=pixels.image)
-    return level
+def _add_in_place(pixels, background, sign, rays=None):
+    """Give the background back to the image, or take it away: also from what repaired pixels were."""
+    for first in range(0, pixels.shape[0], STRIP):
+        part = slice(first, min(first + STRIP, pixels.shape[0]))
+        level = background.rows(part)
+        level *= np.float32(sign)
+        pixels.image[part] += level
+        if rays is not None:
+            rays.add_in_place(part, level)
 
 
 def without_border_peaks(detections):
