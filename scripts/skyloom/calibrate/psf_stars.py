@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skyloom.algorithms.colour_term import fit_colour_term
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.algorithms.moments import adaptive_moments
 from skyloom.algorithms.photometry import point_source_image, typical_noise
@@ -120,7 +121,7 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
     return PsfStars(fit_psf(masked, stars, sigma, _fit_settings(sigma, settings)), reserved, others)
 
 
-def refine_psf_of_stars(stars, pixels, detections, points, settings):
+def refine_psf_of_stars(stars, pixels, detections, points, settings, colours=None):  # noqa: PLR0913
     """PSF from the same stars again, with the background known better and their neighbours subtracted.
 
     Parameters
@@ -135,6 +136,8 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
         The detections fitted as points.
     settings : dict
         Section ``calibrate.psf``.
+    colours : StarColours, optional
+        Of the stars, if the PSF may change with them.
 
     Returns
     -------
@@ -160,6 +163,8 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
     fit = refine_psf(masked, (x, y, reserved), stars.fit.psf, fit_settings)
     if settings["model"] == "piff":
         fit = refit_stars(masked, fit, fit_piff_psf(masked, fit, fit_settings), fit_settings)
+    if colours is not None and not colours.remark:
+        fit = fit_colour_term(masked, fit, reserved, (colours.name, colours.at(fit.x, fit.y)), fit_settings)
     return PsfStars(fit, reserved, others)
 
 
