@@ -15,7 +15,7 @@ from skyloom.core.psf_colour import PsfColour
 log = logging.getLogger(__name__)
 
 # Quantiles of the stars' colours that the term is limited to: no star of a wrong colour is a lever.
-LIMITS = (0.02, 0.98)
+LIMITS = (0.01, 0.99)
 # Half of what holds two thirds of normal values.
 ONE_SIGMA = (0.1587, 0.8413)
 # Colours of fewer stars are alike to one of the position's polynomials, of 15 terms and shrunk.

@@ -320,7 +320,8 @@ def _updated(psf, orders, stars, stamps, variation):
     """PSF corrected by the residual stamps: the mean by what all share, its variation anew.
 
     First the modes' polynomials up to the second of the orders, then, up to the first, what they leave, pixel by pixel.
-    A colour is one more term of both.
+    A colour is one more term of both: free along the modes, since it is only there where the stars show it, and a prior
+    of one coefficient would pull it in by the square of its error over itself; with a prior of its own in the pixels.
     """
     x, y, flux, tint = stars
     place = unit_coordinates(x, y, psf.domain)
@@ -338,18 +339,16 @@ def _updated(psf, orders, stars, stamps, variation):
         residuals += tint[0][:, None, None] * psf.colour.image
     modes = psf_modes(mean, weights.mean(axis=0))
     both = np.concatenate([terms, tint, alike])
-    # The colour has a prior of its own.
-    tint_degree = np.full(len(tint), order + 1)
+    is_free, own_group = np.zeros(len(tint), dtype=int), np.full(len(tint), order + 1)
     wide = 1 / (ALIKE_PART**2 * np.sum(weights.mean(axis=0) * mean**2))
-    found = fit_modes(modes, both, (np.r_[degrees, tint_degree, -1], wide), (residuals, weights))
+    found = fit_modes(modes, both, (np.r_[degrees, is_free, -1], wide), (residuals, weights))
     change = np.tensordot(found, modes, axes=1)
     residuals -= np.tensordot(both.T, change, axes=1)
     coefficients, hue = change[: len(terms)], change[len(terms) : -1]
     coefficients[0] += mean
     free = np.concatenate([terms[:n_pixel_term], tint, alike])
     prior = (_amplitude(mean), variation, ALIKE_PART)
-    free_degrees = np.r_[degrees[:n_pixel_term], tint_degree, -1]
-    rest = fit_pixels(free, free_degrees, (residuals, weights), prior)
+    rest = fit_pixels(free, np.r_[degrees[:n_pixel_term], own_group, -1], (residuals, weights), prior)
     coefficients[:n_pixel_term] += rest[:n_pixel_term]
     hue += rest[n_pixel_term:-1]
     total = coefficients[0].sum()
