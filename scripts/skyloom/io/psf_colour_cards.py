@@ -6,8 +6,8 @@ from skyloom.core.psf_colour import PsfColour
 
 NUMBERS = {
     "COLREF": "[mag] colour that the images hold for",
-    "COLLOW": "[mag] least colour; what lies below is taken at it",
-    "COLHIGH": "[mag] largest colour",
+    "COLLOW": "[mag] least colour, also for those below",
+    "COLHIGH": "[mag] largest colour, also for those above",
 }
 
 
@@ -27,10 +27,10 @@ def colour_cards(colour):
     if colour is None:
         return {}
     cards = {
-        "NCOLOUR": (int(colour.image is not None), "images of the change per mag of colour, last"),
-        "COLNAME": (colour.name, "columns of the reference catalogue"),
+        "NCOLOUR": (int(colour.image is not None), "last images: change per mag of colour"),
+        "COLNAME": (colour.name, ""),
         "COLNSTAR": (colour.n_star, "stars of the PSF with a colour"),
-        "COLNOTE": (colour.remark.encode("ascii", "replace").decode(), "why there is no colour term"),
+        "COLNOTE": (colour.remark.encode("ascii", "replace").decode(), ""),
     }
     numbers = zip(NUMBERS.items(), (colour.reference, *colour.limits), strict=True)
     return cards | {key: (float(value), text) for (key, text), value in numbers if np.isfinite(value)}
