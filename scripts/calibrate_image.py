@@ -33,7 +33,8 @@ def main(job):
     if job.input.reference:
         region = reference_region(wcs, info, settings["calibrate"]["astrometry"])
         references = read_reference_catalog(
-            job.input.reference, settings["reference"], info.band, region, info.mjd
+            *(job.input.reference, settings["reference"], info.band, region, info.mjd),
+            with_colour=settings["calibrate"]["psf"]["colour_term"],
         )
     rng = generator(job.params.seed, "calibrate_image", info.visit, detector)
     calexp, sources = calibrate_image(exposure, references, wcs, settings["calibrate"], rng)

@@ -1,11 +1,12 @@
 """Where a PSF's centre is: fixed by the PSF's own centroid, since the stars it is fitted to cannot tell."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
 from skyloom.algorithms.moments import kernel_moments
-from skyloom.core.psf import PixelPsf, equivalent_sigma, shift_stamps
+from skyloom.core.psf import equivalent_sigma, shift_stamps
 from skyloom.core.wcs import polynomial_terms
 
 log = logging.getLogger(__name__)
@@ -61,4 +62,4 @@ def centred_psf(psf):
     small = np.array([SMALL, 0.0])
     slopes = shift_stamps(mean, small, small[::-1]) - shift_stamps(mean, -small, -small[::-1])
     coefficients[: len(terms)] += np.tensordot(move, slopes / (2 * SMALL), axes=1)
-    return PixelPsf((coefficients / coefficients[0].sum()).astype(np.float32), psf.order, psf.domain)
+    return replace(psf, coefficients=(coefficients / coefficients[0].sum()).astype(np.float32))

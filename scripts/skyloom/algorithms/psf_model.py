@@ -7,11 +7,13 @@ import numpy as np
 
 from skyloom.algorithms.photometry import UNUSABLE, FitSettings, photometry_with_model
 from skyloom.algorithms.psf_centring import centred_psf
+from skyloom.algorithms.psf_colour import recoloured
 from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
 from skyloom.algorithms.psf_stamps import is_companion, residual_stamps
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.psf import PixelPsf, equivalent_sigma, gaussian_kernel
+from skyloom.core.psf_colour import in_colours
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
@@ -177,7 +179,7 @@ def fit_psf(masked_image, stars, sigma, settings=None):
     return _iterate(masked_image, stars, psf, rounds, settings)
 
 
-def refine_psf(masked_image, stars, psf, settings=None):
+def refine_psf(masked_image, stars, psf, settings=None, colours=None):
     """PSF fitted anew from a good one, to pixels that are cleaner than those of the first fit.
 
     Parameters
@@ -186,6 +188,8 @@ def refine_psf(masked_image, stars, psf, settings=None):
         As for `fit_psf`.
     psf : PixelPsf
         What the first fit found.
+    colours : ndarray, shape (n,), float64, optional
+        Of the stars [mag], NaN where unknown: for a PSF with a colour term, which is fitted with the rest.
 
     Returns
     -------
@@ -197,7 +201,8 @@ def refine_psf(masked_image, stars, psf, settings=None):
     TooFewPsfStarsError, PsfFitFailedError
         As from `fit_psf`.
     """
-    return _iterate(masked_image, stars, psf, [False] * N_REFINING_ROUND, settings or PsfFitSettings())
+    rounds = [False] * N_REFINING_ROUND
+    return _iterate(masked_image, stars, psf, rounds, settings or PsfFitSettings(), colours)
 
 
 def refit_stars(masked_image, fit, psf, settings):
@@ -231,7 +236,7 @@ def refit_stars(masked_image, fit, psf, settings):
     return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=residual)
 
 
-def _iterate(masked_image, stars, psf, rounds, settings):
+def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa: PLR0913
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
     fit_settings = FitSettings(
@@ -242,11 +247,12 @@ def _iterate(masked_image, stars, psf, rounds, settings):
     )
     start = None
     for number, is_constant in enumerate(rounds, start=1):
-        fit, model = photometry_with_model(masked_image, psf, (x, y), fit_settings, start)
+        own = in_colours(psf, colours)
+        fit, model = photometry_with_model(masked_image, own, (x, y), fit_settings, start)
         used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         _check_number(used, settings)
         residuals, noise, kernels = residual_stamps(
-            (masked_image, model), psf, fit, WEIGHTLESS, settings.photon_variance
+            (masked_image, model), own, fit, WEIGHTLESS, settings.photon_variance
         )
         core = _within(psf, CORE_RADIUS_SIGMA)
         if is_constant:
@@ -265,7 +271,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
                 weights = np.where(is_companion(residuals, weights, sigma), np.float32(0), weights)
         n_used = 0 if is_constant else int(used.sum())
         orders = (_order_for(n_used, settings.max_order), _order_for(n_used, settings.mode_order))
-        found = (fit.x[used], fit.y[used], fit.flux[used])
+        found = (fit.x[used], fit.y[used], fit.flux[used], _colour_terms(psf, colours, used))
         scatter = _core_scatter(residuals, weights, core, fit)
         psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
         _check(psf)
@@ -290,6 +296,13 @@ def _order_for(n_star, max_order):
     return order
 
 
+def _colour_terms(psf, colours, used):
+    """Colours of the used stars about the PSF's own, a row of them if it has a colour term, else none."""
+    if colours is None or not psf.has_colour:
+        return np.zeros((0, int(used.sum())))
+    return psf.colour.offsets(colours[used])[None]
+
+
 def _within(psf, n_sigma):
     """Pixels within some sigma of the PSF's centre, shape (k, k), bool."""
     offset = np.arange(psf.size) - psf.size // 2
@@ -307,8 +320,10 @@ def _updated(psf, orders, stars, stamps, variation):
     """PSF corrected by the residual stamps: the mean by what all share, its variation anew.
 
     First the modes' polynomials up to the second of the orders, then, up to the first, what they leave, pixel by pixel.
+    A colour is one more term of both: free along the modes, since it is only there where the stars show it, and a prior
+    of one coefficient would pull it in by the square of its error over itself; with a prior of its own in the pixels.
     """
-    x, y, flux = stars
+    x, y, flux, tint = stars
     place = unit_coordinates(x, y, psf.domain)
     order = max(orders)
     terms = polynomial_terms(*place, order)
@@ -320,20 +335,26 @@ def _updated(psf, orders, stars, stamps, variation):
     mean, variable = psf.coefficients[0].astype(np.float64), psf.coefficients[1:]
     old = polynomial_terms(*place, psf.order)[1:]
     residuals = residuals + np.tensordot(old.T, variable, axes=1)
+    if len(tint):
+        residuals += tint[0][:, None, None] * psf.colour.image
     modes = psf_modes(mean, weights.mean(axis=0))
-    both = np.concatenate([terms, alike])
+    both = np.concatenate([terms, tint, alike])
+    is_free, own_group = np.zeros(len(tint), dtype=int), np.full(len(tint), order + 1)
     wide = 1 / (ALIKE_PART**2 * np.sum(weights.mean(axis=0) * mean**2))
-    found = fit_modes(modes, both, (np.r_[degrees, -1], wide), (residuals, weights))
+    found = fit_modes(modes, both, (np.r_[degrees, is_free, -1], wide), (residuals, weights))
     change = np.tensordot(found, modes, axes=1)
     residuals -= np.tensordot(both.T, change, axes=1)
-    coefficients = change[:-1]
+    coefficients, hue = change[: len(terms)], change[len(terms) : -1]
     coefficients[0] += mean
-    free = np.concatenate([terms[:n_pixel_term], alike])
+    free = np.concatenate([terms[:n_pixel_term], tint, alike])
     prior = (_amplitude(mean), variation, ALIKE_PART)
-    rest = fit_pixels(free, np.r_[degrees[:n_pixel_term], -1], (residuals, weights), prior)
-    coefficients[:n_pixel_term] += rest[:-1]
-    coefficients /= coefficients[0].sum()
-    return PixelPsf(coefficients.astype(np.float32), order, psf.domain)
+    rest = fit_pixels(free, np.r_[degrees[:n_pixel_term], own_group, -1], (residuals, weights), prior)
+    coefficients[:n_pixel_term] += rest[:n_pixel_term]
+    hue += rest[n_pixel_term:-1]
+    total = coefficients[0].sum()
+    coefficients /= total
+    updated = PixelPsf(coefficients.astype(np.float32), order, psf.domain, colour=psf.colour)
+    return recoloured(updated, hue[0] / total) if len(hue) else updated
 
 
 def _amplitude(image):

@@ -21,6 +21,7 @@ __all__ = [
     "fit_astrometry",
     "match_by_given_wcs",
     "search_region",
+    "solve_astrometry",
 ]
 
 log = logging.getLogger(__name__)
@@ -115,6 +116,24 @@ def fit_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcs
     final = polynomial.evaluate(field.dx, field.dy)
     log10_false_alarm = require_significance(final, plane, radius, settings["max_false_alarm"])
     return _result(field, polynomial, pairs.select(used), (crval, log10_false_alarm), settings)
+
+
+def solve_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcsec, settings):
+    """WCS fitted to the stars or the given one, as the settings say, with the stars that it matches.
+
+    Parameters
+    ----------
+    sources, references, predicted_wcs, pointing_uncertainty_arcsec, settings
+        As for `fit_astrometry` and `match_by_given_wcs`.
+
+    Returns
+    -------
+    AstrometryResult
+        Of the one or the other.
+    """
+    if settings["wcs"] == "given":
+        return match_by_given_wcs(sources, references, predicted_wcs, settings)
+    return fit_astrometry(sources, references, predicted_wcs, pointing_uncertainty_arcsec, settings)
 
 
 def match_by_given_wcs(sources, references, wcs, settings):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.calibrate.aperture_correction import fit_aperture_correction
-from skyloom.calibrate.astrometry import SourcePositions, fit_astrometry, match_by_given_wcs, search_region
+from skyloom.calibrate.astrometry import SourcePositions, search_region, solve_astrometry
 from skyloom.calibrate.detection_passes import final_pass, first_pass, second_pass
 from skyloom.calibrate.flux_scale import (
     apply_aperture_correction,
@@ -24,8 +24,10 @@ from skyloom.calibrate.photometry import (
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars, stars_of_given_psf
 from skyloom.calibrate.sky_objects import append_sky_objects, measure_sky_objects
 from skyloom.calibrate.sources import halo_flags, is_centred_on, is_good_star, measure_sources, source_table
+from skyloom.calibrate.star_colours import star_colours
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
+from skyloom.core.psf_colour import in_colours, no_colour
 
 
 def calibrate_image(exposure, references, predicted_wcs, settings, rng):
@@ -65,12 +67,14 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     Rubin's order of work (calibrateImage): background, cosmic rays, bright detections, PSF from stars, cosmic
     rays with that PSF, background below a mask of objects, detection at the final threshold, measurement,
     aperture correction, astrometry, photometry. We differ in that the second background is that of the image
-    without its point sources, and that the PSF is fitted again above it.
+    without its point sources, and that the PSF is fitted again above it, with a colour term if one is wanted.
     """
     shape = exposure.pixels.shape
-    pixels, (background, is_sky), stars, known = _pixels_and_psf(exposure, settings, rng)
+    catalog = (references, predicted_wcs)
+    pixels, (background, is_sky), stars, (known, colours) = _pixels_and_psf(exposure, catalog, settings, rng)
     detections, start, threshold = final_pass(pixels, stars.fit.psf, known, settings)
-    columns = measure_sources(pixels, stars.fit.psf, detections, settings["measurement"], start)
+    psf = _psf_of_sources(stars.fit.psf, colours, detections)
+    columns = measure_sources(pixels, psf, detections, settings["measurement"], start)
     inside = is_centred_on(columns, shape)
     detections, columns = detections.select(inside), {name: columns[name][inside] for name in columns}
     columns |= stars.flags(columns["x"], columns["y"])
@@ -148,8 +152,8 @@ def mask_invalid_pixels(pixels):
     )
 
 
-def _pixels_and_psf(exposure, settings, rng):
-    """Pixels without sky and rays, the sky and where it was measured, the stars of the PSF, and the fitted peaks.
+def _pixels_and_psf(exposure, catalog, settings, rng):
+    """Pixels without sky and rays, the sky and where it was measured, stars of the PSF, fitted peaks, and colours.
 
     What the first pass found is dropped before the PSF is fitted again: it holds planes as large as the detector.
     """
@@ -157,9 +161,18 @@ def _pixels_and_psf(exposure, settings, rng):
     stars = _psf_stars(first, exposure.psf, settings["psf"], rng)
     second, points = second_pass(first, stars.fit.psf, settings)
     del first
+    colours = star_colours(points, exposure, *catalog, settings) if settings["psf"]["colour_term"] else None
     if exposure.psf is None:
-        stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"])
-    return second.pixels, (second.background, second.is_sky), stars, points.peaks
+        stars = refine_psf_of_stars(stars, second.pixels, second.detections, points, settings["psf"], colours)
+    if colours is not None and colours.remark:
+        psf = replace(stars.fit.psf, colour=no_colour(colours.remark))
+        stars = replace(stars, fit=replace(stars.fit, psf=psf))
+    return second.pixels, (second.background, second.is_sky), stars, (points.peaks, colours)
+
+
+def _psf_of_sources(psf, colours, detections):
+    """PSF of the detections, each of its colour where it is a reference star of known colour."""
+    return psf if colours is None else in_colours(psf, colours.at(detections.x, detections.y))
 
 
 def _aperture_correction(columns, shape, settings):
@@ -187,12 +200,9 @@ def _astrometry(columns, references, predicted_wcs, info, settings):
     )
     rows = np.flatnonzero(good)
     sources = SourcePositions(*(columns[name][rows] for name in ("x", "y", "xErr", "yErr", "psfFlux")))
-    if settings["astrometry"]["wcs"] == "given":
-        result = match_by_given_wcs(sources, references, predicted_wcs, settings["astrometry"])
-    else:
-        result = fit_astrometry(
-            sources, references, predicted_wcs, info.pointing_uncertainty, settings["astrometry"]
-        )
+    result = solve_astrometry(
+        sources, references, predicted_wcs, info.pointing_uncertainty, settings["astrometry"]
+    )
     return replace(result, source_index=rows[result.source_index])
 
 

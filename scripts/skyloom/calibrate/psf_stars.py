@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skyloom.algorithms.colour_term import fit_colour_term
 from skyloom.algorithms.mask_flags import mark_discs
 from skyloom.algorithms.moments import adaptive_moments
 from skyloom.algorithms.photometry import point_source_image, typical_noise
@@ -121,7 +122,7 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
         return PsfStars(fit_psf(pixels, stars, sigma, _fit_settings(sigma, settings)), reserved, others)
 
 
-def refine_psf_of_stars(stars, pixels, detections, points, settings):
+def refine_psf_of_stars(stars, pixels, detections, points, settings, colours=None):  # noqa: PLR0913
     """PSF from the same stars again, with the background known better and their neighbours subtracted.
 
     Parameters
@@ -136,6 +137,8 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
         The detections fitted as points.
     settings : dict
         Section ``calibrate.psf``.
+    colours : StarColours, optional
+        Of the stars, if the PSF may change with them.
 
     Returns
     -------
@@ -161,6 +164,9 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings):
         fit = refine_psf(alone, (x, y, reserved), stars.fit.psf, fit_settings)
         if settings["model"] == "piff":
             fit = refit_stars(alone, fit, fit_piff_psf(alone, fit, fit_settings), fit_settings)
+        if colours is not None and not colours.remark:
+            known = (colours.name, colours.at(fit.x, fit.y))
+            fit = fit_colour_term(alone, fit, reserved, known, fit_settings)
     return PsfStars(fit, reserved, others)
 
 

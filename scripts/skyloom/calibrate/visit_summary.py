@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skyloom.algorithms.psf_colour import size_slope
 from skyloom.algorithms.robust import mad_sigma
 from skyloom.core.mask_planes import bits
 from skyloom.core.photo_calib import AB_ZERO_POINT
@@ -56,6 +57,8 @@ def summarize_detector(exposure, sources):
         "seeing": sigma * scale * FWHM_PER_SIGMA,
         "psfArea": float(effective_area(kernel)),
         **_psf_star_columns(sources),
+        "psfColour": _colour_of_psf(exposure.psf.colour),
+        "psfSizeColourSlope": size_slope(exposure.psf, x, y),
         **_noise_columns(exposure, kernel, zero_point),
         "detectionThreshold": exposure.detection_threshold,
         "zeroPoint": AB_ZERO_POINT - 2.5 * np.log10(zero_point),
@@ -174,6 +177,13 @@ def _psf_star_columns(sources):
         columns[f"psfStarDelta{name}Median"] = float(np.median(difference)) if len(difference) else np.nan
         columns[f"psfStarDelta{name}Scatter"] = mad_sigma(difference)
     return columns
+
+
+def _colour_of_psf(colour):
+    """Colour of a PSF's colour term, or why there is none; empty when none was asked for (str)."""
+    if colour is None:
+        return ""
+    return colour.name if colour.image is not None else f"none: {colour.remark}"
 
 
 def _shape(ixx, iyy, ixy):

@@ -10,6 +10,7 @@ from math import comb, factorial
 
 import numpy as np
 
+from skyloom.core.psf_colour import PsfColour
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 FWHM_PER_SIGMA = 2.3548200450309493
@@ -288,55 +289,86 @@ class PixelPsf(Psf):
         (x0, x1, y0, y1), mapped to [-1, 1] in each coordinate.
     sampling : float
         Pixels of the PSF image per pixel of the detector.
+    colour : PsfColour, optional
+        How it changes with the colour of the star, and the colour that the coefficients hold for.
     """
 
     coefficients: np.ndarray
     order: int
     domain: tuple[float, float, float, float]
     sampling: float = 1.0
+    colour: PsfColour | None = None
 
     @property
     def size(self):
         """Side k of a PSF image [pixel]."""
         return self.coefficients.shape[-1]
 
-    def kernels_at(self, x, y):
+    @property
+    def has_colour(self):
+        """Whether it changes with the colour of the star (bool)."""
+        return self.colour is not None and self.colour.image is not None
+
+    def kernels_at(self, x, y, colours=None):
         """PSF images at positions.
 
         Parameters
         ----------
         x, y : array_like, shape (m,)
             Pixel positions.
+        colours : array_like, shape (m,), optional
+            Colours of the stars there [mag]; NaN, like none, is the reference colour.
 
         Returns
         -------
         ndarray, shape (m, k, k), float64
             Each of sum 1, centred on pixel k // 2.
         """
-        return np.tensordot(self._terms(x, y).T, self.coefficients.astype(np.float64), axes=1)
+        images = self._images(colours).astype(np.float64)
+        return np.tensordot(self._terms(x, y, colours).T, images, axes=1)
 
-    def areas_at(self, x, y):
+    def areas_at(self, x, y, colours=None):
         """Noise-equivalent areas at positions; see `effective_area` (ndarray, shape (m,), float64).
 
         Parameters
         ----------
-        x, y : array_like, shape (m,)
-            Pixel positions.
+        x, y, colours
+            As for `kernels_at`.
         """
-        images = self.coefficients.reshape(len(self.coefficients), -1).astype(np.float64)
-        terms = self._terms(x, y)
+        images = self._images(colours)
+        images = images.reshape(len(images), -1).astype(np.float64)
+        terms = self._terms(x, y, colours)
         return 1.0 / np.einsum("im,im->m", terms, (images @ images.T) @ terms)
 
-    def _splines_at(self, x, y):
-        """Spline coefficients are linear in the images: those of each term, weighted."""
-        splines = spline_coefficients(self.coefficients).astype(np.float32)
-        return np.tensordot(self._terms(x, y).T.astype(np.float32), splines, axes=1)
+    def splines_at(self, x, y, colours=None):
+        """Spline coefficients of the PSF images at positions, as `Psf.splines_at`.
 
-    def _terms(self, x, y):
-        """Weight of each coefficient at positions, such that the images have sum 1, shape (n, m)."""
+        Parameters
+        ----------
+        x, y, colours
+            As for `kernels_at`.
+        """
+        return self._splines_at(x, y, colours).astype(np.float32, copy=False)
+
+    def _splines_at(self, x, y, colours=None):
+        """Spline coefficients are linear in the images: those of each term, weighted."""
+        splines = spline_coefficients(self._images(colours)).astype(np.float32)
+        return np.tensordot(self._terms(x, y, colours).T.astype(np.float32), splines, axes=1)
+
+    def _images(self, colours):
+        """Image of each term, shape (n, k, k); with colours also the change by them."""
+        if colours is None or not self.has_colour:
+            return self.coefficients
+        return np.concatenate([self.coefficients, self.colour.image[None]])
+
+    def _terms(self, x, y, colours=None):
+        """Weight of each image at positions, such that the sums are 1, shape (n, m)."""
         u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         terms = polynomial_terms(u, v, self.order)
-        return terms / (self.coefficients.sum(axis=(1, 2), dtype=np.float64) @ terms)
+        terms = terms / (self.coefficients.sum(axis=(1, 2), dtype=np.float64) @ terms)
+        if colours is None or not self.has_colour:
+            return terms
+        return np.concatenate([terms, self.colour.offsets(colours)[None]])
 
 
 @dataclass(frozen=True, slots=True)

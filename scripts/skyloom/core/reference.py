@@ -1,6 +1,6 @@
 """Reference stars as the calibration sees them: at the exposure's epoch and in its band."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,10 @@ class ReferenceStars:
         Standard errors of the positions, that of right ascension times cos(dec) [arcsec].
     flux, flux_err : ndarray, shape (n,), float64
         Flux in the exposure's band and its error [nJy]; NaN where unknown.
+    colour : ndarray, shape (n,), float64, optional
+        Difference of two of the catalogue's magnitudes [mag]; NaN where unknown.
+    colour_name : str
+        The catalogue's columns that it is of.
     """
 
     id: np.ndarray
@@ -30,10 +34,12 @@ class ReferenceStars:
     dec_err: np.ndarray
     flux: np.ndarray
     flux_err: np.ndarray
+    colour: np.ndarray | None = None
+    colour_name: str = ""
 
     def __post_init__(self):
         """Refuse columns of different lengths."""
-        shapes = {name: getattr(self, name).shape for name in self.__slots__}
+        shapes = {name: column.shape for name, column in self._columns().items()}
         if len(set(shapes.values())) != 1:
             raise ImageShapeError(shapes)
 
@@ -54,4 +60,9 @@ class ReferenceStars:
         ReferenceStars
             The chosen ones, in the order of `index`.
         """
-        return ReferenceStars(*(getattr(self, name)[index] for name in self.__slots__))
+        return replace(self, **{name: column[index] for name, column in self._columns().items()})
+
+    def _columns(self):
+        """Columns that there are (dict of str to ndarray)."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}

@@ -337,6 +337,15 @@ VISIT_SUMMARY = TableSchema(
         Column("psfStarDeltaE2Scatter", "float64", "", "Robust scatter of star - PSF in e2."),
         Column("psfStarDeltaSizeMedian", "float64", "pixel", "Median of star - PSF in determinant radius."),
         Column("psfStarDeltaSizeScatter", "float64", "pixel", "Robust scatter of star - PSF in that radius."),
+        Column(
+            "psfColour",
+            "string",
+            "",
+            "Colour that the PSF depends on, or why none; empty when not asked for.",
+        ),
+        Column(
+            "psfSizeColourSlope", "float64", "1/mag", "Relative change of the PSF's T with it; NaN without."
+        ),
         Column("skyBg", "float32", "nJy", "Median background of a pixel (Rubin: adu)."),
         Column("skyNoise", "float32", "nJy", "Root of the median variance of a pixel (Rubin: adu)."),
         Column("zeroPoint", "float32", "mag", "AB magnitude of 1 electron in the exposure, at the centre."),

@@ -1,4 +1,4 @@
-"""Colour terms: magnitudes of a reference catalogue turned into those of a band that it does not have."""
+"""Colours of a reference catalogue's stars, and the terms that turn its magnitudes into those of another band."""
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class ColourTermError(ConfigError):
 
 
 MAGNITUDE_UNITS = ("mag_ab", "mag_vega")
+BANDS = "ugrizy"
+"""By wavelength."""
 
 
 def term_columns(terms):
@@ -75,3 +77,56 @@ def magnitude_in_band(columns, terms, unit):
     return columns["flux"].astype(np.float64) + np.polynomial.polynomial.polyval(
         colour, terms["coefficients"]
     )
+
+
+def colour_columns(settings, band, available):
+    """Columns whose difference is the colour that stands for a star's spectrum within a band.
+
+    Parameters
+    ----------
+    settings : dict
+        Section ``reference`` of the configuration.
+    band : str
+        Band of the exposure.
+    available : sequence of str
+        Columns of the catalogue.
+
+    Returns
+    -------
+    tuple of str, or None
+        Bluer and redder column: those of ``reference.colour``, of the band's colour term, or of the nearest bands to
+        either side of it that the catalogue has, or, at an end, of the band and the next; None where there are no two.
+    """
+    if settings["colour"] is not None:
+        return tuple(settings["colour"])
+    if band in settings["colour_terms"]:
+        return tuple(settings["colour_terms"][band]["colour"])
+    columns = {known: settings["fluxes"].get(known, f"flux_{known}") for known in BANDS}
+    known = [name for name in BANDS if name == band or columns[name] in available]
+    if band not in known or len(known) == 1:
+        return None
+    place = known.index(band)
+    bluer, redder = known[max(place - 1, 0)], known[min(place + 1, len(known) - 1)]
+    return columns[bluer], columns[redder]
+
+
+def star_colours(first, second, unit):
+    """Colours of stars.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (n,)
+        What the catalogue holds of them in the bluer and the redder column.
+    unit : str
+        ``reference.flux_unit``.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        [mag]; NaN where one of the two is unknown, or a flux is not positive. Those of Vega magnitudes stay such.
+    """
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    if unit in MAGNITUDE_UNITS:
+        return first - second
+    is_known = (first > 0) & (second > 0)
+    return 2.5 * np.log10(np.divide(second, first, out=np.full(len(first), np.nan), where=is_known))

@@ -12,6 +12,7 @@ from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
 from skyloom.core.wcs import Wcs, WcsFit, order_of, tpv_powers
 from skyloom.io.fits_files import image_hdu, mask_hdu, plane_of, read_fits_with_bytes, write_fits
+from skyloom.io.psf_colour_cards import colour_cards, colour_of_cards
 
 INFO_CARDS = {
     "visit": ("VISIT", "visit number, -1 for a coadd"),
@@ -212,7 +213,11 @@ def _psf_hdu(psf):
         "SAMPLING": (psf.sampling, "pixels of the PSF image per pixel"),
         "PSFCENTR": (psf.size // 2, "[pixel] centre, counted from 0"),
     }
-    return image_hdu("PSF", psf.coefficients.astype(np.float32), cards | _domain_cards(psf.domain))
+    images = (
+        np.concatenate([psf.coefficients, psf.colour.image[None]]) if psf.has_colour else psf.coefficients
+    )
+    cards |= _domain_cards(psf.domain) | colour_cards(psf.colour)
+    return image_hdu("PSF", images.astype(np.float32), cards)
 
 
 def _read_psf(hdu):
@@ -221,7 +226,10 @@ def _read_psf(hdu):
     if header["PSFTYPE"] == "CELL":
         origin = (header["CELLX0"], header["CELLY0"])
         return CellPsf(of_dtype(hdu.data, np.float32), header["CELLSIZE"], origin)
-    return PixelPsf(of_dtype(hdu.data, np.float32), header["PSFORDER"], _domain(header), header["SAMPLING"])
+    images, order = of_dtype(hdu.data, np.float32), header["PSFORDER"]
+    n_term = (order + 1) * (order + 2) // 2
+    colour = colour_of_cards(header, images[n_term:])
+    return PixelPsf(images[:n_term], order, _domain(header), header["SAMPLING"], colour)
 
 
 def _field_hdus(name, function, more_cards=None):

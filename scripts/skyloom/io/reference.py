@@ -1,15 +1,17 @@
 """Reads a reference catalogue of any common format as the stars of a region, at an exposure's epoch and in its band."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from skyloom.core.reference import ReferenceStars
-from skyloom.io.colour_terms import term_columns
+from skyloom.io.colour_terms import colour_columns, star_colours, term_columns
 from skyloom.io.reference_files import catalog_columns, catalog_files, read_stars
 from skyloom.io.reference_quantities import fluxes_in_band, positions_at_epoch
 from skyloom.io.sky_circle import SkyCircle
 
 
-def read_reference_catalog(path, settings, band, region, mjd):
+def read_reference_catalog(path, settings, band, region, mjd, *, with_colour=False):  # noqa: PLR0913 (which stars)
     """Reference stars of a region at an exposure's epoch, with fluxes in its band.
 
     Parameters
@@ -24,12 +26,14 @@ def read_reference_catalog(path, settings, band, region, mjd):
         (ra, dec, radius) of a circle [degree, ICRS].
     mjd : float
         Time of the exposure [MJD TAI].
+    with_colour : bool
+        Whether the stars' colours are wanted (`colour_columns`).
 
     Returns
     -------
     ReferenceStars
         Stars within the circle, shard by shard in the order of the files' names. A flux is NaN where the
-        catalogue has none.
+        catalogue has none; there is no colour where it has no two bands.
 
     Raises
     ------
@@ -53,7 +57,11 @@ def read_reference_catalog(path, settings, band, region, mjd):
     names = _columns(settings, band)
     per_unit = np.degrees(1.0) if settings["angle_unit"] == "radian" else 1.0
     circle = SkyCircle(*region, degrees_per_unit=per_unit)
-    parts = [part for shard in catalog_files(path) for part in read_stars(shard, names, circle)]
+    shards = catalog_files(path)
+    pair = colour_columns(settings, band, catalog_columns(shards[0])) if with_colour else None
+    if pair is not None:
+        names |= {"bluer": pair[0], "redder": pair[1]}
+    parts = [part for shard in shards for part in read_stars(shard, names, circle)]
     columns = {key: np.concatenate([part[key] for part in parts] or [np.empty(0)]) for key in names}
     columns["ra"], columns["dec"] = columns["ra"] * per_unit, columns["dec"] * per_unit
     ra, dec, ra_err, dec_err = positions_at_epoch(columns, settings, mjd)
@@ -62,7 +70,11 @@ def read_reference_catalog(path, settings, band, region, mjd):
     identity = columns.get("id")
     if identity is None or identity.dtype.kind not in "iu":
         identity = np.arange(n)
-    return ReferenceStars(identity.astype(np.int64), ra, dec, ra_err, dec_err, flux, flux_err)
+    stars = ReferenceStars(identity.astype(np.int64), ra, dec, ra_err, dec_err, flux, flux_err)
+    if pair is None:
+        return stars
+    colour = star_colours(columns["bluer"], columns["redder"], settings["flux_unit"])
+    return replace(stars, colour=colour, colour_name=" - ".join(pair))
 
 
 def missing_reference_columns(path, settings, bands):
@@ -98,6 +110,7 @@ def missing_reference_columns(path, settings, bands):
     for band in bands:
         for key, name in _columns(settings, band).items():
             wanted[_setting_of(key, band, settings)] = name
+    wanted |= {f"colour.{place}": name for place, name in enumerate(settings["colour"] or ())}
     return [(key, name) for key, name in wanted.items() if name not in available], available
 
 

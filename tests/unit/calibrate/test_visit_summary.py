@@ -16,6 +16,7 @@ from skyloom.core import mask_planes
 from skyloom.core.images import Background, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.photo_calib import ZeroPointFit, constant_field
 from skyloom.core.psf import PixelPsf, gaussian_kernel
+from skyloom.core.psf_colour import PsfColour, no_colour
 from skyloom.core.schemas import SOURCE, VISIT_SUMMARY
 from skyloom.core.tables import column
 from skyloom.core.wcs import Wcs, WcsFit
@@ -204,3 +205,19 @@ def test_columns_that_rubin_publishes_have_its_types_and_units():
             assert c.unit == published[c.name].get("fits:tunit", published[c.name].get("ivoa:unit", "")), (
                 c.name
             )
+
+
+def test_the_colour_term_of_the_psf_is_told():
+    exposure = make_exposure()
+    kernel, wider = gaussian_kernel(2.0, 25), gaussian_kernel(2.02, 25)
+    colour = PsfColour("g - i", (wider - kernel).astype(np.float32), 0.7, (0.2, 1.2), 60)
+
+    def row(colour):
+        return summarize_detector(replace(exposure, psf=replace(exposure.psf, colour=colour)), make_sources())
+
+    # A size that grows by 1 % a magnitude is a T that grows by twice as much.
+    assert row(colour)["psfColour"] == "g - i"
+    assert row(colour)["psfSizeColourSlope"] == pytest.approx(0.02, rel=0.02)
+    assert row(no_colour("clouds"))["psfColour"] == "none: clouds"
+    assert np.isnan(row(no_colour("clouds"))["psfSizeColourSlope"])
+    assert row(None)["psfColour"] == ""

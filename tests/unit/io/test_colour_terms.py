@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skyloom.io.colour_terms import ColourTermError, magnitude_in_band
+from skyloom.io.colour_terms import ColourTermError, colour_columns, magnitude_in_band, star_colours
 from skyloom.io.reference import missing_reference_columns, read_reference_catalog
 from skyloom.workflow.config import fill_defaults, load_schema, load_yaml
 
@@ -80,3 +80,56 @@ def test_a_column_that_a_colour_term_needs_is_missed_by_the_key_that_names_it(tm
 
     assert missing == [("colour_terms.r.colour.1", "RP")]
     assert "BP" in available
+
+
+@pytest.mark.parametrize(
+    ("band", "changes", "expected"),
+    [
+        ("r", {}, ("flux_g", "flux_i")),
+        ("g", {}, ("flux_g", "flux_r")),
+        ("i", {}, ("flux_r", "flux_i")),
+        ("r", {"fluxes": {"r": "rmag", "g": "gmag"}}, ("gmag", "flux_i")),
+        ("r", {"colour_terms": {"r": TERMS}}, ("BP", "RP")),
+        ("r", {"colour_terms": {"r": TERMS}, "colour": ["flux_r", "flux_i"]}, ("flux_r", "flux_i")),
+        ("V", {}, None),
+    ],
+)
+def test_the_colour_is_of_the_columns_that_stand_about_the_band(band, changes, expected):
+    available = ["ra", "dec", "flux_g", "flux_r", "flux_i", "gmag", "rmag", "BP", "RP"]
+    assert colour_columns(reference_settings(**changes), band, available) == expected
+
+
+def test_a_catalogue_of_one_band_has_no_colour():
+    assert colour_columns(reference_settings(), "r", ["ra", "dec", "flux_r"]) is None
+
+
+def test_colours_are_of_magnitudes_and_unknown_where_one_is():
+    first, second = np.array([10.0, 0.0, 10.0, np.nan]), np.array([100.0, 10.0, -1.0, 10.0])
+
+    assert star_colours(first, second, "nJy") == pytest.approx([2.5, *3 * [np.nan]], nan_ok=True)
+    assert star_colours(first, second, "mag_vega") == pytest.approx([-90, -10, 11, np.nan], nan_ok=True)
+
+
+def test_colours_are_read_when_they_are_asked_for(tmp_path):
+    path = tmp_path / "stars.parquet"
+    columns = {"ra": [150.0, 150.01], "dec": [2.0, 2.0], "flux_g": [1.0, 1.0], "flux_r": [2.0, None]}
+    columns["flux_g_error"] = [0.1, 0.1]
+    pq.write_table(pa.table(columns), path)
+    names = dict.fromkeys(reference_settings()["columns"]) | {"ra": "ra", "dec": "dec"}
+    where = ("g", (150.0, 2.0, 0.1), 61000.0)
+
+    stars = read_reference_catalog(path, reference_settings(columns=names), *where, with_colour=True)
+
+    assert stars.colour_name == "flux_g - flux_r"
+    assert stars.colour == pytest.approx([2.5 * np.log10(2), np.nan], nan_ok=True)
+    assert stars.select(np.array([1])).colour_name == "flux_g - flux_r"
+    assert len(stars.select(np.array([1])).colour) == 1
+    assert read_reference_catalog(path, reference_settings(columns=names), *where).colour is None
+    settings = reference_settings(columns=names, colour=["flux_g", "flux_z"])
+    assert missing_reference_columns(path, settings, ["g"])[0] == [("colour.1", "flux_z")]
+    only = tmp_path / "one.parquet"
+    pq.write_table(pa.table({name: columns[name] for name in ("ra", "dec", "flux_g", "flux_g_error")}), only)
+    assert (
+        read_reference_catalog(only, reference_settings(columns=names), *where, with_colour=True).colour
+        is None
+    )

@@ -14,6 +14,7 @@ from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureI
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit, constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
+from skyloom.core.psf_colour import PsfColour
 from skyloom.core.schemas import COADD_INPUT
 from skyloom.core.tables import Column, TableSchema
 from skyloom.core.wcs import Wcs, WcsFit
@@ -132,6 +133,26 @@ def test_a_threshold_that_nobody_knows_has_no_card(tmp_path):
     exposure = replace(make_exposure(), detection_threshold=float("nan"))
     write_exposure(tmp_path / "a.fits", exposure, PROVENANCE)
     assert np.isnan(read_exposure(tmp_path / "a.fits").detection_threshold)
+
+
+@pytest.mark.parametrize(
+    "remark", ["", "7 stars with a colour, needs 20", "no WCS: " + "nothing matches, " * 20 + "at all"]
+)
+def test_the_colour_of_a_psf_comes_back(tmp_path, remark):
+    exposure = make_exposure()
+    change = np.random.default_rng(1).normal(0, 1e-3, (25, 25)).astype(np.float32)
+    known = PsfColour("flux_g - flux_i", change, 0.73, (-0.25, 2.5), 88)
+    colour = PsfColour("", None, np.nan, (np.nan, np.nan), 7, remark) if remark else known
+    exposure = replace(exposure, psf=replace(exposure.psf, colour=colour))
+
+    write_exposure(tmp_path / "a.fits", exposure, PROVENANCE)
+
+    psf = read_exposure(tmp_path / "a.fits").psf
+    assert np.array_equal(psf.coefficients, exposure.psf.coefficients)
+    assert repr(replace(psf.colour, image=None)) == repr(replace(colour, image=None))
+    places = ([3.0, 60.0, 30.0], [50.0, 2.0, 30.0], [0.1, np.nan, 9.0])
+    assert np.array_equal(psf.kernels_at(*places), exposure.psf.kernels_at(*places))
+    assert psf.has_colour == (not remark)
 
 
 def test_a_difference_comes_back_with_template_and_kernel(tmp_path):

@@ -43,6 +43,7 @@ def make_settings(**changes):
         "flux_unit": "nJy",
         "vega_ab_magnitudes": {},
         "colour_terms": {},
+        "colour": None,
         "default_position_error": 20.0,
         "default_flux_error": 0.02,
     } | changes
