@@ -38,11 +38,13 @@ def residual_significance(images, psf, wanted, bits, noise_correlation=1.0):
 
     Returns
     -------
-    ndarray, shape (ny, nx), float32
-        As `matched_filter.significance_image` of what is left; 0 on the other pixels.
+    ndarray, shape (n,), float32
+        As `matched_filter.significance_image` of what is left, in the order of the wanted pixels row by row: another
+        plane beside those that it comes from would be the most memory that a job has.
     """
     (pixels, light, variance), (excluded, unusable) = images, bits
-    significance = np.zeros(pixels.shape, dtype=np.float32)
+    n_before = np.append(0, np.cumsum(np.count_nonzero(wanted, axis=1)))
+    significance = np.zeros(n_before[-1], dtype=np.float32)
     sample = good_variances((pixels.image, pixels.mask, pixels.variance), excluded)
     if sample.size == 0:
         return significance
@@ -51,7 +53,9 @@ def residual_significance(images, psf, wanted, bits, noise_correlation=1.0):
     for tile, stamp, power in tiles(pixels.shape, psf, noise_correlation):
         limits = (np.uint32(excluded), np.uint32(unusable), typical, np.float32(power))
         inner = _with_all_taps(visible_part(stamp))
-        _filter_tile(planes, (tile, wanted), (inner, inner**2), limits, significance)
+        rows, before = slice(*tile[:2]), slice(0, tile[2])
+        first = n_before[rows] + np.count_nonzero(wanted[rows, before], axis=1)
+        _filter_tile(planes, (tile, wanted, first), (inner, inner**2), limits, significance)
     return significance
 
 
@@ -63,13 +67,14 @@ def _with_all_taps(stamp):
 
 @kernel
 def _filter_tile(planes, places, stamps, limits, significance):
-    """Significances of the wanted pixels of a tile."""
-    (y0, y1, x0, x1), wanted = places
+    """Significances of the wanted pixels of a tile, from the `first` place of each of its rows on."""
+    (y0, y1, x0, x1), wanted, first = places
     reach, n_column = stamps[0].shape[0] // 2, stamps[0].shape[1]
     laid = _lay_out(planes, (y0 - reach, y1 + reach, x0 - reach, x1 - reach + n_column + SEGMENT), limits)
     signal, noise = np.zeros(SEGMENT, dtype=np.float32), np.zeros(SEGMENT, dtype=np.float32)
     least = MIN_COVERAGE * stamps[1].sum()
     for y in range(y0, y1):
+        place = first[y - y0]
         for start in range(x0, x1, SEGMENT):
             end = min(start + SEGMENT, x1)
             if not wanted[y, start:end].any():
@@ -77,10 +82,13 @@ def _filter_tile(planes, places, stamps, limits, significance):
             _sum(laid[LEFT], (y - y0, start - x0), stamps[0], signal)
             _sum(laid[VARIANCE], (y - y0, start - x0), stamps[1], noise)
             for x in range(start, end):
+                if not wanted[y, x]:
+                    continue
                 own = laid[VARIANCE, y - y0 + reach, x - x0 + reach]
                 # A pixel that carries no information has no variance of its own.
-                if wanted[y, x] and noise[x - start] > least * (own if own > 0 else limits[2]):
-                    significance[y, x] = signal[x - start] / np.sqrt(noise[x - start] * limits[3])
+                if noise[x - start] > least * (own if own > 0 else limits[2]):
+                    significance[place] = signal[x - start] / np.sqrt(noise[x - start] * limits[3])
+                place += 1
 
 
 @kernel
@@ -152,4 +160,5 @@ def compile_kernels():
     zeros, ones = np.zeros((16, 16), dtype=np.float32), np.ones((16, 16), dtype=np.float32)
     pixels = MaskedImage(zeros, np.zeros((16, 16), dtype=np.uint32), ones)
     psf = PixelPsf(np.full((1, 5, 5), 0.04, dtype=np.float32), 0, (-0.5, 15.5, -0.5, 15.5))
-    maxima_above(residual_significance((pixels, zeros, ones), psf, ones > 0, (1, 2)), 0.0)
+    residual_significance((pixels, zeros, ones), psf, ones > 0, (1, 2))
+    maxima_above(zeros, 1.0)

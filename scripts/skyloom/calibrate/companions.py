@@ -120,10 +120,11 @@ def _significance_beneath(image, sources, sigma, search):
         paint_discs_at(*places, part * FWHM_PER_SIGMA * sigma, is_near)
     wanted = regions_beyond(detections.labels, is_near)
     variance = _variance_of_residual(pixels, psf, points, light)
-    images = (pixels, light, variance)
-    significance = residual_significance(
-        images, psf, wanted, (settings.excluded, UNUSABLE), settings.noise_correlation
-    )
+    bits = (settings.excluded, UNUSABLE)
+    values = residual_significance((pixels, light, variance), psf, wanted, bits, settings.noise_correlation)
+    del variance
+    significance = np.zeros(pixels.shape, dtype=np.float32)
+    significance[wanted] = values
     peaks = maxima_above(significance, SAMPLED_PART * threshold)
     return significance, PeakLight(peaks, _significance_of(light, pixels, psf, peaks), pixels.shape)
 

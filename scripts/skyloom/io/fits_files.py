@@ -77,7 +77,12 @@ def _write(path, cards, hdus):
         hdu.add_datasum(when=CHECKSUM_COMMENT)
         hdu.add_checksum(when=CHECKSUM_COMMENT, override_datasum=False)
     sink = byte_streams.BytesIO()
+    # Room for most of it at once: a buffer that grows is copied, as many planes as there are in it by then.
+    sink.seek(sum(hdu.data.nbytes for hdu in hdus if isinstance(hdu, fits.ImageHDU)))
+    sink.write(b"\0")
+    sink.seek(0)
     fits.HDUList([primary, *hdus]).writeto(sink, output_verify="exception")
+    sink.truncate()
     write_bytes(path, stamp(sink.getbuffer(), HASH_MARKER, HASH_SEARCH_END))
 
 

@@ -44,8 +44,7 @@ def test_chosen_pixels_have_the_significance_of_the_whole_image(images, psf):
 
     # The whole image is filtered by the PSF's largest singular vectors: beside a large defect they differ most.
     whole = significance_image(left, psf, EXCLUDED)
-    np.testing.assert_allclose(found[wanted], whole[wanted], atol=0.02)
-    assert not found[~wanted].any()
+    np.testing.assert_allclose(found, whole[wanted], atol=0.02)
     assert (whole[wanted] == 0).any()
 
 
@@ -56,7 +55,7 @@ def test_an_endless_variance_carries_no_information(images, psf):
 
     found = residual_significance((pixels, light, variance), psf, np.ones(SHAPE, bool), BITS)
 
-    assert not found[85:115, 85:115].any()
+    assert not found.reshape(SHAPE)[85:115, 85:115].any()
     assert np.isfinite(found).all()
 
 
