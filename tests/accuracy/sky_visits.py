@@ -1,6 +1,6 @@
 """Visits of several detectors whose sky and nebula are known, as the calexps that the pipeline makes of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from background_scenes import READ_NOISE, Field, add_galaxies_in_place, add_stars_in_place
@@ -40,7 +40,7 @@ class DrawnCalexp:
     nebula: np.ndarray
 
 
-def draw_visit(seed, places, nebula, side=512, level=800.0):
+def draw_visit(seed, places, nebula, side=512):
     """Detectors at places of the focal plane.
 
     Parameters
@@ -53,8 +53,6 @@ def draw_visit(seed, places, nebula, side=512, level=800.0):
         Electrons of a pixel at (x, y) [detector sides from the middle].
     side : int
         Side of a detector [pixel].
-    level : float
-        Sky [electron].
 
     Returns
     -------
@@ -62,12 +60,12 @@ def draw_visit(seed, places, nebula, side=512, level=800.0):
     """
     rng = np.random.default_rng(seed)
     density = (side / 1024) ** 2
-    field = Field(side=side, sky=level, n_star=int(500 * density), n_galaxy=int(750 * density))
+    field = Field(side=side, n_star=int(500 * density), n_galaxy=int(750 * density))
     turn, bowl = rng.uniform(0, 2 * np.pi), rng.uniform(-0.02, 0.02)
     found = []
     for number, place in enumerate(places):
         x, y = focal_plane(place, side)
-        sky = level * (1 + 0.03 * (np.cos(turn) * x + np.sin(turn) * y) + bowl * (x**2 - 0.5 * x * y))
+        sky = field.sky * (1 + 0.03 * (np.cos(turn) * x + np.sin(turn) * y) + bowl * (x**2 - 0.5 * x * y))
         light = nebula(x, y)
         factor = 1 + rng.normal(0, FACTOR_ERROR)
         exposure = _calexp(sky + light, field, rng, number, place)
@@ -103,8 +101,6 @@ def _calexp(diffuse, field, rng, number, place):
 
 def _scaled(exposure, factor):
     """Exposure with all of its light times a factor."""
-    from dataclasses import replace
-
     pixels, background = exposure.pixels, exposure.background
     return replace(
         exposure,

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
-from skyloom.core import mask_planes
 from skyloom.core.images import Background, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.photo_calib import constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel

@@ -108,9 +108,7 @@ def grid_over(x, y, spacing):
         Centred on the positions, no larger than their extent needs.
     """
     n_interval = [max(int(np.ceil(np.ptp(c) / spacing)), 1) for c in (x, y)]
-    first = [
-        (c.min() + c.max() - n * spacing) / 2 for c, n in zip((x, y), n_interval, strict=True)
-    ]
+    first = [(c.min() + c.max() - n * spacing) / 2 for c, n in zip((x, y), n_interval, strict=True)]
     return SplineGrid((first[0], first[1]), spacing, (n_interval[1] + DEGREE, n_interval[0] + DEGREE))
 
 

@@ -63,8 +63,9 @@ def focal_plane_of(detectors):
         for name in ("ra", "dec", "level", "left", "weight")
     }
     middle = unit_vectors(joined["ra"], joined["dec"]).sum(axis=0)
-    tangent = np.degrees(np.arctan2(middle[1], middle[0])), np.degrees(
-        np.arctan2(middle[2], np.hypot(middle[0], middle[1]))
+    tangent = (
+        np.degrees(np.arctan2(middle[1], middle[0])),
+        np.degrees(np.arctan2(middle[2], np.hypot(middle[0], middle[1]))),
     )
 
     def place(ra, dec):

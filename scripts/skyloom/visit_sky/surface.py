@@ -64,10 +64,9 @@ def penalty(plane, grid, wave, n_used):
         In the unit of the weights.
     """
     order = 1 + (n_used >= LEAST_CELLS_PLANE) + (n_used >= LEAST_CELLS_BOWL)
-    return (
-        roughness_weight(plane.density, wave, order) * grid.roughness(order)
-        + FLATNESS * plane.density * grid.roughness(1)
-    )
+    return roughness_weight(plane.density, wave, order) * grid.roughness(
+        order
+    ) + FLATNESS * plane.density * grid.roughness(1)
 
 
 def fit_sky(plane, factors, shortest_wave):
