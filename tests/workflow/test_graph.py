@@ -70,8 +70,10 @@ def test_an_illumination_is_made_from_the_visits_and_taken_by_all_of_them(simula
 
 
 def test_the_sky_of_each_visit_is_fitted_once_where_it_is_asked_for(tiny):
-    jobs = tiny.jobs("drp", "--config", "visit_sky={enabled: true}")
-    assert jobs == TINY_JOBS | {"fit_visit_sky": 3}
+    survey = tiny.folder / "tiny" / "survey.yaml"
+    text = survey.read_text(encoding="utf-8")
+    survey.write_text(f"{text}visit_sky: {{enabled: true}}\n", encoding="utf-8")
+    assert tiny.jobs("drp") == TINY_JOBS | {"fit_visit_sky": 3}
 
 
 @pytest.mark.slow
