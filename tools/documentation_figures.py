@@ -19,6 +19,7 @@ from calibration_figures import photometric_residuals, position_residuals, psf_r
 from hatp32_figures import real_frames
 from mask_figures import masks
 from simulation_figures import simulation
+from visit_sky_figure import visit_sky
 from skyloom.core.mask_planes import NO_DATA
 from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column, without_sky_objects
@@ -228,6 +229,7 @@ FIGURES = {
     "psf_residuals.png": psf_residuals,
     "position_residuals.png": position_residuals,
     "photometric_residuals.png": photometric_residuals,
+    "visit_sky.png": visit_sky,
     "warps.png": warps_of_a_patch,
     "objects.png": objects,
     "dia_sources.png": dia_sources,

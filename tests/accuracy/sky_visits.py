@@ -12,12 +12,20 @@ from skyloom.core.photo_calib import constant_field
 from skyloom.core.wcs import Wcs
 
 VISIT = 301
+FOUR = [(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5)]
+CELLS = 16
+"""Along a side of the small detectors."""
 GAP = 24
 """Between detectors [pixel]."""
 FACTOR_ERROR = 0.003
 """Scatter of what the detectors see of the sky: zero points from a hundred stars, and flats."""
 ZERO_POINT_ERROR = 0.001
 """What each zero point says of itself."""
+
+
+def nebula(peak):
+    """A nebula of half a detector, 0.8 sides across down to 2 % of its peak, on one of the four and at the edges of two."""
+    return lambda x, y: peak * np.exp(-0.5 * ((x - 0.3) ** 2 + (y - 0.4) ** 2) / 0.15**2)
 
 
 @dataclass(frozen=True)

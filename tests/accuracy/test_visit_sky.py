@@ -4,20 +4,12 @@ import numpy as np
 import pytest
 from bars import Bars
 from pipeline_settings import settings_of
-from sky_visits import draw_visit
+from sky_visits import CELLS, FOUR, draw_visit, nebula
 
 from skyloom.visit_sky.pipeline import fit_visit_sky, measure_cells
 
-FOUR = [(-0.5, -0.5), (0.5, -0.5), (-0.5, 0.5), (0.5, 0.5)]
-CELLS = 16
-"""Along a side of the small detectors."""
 EDGE = 0.02
 """Where a nebula ends, as a part of its peak."""
-
-
-def nebula(peak):
-    """A nebula of half a detector, 0.8 sides across at `EDGE`, on one of four detectors and at the edges of two."""
-    return lambda x, y: peak * np.exp(-0.5 * ((x - 0.3) ** 2 + (y - 0.4) ** 2) / 0.15**2)
 
 
 def sky_errors(visit, side):
