@@ -19,7 +19,6 @@ from calibration_figures import photometric_residuals, position_residuals, psf_r
 from hatp32_figures import real_frames
 from mask_figures import masks
 from simulation_figures import simulation
-from visit_sky_figure import visit_sky
 from skyloom.core.mask_planes import NO_DATA
 from skyloom.core.photo_calib import AB_ZERO_POINT
 from skyloom.core.tables import column, without_sky_objects
@@ -32,6 +31,7 @@ from skyloom.isr.assembly import assemble_frame
 from skyloom.isr.pipeline import remove_instrument_signature
 from skyloom.workflow.config import fill_defaults, load_schema
 from skyloom.workflow.paths import product_path
+from visit_sky_figure import visit_sky
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "figures"

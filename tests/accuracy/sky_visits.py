@@ -24,7 +24,7 @@ ZERO_POINT_ERROR = 0.001
 
 
 def nebula(peak):
-    """A nebula of half a detector, 0.8 sides across down to 2 % of its peak, on one of the four and at the edges of two."""
+    """A nebula of half a detector, 0.8 sides across down to 2 % of its peak, on one of four and at edges of two."""
     return lambda x, y: peak * np.exp(-0.5 * ((x - 0.3) ** 2 + (y - 0.4) ** 2) / 0.15**2)
 
 
