@@ -5,6 +5,7 @@ rule warp_visit:
     input:
         calexps=targets.calexps_of_warp,
         visit_calib=targets.visit_calib_of,
+        visit_sky=targets.visit_sky_of,
         kernels=ancient(path("kernels")),
     output:
         warp=path("warp"),

@@ -5,6 +5,7 @@ rule subtract_template:
     input:
         calexp=path("calexp"),
         visit_calib=targets.visit_calib_of,
+        visit_sky=targets.visit_sky_of,
         template=targets.templates_of,
         kernels=ancient(path("kernels")),
     output:
@@ -31,6 +32,7 @@ if skyloom.has_finished_template:
     use rule subtract_template as ap_subtract_template with:
         input:
             calexp=path("calexp"),
+            visit_sky=targets.visit_sky_of,
             template=targets.finished_templates_of,
             kernels=ancient(path("kernels")),
         output:

@@ -9,13 +9,15 @@ from skyloom.diff.pipeline import build_template, subtract
 from skyloom.diff.template import NoTemplateCoverageError
 from skyloom.io.exposures import read_exposure, write_difference
 from skyloom.io.tables import write_table
+from skyloom.io.visit_sky import read_visit_sky
 from skyloom.workflow import run_job
 
 log = logging.getLogger(__name__)
 
 
 def main(job):
-    science = read_exposure(job.input.calexp)
+    visit_sky = read_visit_sky(job.input.visit_sky) if job.input.visit_sky else None
+    science = read_exposure(job.input.calexp, visit_sky)
     coadds, failures = [], []
     for path in job.input.template:
         try:

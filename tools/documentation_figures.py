@@ -31,6 +31,7 @@ from skyloom.isr.assembly import assemble_frame
 from skyloom.isr.pipeline import remove_instrument_signature
 from skyloom.workflow.config import fill_defaults, load_schema
 from skyloom.workflow.paths import product_path
+from visit_sky_figure import visit_sky
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "figures"
@@ -228,6 +229,7 @@ FIGURES = {
     "psf_residuals.png": psf_residuals,
     "position_residuals.png": position_residuals,
     "photometric_residuals.png": photometric_residuals,
+    "visit_sky.png": visit_sky,
     "warps.png": warps_of_a_patch,
     "objects.png": objects,
     "dia_sources.png": dia_sources,

@@ -17,6 +17,7 @@ PRODUCTS = {
     "isr": ("calexp",),
     "calibrate": ("calexp", "src"),
     "astrometry": ("calexp", "visit_summary"),
+    "visit_sky": ("visit_sky",),
     "warp": ("warp",),
     "coadd": ("coadd",),
     "objects": ("object",),

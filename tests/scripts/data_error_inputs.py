@@ -21,6 +21,7 @@ from stage_jobs import (
     run,
     script,
     write_calexp,
+    write_sky_calexp,
     write_tombstone,
 )
 
@@ -404,13 +405,38 @@ def file_without_an_image(bench):
 @real_input("UpstreamFailure")
 def failed_calexp(bench):
     calexps = [write_tombstone(bench.work / "calexp.fits")]
-    run("warp_visit", {"calexps": calexps, "visit_calib": []}, {"warp": str(bench.work / "warp.fits")})
+    run("warp_visit", {"calexps": calexps, "visit_sky": []}, {"warp": str(bench.work / "warp.fits")})
 
 
 @real_input("NoOverlap")
 def calexp_of_elsewhere(bench):
     calexp = write_calexp(bench.work / "calexp.fits", 1, np.random.default_rng(1), place=(150.0, 2.4))
-    run("warp_visit", {"calexps": [calexp], "visit_calib": []}, {"warp": str(bench.work / "warp.fits")})
+    run("warp_visit", {"calexps": [calexp], "visit_sky": []}, {"warp": str(bench.work / "warp.fits")})
+
+
+def sky_of(bench, *calexps):
+    """Fit the sky of some calexps; return its path (str)."""
+    path = str(bench.work / "visit_sky.fits")
+    run("fit_visit_sky", {"calexps": list(calexps)}, {"visit_sky": path})
+    return path
+
+
+@real_input("MixedVisits")
+def calexp_of_another_visit(bench):
+    visits = (1, 2)
+    sky_of(bench, *(write_sky_calexp(bench.work / f"{v}.fits", v, v, level=500.0) for v in visits))
+
+
+@real_input("NoVisitSky")
+def visit_covered_by_one_galaxy(bench):
+    sky_of(bench, write_sky_calexp(bench.work / "calexp.fits", 1, 0, level=500.0, is_masked=True))
+
+
+@real_input("ForeignVisitSky")
+def sky_of_another_visit(bench):
+    one, other = (write_sky_calexp(bench.work / f"{v}.fits", v, 0, level=500.0) for v in (1, 2))
+    inputs = {"calexps": [other], "visit_sky": sky_of(bench, one)}
+    run("warp_visit", inputs, {"warp": str(bench.work / "warp.fits")})
 
 
 @real_input("NoInputs")

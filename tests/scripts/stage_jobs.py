@@ -1,18 +1,21 @@
 """Calexps, coadds and tables of sources on disk, and jobs of the scripts of the later stages on them."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
-from skyloom.core.images import Exposure, ExposureInfo, MaskedImage
+from skyloom.core.images import Background, Exposure, ExposureInfo, MaskedImage
+from skyloom.core.photo_calib import constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, gaussian_kernel
 from skyloom.core.schemas import COADD_INPUT, DIA_SOURCE
 from skyloom.core.wcs import Wcs
-from skyloom.io.exposures import write_exposure
+from skyloom.io.exposures import read_exposure, write_exposure
 from skyloom.io.fits_files import write_fits_tombstone
 from skyloom.io.provenance import Provenance
 from skyloom.warp.pipeline import NoOverlapError
@@ -20,6 +23,8 @@ from skyloom.workflow import make_job
 
 ROOT = Path(__file__).parents[2]
 SIDE = 200
+BIN_SIZE = 20
+"""Of the cells of a sky [pixel]."""
 SCALE = 0.2 / 3600
 SKY_MAP = {
     "kind": "grid",
@@ -54,8 +59,10 @@ def defaults_of(name):
 
 def run(name, inputs, outputs, *, wildcards=WHERE, **params):
     """Run a script with the default settings of the stages after the visits'."""
-    stages = ("warp", "coadd", "objects", "diff", "dia", "association")
+    stages = ("visit_sky", "warp", "coadd", "objects", "diff", "dia", "association")
     settings = {stage: defaults_of(stage) for stage in stages}
+    # The detectors are small.
+    settings["visit_sky"]["bin_size"] = BIN_SIZE
     params = {"settings": settings, "sky_map": SKY_MAP} | params
     script(name).main(make_job(name, input=inputs, output=outputs, wildcards=wildcards, params=params))
 
@@ -97,6 +104,28 @@ def write_calexp(path, visit, rng, place=(150.0, 2.2)):
     return str(path)
 
 
+def write_sky_calexp(path, visit, detector, *, level, own_error=0.0, is_masked=False):
+    """One detector of a row of them, with a sky that its own background has too high on one side; return its path."""
+    rng = np.random.default_rng([visit, detector])
+    centre = ((SIDE - 1) / 2 - (SIDE + 4) * detector, (SIDE - 1) / 2)
+    n = SIDE // BIN_SIZE
+    own = Background(np.full((n, n), level, np.float32), BIN_SIZE, (SIDE, SIDE))
+    own.mesh[:, : n // 3] += own_error
+    pixels = gaussian_field(rng, [], 1.6, noise=5.0)
+    mask = np.full(pixels.shape, mask_planes.DETECTED if is_masked else 0, np.uint32)
+    image = pixels.image + np.float32(level) - own.image()
+    exposure = Exposure(
+        replace(pixels, image=image, mask=mask),
+        ExposureInfo(visit=visit, detector=detector, band="r", mjd=60000.0, exposure_time=30.0),
+        wcs=flat_wcs(centre),
+        psf=gaussian_psf(1.6),
+        photo_calib=constant_field(1.0, (SIDE, SIDE), 0.001),
+        background=own,
+    )
+    write_exposure(path, exposure, PROVENANCE)
+    return str(path)
+
+
 def inputs_of(visits):
     """Return a coadd's table of inputs."""
     kinds = {"bool": True, "string": "0", "int64": 0, "float64": 1.0}
@@ -134,9 +163,18 @@ class Pair:
         """Path of one of the files (str)."""
         return str(self.folder / f"{name}.fits")
 
-    def subtract(self, template):
-        """Run the script with the files of some names as template."""
+    def give_background(self, level, bin_size=BIN_SIZE):
+        """Write the calexp with a zero point and a background that was subtracted."""
+        mesh = np.full((SIDE // bin_size,) * 2, level, np.float32)
+        background = Background(mesh, bin_size, (SIDE, SIDE))
+        field = constant_field(1.0, (SIDE, SIDE), 0.001)
+        calexp = replace(read_exposure(self.path("calexp")), photo_calib=field, background=background)
+        write_exposure(self.path("calexp"), calexp, PROVENANCE)
+
+    def subtract(self, template, visit_sky=()):
+        """Run the script with the files of some names as template, and the sky of the visit on demand."""
         inputs = {"calexp": self.path("calexp"), "template": [self.path(name) for name in template]}
+        inputs["visit_sky"] = visit_sky
         outputs = {"difference": self.path("difference"), "dia_source": str(self.folder / "dia.parquet")}
         run("subtract_template", inputs, outputs)
 

@@ -19,7 +19,7 @@ def test_a_star_goes_from_calexps_to_the_object_table(tmp_path):
         calexp, warp = str(tmp_path / f"calexp{visit}.fits"), str(tmp_path / f"warp{visit}.fits")
         write_calexp(calexp, visit, rng)
         calexps = [calexp, write_tombstone(tmp_path / "bad.fits")]
-        run("warp_visit", {"calexps": calexps, "visit_calib": []}, {"warp": warp})
+        run("warp_visit", {"calexps": calexps, "visit_sky": []}, {"warp": warp})
         warps.append(warp)
     assert read_exposure(warps[0]).info.kind == "warp"
 
@@ -42,7 +42,7 @@ def test_a_star_goes_from_calexps_to_the_object_table(tmp_path):
 def test_a_warp_without_any_calexp_fails_as_its_first_calexp_did(tmp_path):
     calexps = [write_tombstone(tmp_path / "bad.fits")]
     with pytest.raises(UpstreamFailure) as caught:
-        run("warp_visit", {"calexps": calexps, "visit_calib": []}, {"warp": str(tmp_path / "warp.fits")})
+        run("warp_visit", {"calexps": calexps, "visit_sky": []}, {"warp": str(tmp_path / "warp.fits")})
     assert caught.value.reason == "NoOverlap"
 
 

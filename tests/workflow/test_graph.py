@@ -10,8 +10,9 @@ from pandas.testing import assert_frame_equal
 from workflow_support import HOME, TINY, Snakemake, copy_run
 
 from skyloom.io.calibs import read_calib
-from skyloom.io.fits_files import read_fits_status
+from skyloom.io.fits_files import read_fits_status, read_provenance
 from skyloom.io.tables import read_table, read_table_status
+from skyloom.io.visit_sky import read_visit_sky
 
 TINY_JOBS = {
     "compile_kernels": 1,
@@ -66,6 +67,34 @@ def test_an_illumination_is_made_from_the_visits_and_taken_by_all_of_them(simula
     assert made.info["n_frame"] == 3
     assert np.abs(made.image - 1).max() < 0.05
     assert run.jobs("results/calexp/11/0.fits") == {}
+
+
+def test_the_sky_of_each_visit_is_fitted_once_where_it_is_asked_for(tiny):
+    survey = tiny.folder / "tiny" / "survey.yaml"
+    text = survey.read_text(encoding="utf-8")
+    survey.write_text(f"{text}visit_sky: {{enabled: true}}\n", encoding="utf-8")
+    assert tiny.jobs("drp") == TINY_JOBS | {"fit_visit_sky": 3}
+
+
+@pytest.mark.slow
+def test_warps_and_differences_take_the_sky_of_their_visit(finished, tmp_path):
+    copy_run(finished, tmp_path)
+    run, survey = Snakemake(tmp_path), tmp_path / "tiny" / "survey.yaml"
+    assert run.jobs("drp") == {}
+    survey.write_text(
+        survey.read_text(encoding="utf-8") + "visit_sky: {enabled: true, bin_size: 32}\n", encoding="utf-8"
+    )
+    jobs = run.jobs("drp")
+    assert {name: jobs[name] for name in ("fit_visit_sky", "warp_visit", "subtract_template")} == {
+        "fit_visit_sky": 3, "warp_visit": 6, "subtract_template": 2,
+    }  # fmt: skip
+    assert "calibrate_image" not in jobs
+    run.run("results/diff/21/0.fits", "--cores", "2")
+    sky = read_visit_sky(tmp_path / "results" / "visit_sky" / "21.fits")
+    assert list(sky.detectors) == [0, 1]
+    inputs = read_provenance(tmp_path / "results" / "diff" / "21" / "0.fits").inputs
+    assert "visit_sky/21.fits" in inputs
+    assert run.jobs("results/diff/21/0.fits") == {}
 
 
 def test_a_file_is_a_target(tiny):

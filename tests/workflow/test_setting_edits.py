@@ -25,6 +25,7 @@ FOLLOWERS = {
     "combine_illumination": {"calibrate_image", "write_report"},
     "calibrate_image": {"summarize_visit", "warp_visit", "subtract_template", "write_report"},
     "summarize_visit": {"check_survival", "write_report"},
+    "fit_visit_sky": {"warp_visit", "subtract_template"},
     "warp_visit": {"assemble_coadd"},
     "assemble_coadd": {"measure_objects", "subtract_template", "write_report"},
     "measure_objects": {"check_survival", "write_report"},
@@ -84,6 +85,9 @@ READERS = {
     "calibrate.sky_objects": {"calibrate_image"},
     "calibrate.astrometry": {"calibrate_image"},
     "calibrate.photometry": {"calibrate_image"},
+    # Without the option there is no rule that reads the others.
+    "visit_sky": set(),
+    "visit_sky.enabled": {"fit_visit_sky", "warp_visit", "subtract_template"},
     "warp": {"warp_visit"},
     "coadd": {"assemble_coadd"},
     "objects": {"measure_objects"},
@@ -348,7 +352,7 @@ def test_rules_are_handed_the_settings_and_params_that_their_scripts_read_and_no
     prompt = {"visit": 21, "template": {"root": "release"}}
     commands = []
     for target, changes in (
-        ("report", {"calibs": {"illumination": True}}),
+        ("report", {"calibs": {"illumination": True}, "visit_sky": {"enabled": True}}),
         ("drp", without_calibs),
         ("ap", prompt),
     ):

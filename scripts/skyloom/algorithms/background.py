@@ -100,9 +100,7 @@ def fit_background(masked_image, settings, object_mask=None):
     if object_mask is not None:
         good &= ~object_mask
     ny, nx = masked_image.image.shape
-    levels = np.empty((-(-ny // bin_size), -(-nx // bin_size)))
-    n_good = np.zeros(levels.shape)
-    _measure_cells(masked_image.image, good, bin_size, object_mask is None, levels, n_good)
+    levels, n_good = cell_levels(masked_image.image, good, bin_size, use_mode=object_mask is None)
     if not n_good.any():
         raise NoSkyPixelsError(int(good.sum()), good.size)
     wave = max(settings["shortest_wave"] / bin_size, LEAST_WAVE)
@@ -111,6 +109,34 @@ def fit_background(masked_image, settings, object_mask=None):
         good[cell_y * bin_size : (cell_y + 1) * bin_size, cell_x * bin_size : (cell_x + 1) * bin_size] = False
     log.info("background %.2f to %.2f, %d of %d cells used", mesh.min(), mesh.max(), used.sum(), mesh.size)
     return SkyFit(Background(mesh=mesh.astype(np.float32), bin_size=bin_size, shape=(ny, nx)), good)
+
+
+def cell_levels(image, good, bin_size, *, use_mode=False):
+    """Clipped levels of the cells of an image.
+
+    Parameters
+    ----------
+    image : ndarray, shape (ny, nx), float32
+        Pixels, any unit.
+    good : ndarray, shape (ny, nx), bool
+        Pixels of sky.
+    bin_size : int
+        Side of a cell [pixel].
+    use_mode : bool
+        Whether the level is the mode of the pixels, for a sky with objects in it, instead of their mean.
+
+    Returns
+    -------
+    levels : ndarray, shape (ceil(ny / bin_size), ceil(nx / bin_size)), float64
+        In the image's unit; NaN where too few pixels are good.
+    n_good : ndarray, same shape, float64
+        Number of these pixels; 0 where they are too few.
+    """
+    ny, nx = image.shape
+    levels = np.empty((-(-ny // bin_size), -(-nx // bin_size)))
+    n_good = np.zeros(levels.shape)
+    _measure_cells(image, good, bin_size, use_mode, levels, n_good)
+    return levels, n_good
 
 
 @kernel

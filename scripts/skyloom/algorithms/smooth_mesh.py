@@ -41,24 +41,58 @@ def smooth_mesh(levels, weights, shortest_wave):
     Notes
     -----
     A quadratic polynomial and, of what that leaves, the minimum of ``sum w (y - z)^2 + s sum (Laplacian z)^2`` in
-    cosines (Eilers & Marx 1996; Garcia 2010 in cosines), solved by conjugate gradients. Cells far above the surface
-    are taken out, and then, again and again, those beside them that are above it at all clearly: a galaxy or the
-    aureole of a star takes its faint rim with it.
+    cosines (Eilers & Marx 1996; Garcia 2010 in cosines), solved by conjugate gradients; cells that stand out are left
+    out as `surface_without_objects` says.
     """
     known = weights > 0
     levels = np.where(known, levels, 0.0)
+
+    def surface_of(used, stiffness):
+        return _surface(levels, np.where(used, weights, 0.0), stiffness * shortest_wave)
+
+    return surface_without_objects(levels, weights, surface_of, _beside)
+
+
+def surface_without_objects(levels, weights, surface_of, beside):
+    """Surface through levels, without the cells that stand out of it.
+
+    Parameters
+    ----------
+    levels : ndarray, any shape, float64
+        Level of each cell, finite.
+    weights : ndarray, same shape, float64
+        Their inverse variances in any unit; 0 where the level is not known.
+    surface_of : callable
+        Gives the surface at all cells from those that are used (ndarray of bool) and by how much longer its shortest
+        wave is (float).
+    beside : callable
+        Gives the cells that touch some (ndarray of bool, from the same).
+
+    Returns
+    -------
+    surface : ndarray, same shape, float64
+        At all cells.
+    is_sky : ndarray, same shape, bool
+        Cells that made it.
+
+    Notes
+    -----
+    Cells far above the surface are taken out, and then, again and again, those beside them that are above it at all
+    clearly: a galaxy or the aureole of a star takes its faint rim with it. The first rounds are stiffer.
+    """
+    known = weights > 0
     used = known
     for number in range(N_ROUND):
         stiffness = STIFFNESS[min(number, len(STIFFNESS) - 1)]
-        surface = _surface(levels, np.where(used, weights, 0.0), stiffness * shortest_wave)
-        kept = _without_objects((levels - surface) * np.sqrt(weights), known)
+        surface = surface_of(used, stiffness)
+        kept = _without_objects((levels - surface) * np.sqrt(weights), known, beside)
         if number >= len(STIFFNESS) and np.array_equal(kept, used):
             break
         used = kept
     return surface, used
 
 
-def _without_objects(residuals, known):
+def _without_objects(residuals, known, beside):
     """Cells that are known and do not stand out, from residuals in equal noise."""
     sigma = MAD_TO_SIGMA * np.median(np.abs(residuals[known]))
     if sigma == 0:
@@ -66,12 +100,12 @@ def _without_objects(residuals, known):
     is_object = known & (residuals > SEED_SIGMA * sigma)
     is_lifted = known & (residuals > GROW_SIGMA * sigma)
     while True:
-        grown = is_object | (is_lifted & _beside(is_object | ~known))
+        grown = is_object | (is_lifted & beside(is_object | ~known))
         if np.array_equal(grown, is_object):
             break
         is_object = grown
     # One more around them: the light does not end where the noise hides it.
-    kept = known & ~_beside(is_object) & (residuals > -LOW_SIGMA * sigma)
+    kept = known & ~beside(is_object) & (residuals > -LOW_SIGMA * sigma)
     return kept if kept.any() else known
 
 

@@ -10,6 +10,7 @@ from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureI
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
+from skyloom.core.visit_sky import subtract_visit_sky_in_place
 from skyloom.core.wcs import Wcs, WcsFit, order_of, tpv_powers
 from skyloom.io.fits_files import image_hdu, mask_hdu, plane_of, read_fits_with_bytes, write_fits
 from skyloom.io.psf_colour_cards import colour_cards, colour_of_cards
@@ -353,13 +354,15 @@ def _kernel_hdus(kernel):
     return hdus
 
 
-def read_exposure(path):
+def read_exposure(path, visit_sky=None):
     """Read an exposure; nothing but this file is looked at.
 
     Parameters
     ----------
     path : str or Path
         A calexp, warp, coadd or difference.
+    visit_sky : VisitSky, optional
+        Sky of a calexp's visit, to be subtracted in place of the calexp's own.
 
     Returns
     -------
@@ -372,8 +375,11 @@ def read_exposure(path):
         If the file is a tombstone.
     CorruptProductError
         If a byte was changed.
+    ForeignVisitSkyError
+        If the sky was not made from this calexp.
     """
-    return _exposure_of(*read_fits_with_bytes(path))
+    exposure = _exposure_of(*read_fits_with_bytes(path))
+    return exposure if visit_sky is None else subtract_visit_sky_in_place(exposure, visit_sky)
 
 
 def read_difference(path):

@@ -5,6 +5,7 @@ from pathlib import Path
 from skyloom.io.exposures import read_difference, read_exposure
 from skyloom.io.fits_files import read_fits
 from skyloom.io.tables import read_table
+from skyloom.io.visit_sky import is_visit_sky, read_visit_sky
 
 
 def open_product(path):
@@ -17,9 +18,9 @@ def open_product(path):
 
     Returns
     -------
-    Exposure, DifferenceImage or pandas.DataFrame
-        A calexp, warp or coadd; a difference with its template and kernel; a table, whose ``attrs`` hold unit and
-        description of each column.
+    Exposure, DifferenceImage, VisitSky or pandas.DataFrame
+        A calexp, warp or coadd; a difference with its template and kernel; the sky of a visit; a table, whose ``attrs``
+        hold unit and description of each column.
 
     Raises
     ------
@@ -30,7 +31,10 @@ def open_product(path):
     """
     if Path(path).suffix == ".parquet":
         return _data_frame(read_table(path))
-    return read_difference(path) if "KERNEL" in read_fits(path) else read_exposure(path)
+    hdus = read_fits(path)
+    if is_visit_sky(hdus):
+        return read_visit_sky(path)
+    return read_difference(path) if "KERNEL" in hdus else read_exposure(path)
 
 
 def _data_frame(table):

@@ -55,6 +55,9 @@ NEEDS = {
     "piff": Need(6200, detector_arrays=24, base_s=200, detector_s=4),
     "summary": Need(360, detector_arrays=10, counted="calexps", detector_s=0.3),
     "survival": Need(250, counted="visit_summaries", input_mb=0.1, input_s=0.02),
+    "visit_sky": Need(
+        400, detector_arrays=10, counted="calexps", input_mb=1, base_s=4, input_s=0.3, detector_s=0.3
+    ),
     "warp": Need(400, detector_arrays=8, patch_arrays=10, counted="calexps", base_s=3, detector_s=1),
     "coadd": Need(400, patch_arrays=12, counted="warps", input_patch_arrays=5, base_s=3, patch_s=2),
     "objects": Need(400, patch_arrays=12, counted="coadds", input_patch_arrays=5, base_s=4, patch_s=3),

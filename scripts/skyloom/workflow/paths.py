@@ -13,6 +13,7 @@ PATTERNS = {
     "src": "src/{visit}/{detector}.parquet",
     "visit_summary": "visit_summary/{visit}.parquet",
     "visit_calib": "visit_calib/{visit}.fits",
+    "visit_sky": "visit_sky/{visit}.fits",
     "warp": "warp/{band}/{tract}/{patch}/{visit}.fits",
     "coadd": "coadd/{kind}/{band}/{tract}/{patch}.fits",
     "object": "object/{tract}/{patch}.parquet",

@@ -60,6 +60,7 @@ class Skyloom:
         self.targets = Targets(survey)
         self.has_finished_template = settings["template"]["root"] is not None
         self.with_piff = with_piff(settings)
+        self.with_visit_sky = settings["visit_sky"]["enabled"]
         self.fingerprints = Fingerprints(home / "scripts")
         self.kernel_fingerprint = self.fingerprints.kernels()
         self.frame_epochs = "|".join(sorted({row["epoch"] for row in survey.frames.values()})) or NEVER

@@ -13,8 +13,8 @@ IS_SCIENCE = ("science", "both")
 # Methods that rules name as input or parameter functions.
 ASKED_BY_SNAKEMAKE = (
     "observation_of", "camera_of", "camera_content_of", "sky_map_of_tract", "raw_of", "science_raws_of",
-    "illumination_raws", "illumination_calibs", "illumination_frames", "visit_calib_of", "calexps_of_warp",
-    "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of", "finished_templates_of",
+    "illumination_raws", "illumination_calibs", "illumination_frames", "visit_calib_of", "visit_sky_of",
+    "calexps_of_warp", "warps_of_coadd", "bands_of_patch", "coadds_of_objects", "templates_of", "finished_templates_of",
     "dia_sources_of_tract", "ap_pairs", "ap_dia_sources",
 )  # fmt: skip
 
@@ -89,6 +89,23 @@ class Targets(RawTargets):
             Those of the job: visit.
         """
         return []
+
+    def visit_sky_of(self, wildcards):
+        """Return the sky of a visit, none where detectors keep their own backgrounds (str or list).
+
+        Parameters
+        ----------
+        wildcards : snakemake.io.Wildcards
+            Those of the job: visit.
+
+        Raises
+        ------
+        UnknownDataIdError
+            If the survey has no such visit.
+        """
+        if not self.survey.settings["visit_sky"]["enabled"]:
+            return []
+        return self.path("visit_sky", visit=self.visit_row(wildcards)["visit"])
 
     def calexps_of_warp(self, wildcards):
         """Return the calexps of a visit that may touch a patch (list of str).

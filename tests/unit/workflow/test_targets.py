@@ -60,11 +60,19 @@ def test_inputs_of_a_detector(given):
     assert targets.calib_of("defects")(job) == "results/calib/e1/defects/none/1.fits"
     assert targets.calib_of("fringe")(job) == []
     assert targets.visit_calib_of(job) == []
+    assert targets.visit_sky_of(job) == []
     assert targets.visit_row(job)["use"] == "science"
     kept = {name: value for name, value in targets.visit_row(job).items() if name not in PLANNING_COLUMNS}
     assert targets.observation_of(job) == kept
     assert {"visit", "band", "mjd", "airmass"} < kept.keys() < targets.visit_row(job).keys()
     assert targets.reference == "results/refcat/reference.parquet"
+
+
+def test_the_sky_of_a_visit_is_an_input_where_it_is_asked_for(given):
+    targets = load(given, visit_sky={"enabled": True}).targets
+    assert targets.visit_sky_of(wildcards(visit=21, detector=1)) == "results/visit_sky/21.fits"
+    with pytest.raises(UnknownDataIdError, match="visit 99"):
+        targets.visit_sky_of(wildcards(visit=99))
 
 
 def test_an_illumination_is_made_from_the_visits_that_take_the_flat(given):

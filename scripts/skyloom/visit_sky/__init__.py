@@ -1,0 +1,1 @@
+"""One model of the sky for all detectors of a visit."""
