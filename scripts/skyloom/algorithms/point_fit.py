@@ -26,7 +26,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     ----------
     pixels : tuple
         Image, mask and variance, and the mask bits (uint32) of pixels without weight.
-    stamps : ndarray, shape (n, k, k), float32
+    stamps : ndarray, shape (n, s * s, k, k), float32
         Spline coefficients of each source's PSF.
     sources : tuple of ndarray, shape (n,)
         Order to fit them in, and the half-width of the square that each is fitted and painted in [pixel].
@@ -39,13 +39,13 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     photon_variance, fit_position, noise_correlation, n_sweep = options
     order, halves = sources
     model, results, peaks = outputs
-    n_source, size = stamps.shape[0], stamps.shape[1]
+    n_source, size = stamps.shape[0], stamps.shape[2]
     is_known = _is_inside(results[X], results[Y], model.shape) & np.isfinite(results[FLUX])
     flux, base_variance = np.where(is_known, results[FLUX], 0.0), np.zeros(n_source)
     results[FLUX] = np.nan
     is_settled = np.zeros(n_source, dtype=np.bool_)
     is_near_new = _are_near_new(results[X], results[Y], halves, is_known, model.shape)
-    work, residual_work, sums = working_space(size), residual_space(size), np.zeros(12)
+    work, residual_work, sums = working_space(size, stamps.shape[1]), residual_space(size), np.zeros(12)
     _paint_known(stamps, halves, (is_known, results[X], results[Y], flux), model)
     for sweep in range(n_sweep):
         for index in order:
@@ -88,7 +88,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
 def _paint_known(stamps, halves, sources, model):
     """Paint the sources that are known, their positions and fluxes."""
     is_known, x, y, flux = sources
-    work = working_space(stamps.shape[1])
+    work = working_space(stamps.shape[2], stamps.shape[1])
     for i in np.flatnonzero(is_known):
         _paint(stamps[i], (x[i], y[i], flux[i]), halves[i], work, model)
 
@@ -132,7 +132,7 @@ def paint_point_sources(stamps, halves, sources, model):
 
     Parameters
     ----------
-    stamps : ndarray, shape (n, k, k), float32
+    stamps : ndarray, shape (n, s * s, k, k), float32
         Spline coefficients of each source's PSF.
     halves : ndarray, shape (n,), int64
         Half-width of the square that each is painted in [pixel].
@@ -142,7 +142,7 @@ def paint_point_sources(stamps, halves, sources, model):
         The image.
     """
     x, y, flux = sources
-    work = working_space(stamps.shape[1])
+    work = working_space(stamps.shape[2], stamps.shape[1])
     for i in range(x.size):
         _paint(stamps[i], (x[i], y[i], flux[i]), halves[i], work, model)
 
@@ -157,13 +157,15 @@ def _paint(stamp, source, half, work, model):
 
 
 @kernel
-def working_space(size):
+def working_space(size, n_phase):
     """Buffers of `move_stamp` for PSF images of this side: coefficients, those moved along x, and the moved images.
 
     Parameters
     ----------
     size : int
         Side of a PSF image [pixel].
+    n_phase : int
+        Places within a pixel at which it is sampled, a square number.
 
     Returns
     -------
@@ -171,12 +173,24 @@ def working_space(size):
         float32.
     """
     wide = size + 2 * SPLINE_REACH
-    coefficients = np.zeros(wide * wide + SPLINE_DEGREE + 1, dtype=np.float32)
+    coefficients = np.zeros(n_phase * _room(wide), dtype=np.float32)
     return (
         coefficients,
-        np.zeros((2, wide * wide), dtype=np.float32),
+        np.zeros((2 * _sampling(n_phase), wide * wide), dtype=np.float32),
         np.zeros(3 * size * wide, dtype=np.float32),
     )
+
+
+@kernel
+def _room(wide):
+    """Length of the laid-out coefficients of one phase."""
+    return wide * wide + SPLINE_DEGREE + 1
+
+
+@kernel
+def _sampling(n_phase):
+    """Samples a pixel along an axis."""
+    return int(np.rint(np.sqrt(n_phase)))
 
 
 @kernel
@@ -185,8 +199,8 @@ def move_stamp(stamp, half, shift, work, n_plane):
 
     Parameters
     ----------
-    stamp : ndarray, shape (k, k), float32
-        Its spline coefficients.
+    stamp : ndarray, shape (s * s, k, k), float32
+        Its spline coefficients, as from `splines_at` of a PSF.
     half : int
         Half-width of the square that is wanted, at most k // 2 [pixel].
     shift : tuple of float
@@ -205,14 +219,17 @@ def move_stamp(stamp, half, shift, work, n_plane):
     Notes
     -----
     Rows of the square lie behind each other with room between them, so that each sum of eight neighbours is one long
-    loop over all pixels: over the short rows of a stamp a processor's vectors stay half empty.
+    loop over all pixels: over the short rows of a stamp a processor's vectors stay half empty. Of a PSF that is sampled
+    s times finer, the eight neighbours of a pixel are those of the finer grid, which lie in s of its parts in turn.
     """
+    if stamp.shape[0] > 1:
+        return _move_phases(stamp, half, shift, work, n_plane)
     coefficients, moved, images = work
     weights = np.empty((2, SPLINE_DEGREE + 1), dtype=np.float32)
     n = 2 * half + 1
     wide = n + 2 * SPLINE_REACH
     length = n * wide
-    _lay_out(stamp, stamp.shape[0] // 2 - half - SPLINE_REACH, wide, coefficients)
+    _lay_out(stamp[0], stamp.shape[1] // 2 - half - SPLINE_REACH, wide, coefficients)
     first = spline_taps(shift[0], weights)
     for k in range(min(n_plane, 2)):
         _sum_neighbours(coefficients[first:], 1, weights[k], moved[k, : wide * wide])
@@ -222,6 +239,62 @@ def move_stamp(stamp, half, shift, work, n_plane):
         _sum_neighbours(moved[1, first * wide :], wide, weights[0], images[length : 2 * length])
         _sum_neighbours(moved[0, first * wide :], wide, weights[1], images[2 * length : 3 * length])
     return images[: n_plane * length].reshape(n_plane, n, wide)
+
+
+@kernel
+def _move_phases(stamp, half, shift, work, n_plane):
+    """`move_stamp` for a PSF that is sampled finer than the pixels."""
+    coefficients, moved, images = work
+    weights = np.empty((2, SPLINE_DEGREE + 1), dtype=np.float32)
+    sampling = _sampling(stamp.shape[0])
+    n = 2 * half + 1
+    wide = n + 2 * SPLINE_REACH
+    length, room = n * wide, _room(wide)
+    for phase in range(stamp.shape[0]):
+        part = coefficients[phase * room : (phase + 1) * room]
+        _lay_out(stamp[phase], stamp.shape[1] // 2 - half - SPLINE_REACH, wide, part)
+    first = _fine_taps(shift[0], sampling, weights)
+    moved[:, : wide * wide] = 0.0
+    for row_phase in range(sampling):
+        for tap in range(SPLINE_DEGREE + 1):
+            phase, step = _phase_and_step(first + tap, sampling)
+            start = (row_phase * sampling + phase) * room + SPLINE_REACH + step
+            for k in range(min(n_plane, 2)):
+                target = moved[k * sampling + row_phase, : wide * wide - 2 * SPLINE_REACH]
+                _add_weighted(coefficients[start:], weights[k, tap], target)
+    first = _fine_taps(shift[1], sampling, weights)
+    images[: n_plane * length] = 0.0
+    for tap in range(SPLINE_DEGREE + 1):
+        phase, step = _phase_and_step(first + tap, sampling)
+        start = (SPLINE_REACH + step) * wide
+        for plane in range(n_plane):
+            rows = moved[(plane == 1) * sampling + phase, start:]
+            _add_weighted(rows, weights[plane // 2, tap], images[plane * length : (plane + 1) * length])
+    return images[: n_plane * length].reshape(n_plane, n, wide)
+
+
+@kernel
+def _fine_taps(shift, sampling, weights):
+    """Offset on the finer grid of the first weight that is not zero, and the weights and derivatives by a pixel."""
+    moved = shift * sampling
+    whole = int(np.rint(moved))
+    first = spline_taps(moved - whole, weights) - SPLINE_REACH - whole
+    weights[1] *= sampling
+    return first
+
+
+@kernel
+def _phase_and_step(offset, sampling):
+    """Part of the finer grid that an offset on it falls on, and whole pixels of it."""
+    step = offset // sampling
+    return offset - step * sampling, step
+
+
+@summing_kernel
+def _add_weighted(values, weight, out):
+    """Add values times a weight to what is there."""
+    for i in range(out.size):
+        out[i] += weight * values[i]
 
 
 @kernel

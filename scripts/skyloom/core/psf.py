@@ -174,7 +174,23 @@ def spline_matrix(place, size):
     ndarray, shape (n, size), float64
         One row a place.
     """
-    return _b_spline(place[:, None] - np.arange(size)[None, :]) @ _collocation_inverse(size)
+    return basis_matrix(place, size) @ _collocation_inverse(size)
+
+
+def basis_matrix(place, size):
+    """Matrix that gives values at places from the spline coefficients of a row of pixels.
+
+    Parameters
+    ----------
+    place, size
+        As for `spline_matrix`.
+
+    Returns
+    -------
+    ndarray, shape (n, size), float64
+        One row a place, of at most `SPLINE_DEGREE` + 1 values that are not zero.
+    """
+    return _b_spline(place[:, None] - np.arange(size)[None, :])
 
 
 def shift_kernels(kernels, dx, dy):
@@ -226,6 +242,43 @@ def _shift_matrices(shift, size):
     return matrices @ _collocation_inverse(size)
 
 
+def phase_stamps(fine, sampling):
+    """Parts of images, one for each place within a pixel at which they are sampled.
+
+    Parameters
+    ----------
+    fine : ndarray, shape (..., s (k - 1) + 1, s (k - 1) + 1)
+        Images sampled s times finer than the pixels.
+    sampling : int
+        s.
+
+    Returns
+    -------
+    ndarray, shape (..., s * s, k, k)
+        Every s-th value along both axes, from each of the first ``s * s`` on, row by row; 0 beyond the image.
+    """
+    padding = [(0, 0)] * (fine.ndim - 2) + [(0, sampling - 1)] * 2
+    padded = np.pad(fine, padding)
+    steps = range(sampling)
+    return np.stack([padded[..., b::sampling, a::sampling] for b in steps for a in steps], axis=-3)
+
+
+def with_phases(splines):
+    """Spline coefficients with an axis for the places within a pixel at which they are sampled.
+
+    Parameters
+    ----------
+    splines : ndarray, shape (n, k, k) or (n, s * s, k, k)
+        From `splines_at` of a PSF or from `spline_coefficients`.
+
+    Returns
+    -------
+    ndarray, shape (n, s * s, k, k)
+        A view.
+    """
+    return splines if splines.ndim == 4 else splines[:, None]
+
+
 @functools.cache
 def _collocation_inverse(size):
     """Matrix (size, size) from samples to spline coefficients along one axis."""
@@ -268,8 +321,9 @@ class Psf:
 
         Returns
         -------
-        ndarray, shape (m, k, k), float32
-            Those of `kernels_at`: of images of sum 1, NaN where there is none.
+        ndarray, shape (m, k, k) or (m, s * s, k, k), float32
+            Those of `kernels_at`: of images of sum 1, NaN where there is none. Of a PSF sampled s times finer than the
+            pixels, every s-th coefficient from each of the first s * s on, row by row (`phase_stamps`).
         """
         return self._splines_at(x, y).astype(np.float32, copy=False)
 
@@ -280,25 +334,30 @@ class PixelPsf(Psf):
 
     Attributes
     ----------
-    coefficients : ndarray, shape (n, k, k), float32
+    coefficients : ndarray, shape (n, s (k - 1) + 1, s (k - 1) + 1), float32
         Image of each polynomial term, in the order of `skyloom.core.wcs.tpv_powers`; k odd.
     order : int
         Total degree of the polynomial.
     domain : tuple of float
         (x0, x1, y0, y1), mapped to [-1, 1] in each coordinate.
-    sampling : float
-        Pixels of the PSF image per pixel of the detector.
+    sampling : int
+        Samples s of the images per pixel of the detector: 1 where its pixels sample the PSF, more where they do not.
     """
 
     coefficients: np.ndarray
     order: int
     domain: tuple[float, float, float, float]
-    sampling: float = 1.0
+    sampling: int = 1
 
     @property
     def size(self):
         """Side k of a PSF image [pixel]."""
-        return self.coefficients.shape[-1]
+        return (self.coefficients.shape[-1] - 1) // self.sampling + 1
+
+    @property
+    def images(self):
+        """Image of each polynomial term at the detector's pixels, shape (n, k, k), float32; a view."""
+        return self.coefficients[:, :: self.sampling, :: self.sampling]
 
     def kernels_at(self, x, y):
         """PSF images at positions.
@@ -313,7 +372,7 @@ class PixelPsf(Psf):
         ndarray, shape (m, k, k), float64
             Each of sum 1, centred on pixel k // 2.
         """
-        return np.tensordot(self._terms(x, y).T, self.coefficients.astype(np.float64), axes=1)
+        return np.tensordot(self._terms(x, y).T, self.images.astype(np.float64), axes=1)
 
     def areas_at(self, x, y):
         """Noise-equivalent areas at positions; see `effective_area` (ndarray, shape (m,), float64).
@@ -323,20 +382,36 @@ class PixelPsf(Psf):
         x, y : array_like, shape (m,)
             Pixel positions.
         """
-        images = self.coefficients.reshape(len(self.coefficients), -1).astype(np.float64)
+        images = self.images.reshape(len(self.images), -1).astype(np.float64)
         terms = self._terms(x, y)
         return 1.0 / np.einsum("im,im->m", terms, (images @ images.T) @ terms)
 
-    def _splines_at(self, x, y):
-        """Spline coefficients are linear in the images: those of each term, weighted."""
+    def grids_at(self, x, y):
+        """Spline coefficients of the PSF at positions, on its own grid.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (m, s (k - 1) + 1, s (k - 1) + 1), float32
+            Those of each term, weighted: they are linear in the images.
+        """
         splines = spline_coefficients(self.coefficients).astype(np.float32)
         return np.tensordot(self._terms(x, y).T.astype(np.float32), splines, axes=1)
+
+    def _splines_at(self, x, y):
+        """Spline coefficients, those of each place within a pixel by themselves."""
+        grids = self.grids_at(x, y)
+        return grids if self.sampling == 1 else phase_stamps(grids, self.sampling)
 
     def _terms(self, x, y):
         """Weight of each coefficient at positions, such that the images have sum 1, shape (n, m)."""
         u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         terms = polynomial_terms(u, v, self.order)
-        return terms / (self.coefficients.sum(axis=(1, 2), dtype=np.float64) @ terms)
+        return terms / (self.images.sum(axis=(1, 2), dtype=np.float64) @ terms)
 
 
 @dataclass(frozen=True, slots=True)
