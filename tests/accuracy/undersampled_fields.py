@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import galsim
 import numpy as np
-from drawn_detectors import read_out
 from scipy.interpolate import RectBivariateSpline
 
 from skyloom.core.images import MaskedImage
@@ -61,7 +60,8 @@ class BlendedPsf:
     side : int
         Of the square [pixel].
     beta : float or None
-        Exponent of a Moffat; None for a Gaussian.
+        Exponent of a Moffat; None for a Gaussian, 0 for no profile of that kind: a Gaussian with a fainter, wider one
+        beside it, as of a lens with coma.
     variation : float
         Relative spread of the widths; the corners' ellipticities are half of it.
     """
@@ -97,7 +97,10 @@ class BlendedPsf:
 
 def _spline(fwhm, beta, ellipticity):
     """Pixel-integrated profile of flux 1 as a function of (y, x)."""
-    profile = galsim.Gaussian(fwhm=fwhm) if beta is None else galsim.Moffat(beta=beta, fwhm=fwhm)
+    profile = galsim.Moffat(beta=beta, fwhm=fwhm) if beta else galsim.Gaussian(fwhm=fwhm)
+    if beta == 0:
+        tail = galsim.Gaussian(fwhm=1.8 * fwhm).shift(0.5 * fwhm, -0.2 * fwhm)
+        profile = 0.7 * profile.shift(-0.214 * fwhm, 0.086 * fwhm) + 0.3 * tail
     seen = galsim.Convolve([profile.shear(e1=ellipticity[0], e2=ellipticity[1]), galsim.Pixel(1.0)])
     n = 2 * (HALF + 1) * FINENESS + 1
     image = seen.drawImage(nx=n, ny=n, scale=1 / FINENESS, method="no_pixel", dtype=float).array
@@ -120,8 +123,10 @@ def draw_undersampled(fwhm, seed, side=672, beta=3.0, levels=(30.0, 100.0, 200.0
         column, row = round(star[0]), round(star[1])
         light[row : row + 2 * HALF + 1, column : column + 2 * HALF + 1] += flux * stamp
         rows.append((flux, *limits))
-    seen = read_out(light[HALF:-HALF, HALF:-HALF] + SKY, READ_NOISE, rng, least=0.9 * SKY, bleed=0)
-    pixels = MaskedImage(seen.image - np.float32(SKY), np.zeros_like(seen.mask), seen.variance)
+    # No well is full: the brightest stars would have 1e5 electrons in a pixel.
+    counts = rng.poisson(light[HALF:-HALF, HALF:-HALF] + SKY) + rng.normal(0, READ_NOISE, (side, side))
+    variance = (np.maximum(counts, 0.9 * SKY) + READ_NOISE**2).astype(np.float32)
+    pixels = MaskedImage((counts - SKY).astype(np.float32), np.zeros((side, side), dtype=np.uint32), variance)
     return UndersampledField(pixels, psf, x, y, np.array(rows)[:, 0], level, *np.array(rows)[:, 1:].T)
 
 

@@ -11,11 +11,12 @@ SLOPE_STEP = 1e-3
 N_TAP = SPLINE_DEGREE + 1
 # Room about the grid for the taps of pixels at its edges.
 MARGIN = 2 * N_TAP
-# Part of a star's information by which its own is made invertible where all its pixels are masked.
-RIDGE = 1e-10
-# Prior of the relative change of a PSF that a profile stands for: its width at first, and at most.
-START_PART, LARGEST_PART = 0.1, 1.0
-N_EVIDENCE = 2
+# Prior of a step of a star's flux (relative) and position [pixel] beside a change of the PSF: the equations hold for small
+# steps alone, and what all stars could take in common is the PSF's to leave alone.
+LARGEST_STEPS = (0.3, 0.2, 0.2)
+# Of the prior of a change: the largest width, and how often it is found anew for one set of equations.
+LARGEST_PART, N_EVIDENCE = 3.0, 1
+LEAST_POWER = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +197,8 @@ def without_own(own, weights):
 
 
 def _own_information(own, loads):
-    """Normal equations (n, 3, 3) of each star's flux and position."""
-    information = np.einsum("nikl,njkl->nij", loads, own)
-    scale = np.einsum("nii->n", information)
-    return information + (RIDGE * scale + np.finfo(float).tiny ** 0.5)[:, None, None] * np.eye(3)
+    """Normal equations (n, 3, 3) of each star's flux and position, with their prior."""
+    return np.einsum("nikl,njkl->nij", loads, own) + np.diag(1 / np.square(LARGEST_STEPS))
 
 
 def _curvature(maps, weights):
@@ -262,7 +261,7 @@ def _add_times(values, factor, target):
             target[i, j] += factor * values[i, j]
 
 
-def smooth_change(equations, amplitude, length):
+def smooth_change(equations, amplitude, length, part):
     """Change of the spline coefficients that the stars ask for, as smooth as a prior wants it.
 
     Parameters
@@ -273,45 +272,58 @@ def smooth_change(equations, amplitude, length):
         Scale of the change at each place.
     length : float
         Length over which it keeps its value, in samples of the grid.
+    part : float
+        Width of the prior, a part of the amplitude, to begin with.
 
     Returns
     -------
-    ndarray, shape (K, K), float64
+    change : ndarray, shape (K, K), float64
         The change.
+    part : float
+        Width of the prior that the stars ask for.
 
     Notes
     -----
-    A Gaussian process of covariance ``t^2 a(u) a(v) exp(-|u - v|^2 / 2 l^2)``; t, a part of the amplitude, maximises
-    the evidence (MacKay 1992).
+    A Gaussian process of covariance ``t^2 a(u) a(v) exp(-|u - v|^2 / 2 l^2)``, of which only the waves are kept that
+    have `LEAST_POWER` of the power of the longest; t, the part, maximises the evidence (MacKay 1992).
     """
     from scipy.linalg import cho_factor, cho_solve, lapack
 
-    side = len(amplitude)
-    offset = np.arange(side)
-    root = np.exp(-(((offset[:, None] - offset[None, :]) / length) ** 2))
-    root /= np.sqrt(np.sum(np.exp(-2 * (np.arange(-side, side + 1) / length) ** 2)))
+    waves, kept = _waves(len(amplitude), length)
     scale = amplitude.ravel()
-    matrix = _on_both_sides(equations.matrix * scale[:, None] * scale, root)
-    right = (root @ (scale * equations.right).reshape(side, side) @ root).ravel()
-    variance, n = START_PART**2, side * side
+    matrix = _on_both_sides(equations.matrix * scale[:, None] * scale, waves)[np.ix_(kept, kept)]
+    right = (waves.T @ (scale * equations.right).reshape(amplitude.shape) @ waves).ravel()[kept]
     for number in range(N_EVIDENCE + 1):
         full = matrix.copy()
-        full[np.diag_indices(n)] += 1 / variance
+        full[np.diag_indices(len(kept))] += 1 / part**2
         factor = cho_factor(full, lower=False, overwrite_a=True, check_finite=False)
         solution = cho_solve(factor, right)
         if number < N_EVIDENCE:
-            left_open = np.trace(lapack.dpotri(factor[0], overwrite_c=True)[0]) / variance
-            variance = min(float(solution @ solution) / max(n - left_open, 1.0), LARGEST_PART**2)
-    return amplitude * (root @ solution.reshape(side, side) @ root)
+            inverse = np.triu(lapack.dtrtri(factor[0], overwrite_c=True)[0])
+            n_known = len(kept) - np.vdot(inverse, inverse) / part**2
+            part = float(min(np.linalg.norm(solution) / np.sqrt(max(n_known, 1.0)), LARGEST_PART))
+    change = np.zeros(waves.shape[1] ** 2)
+    change[kept] = solution
+    return amplitude * (waves @ change.reshape(2 * waves.shape[1:]) @ waves.T), part
 
 
-def _on_both_sides(matrix, root):
-    """Matrix (K^2, K^2) with a symmetric one (K, K) on both axes of both of its sides."""
-    side = len(root)
-    half = (root @ matrix.reshape(side, -1)).reshape(side, side, -1)
-    half = (root @ half).reshape(side * side, side * side).T
-    other = (root @ np.ascontiguousarray(half).reshape(side, -1)).reshape(side, side, -1)
-    return (root @ other).reshape(side * side, side * side)
+def _waves(side, length):
+    """Waves (K, r) along an axis, each as strong as the process has it, and which of their products matter."""
+    offset = np.arange(side)
+    power, waves = np.linalg.eigh(np.exp(-0.5 * ((offset[:, None] - offset[None, :]) / length) ** 2))
+    strong = power > LEAST_POWER * power.max()
+    power, waves = power[strong], waves[:, strong]
+    kept = np.flatnonzero(np.outer(power, power) > LEAST_POWER * power.max() ** 2)
+    return waves * np.sqrt(power), kept
+
+
+def _on_both_sides(matrix, waves):
+    """Matrix (r^2, r^2) that products of waves (K, r) have from one (K^2, K^2) of places."""
+    side, n = waves.shape
+    half = (waves.T @ matrix.reshape(side, -1)).reshape(n, side, -1)
+    half = np.ascontiguousarray((waves.T @ half).reshape(n * n, side * side).T)
+    other = (waves.T @ half.reshape(side, -1)).reshape(n, side, -1)
+    return (waves.T @ other).reshape(n * n, n * n)
 
 
 def compile_kernels():

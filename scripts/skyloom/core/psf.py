@@ -17,6 +17,9 @@ FWHM_PER_SIGMA = 2.3548200450309493
 SPLINE_DEGREE = 7
 SPLINE_REACH = 4
 """Pixels that the weights of a shift reach to either side."""
+WELL_SAMPLED_FWHM = 2.3
+"""FWHM by moments, pixels included [pixel], below which splines through the pixels fail: at 2.2 (a Moffat profile of 1.8)
+places of stars of S/N 500 err by 1.2 times what their photons allow and the PSF's size by 2 %, at 2.0 by twice and 3 %."""
 MOMENT_ITERATIONS = 50
 MOMENT_TOLERANCE = 1e-7
 MIN_WEIGHT_VARIANCE = 0.5
@@ -385,6 +388,31 @@ class PixelPsf(Psf):
         images = self.images.reshape(len(self.images), -1).astype(np.float64)
         terms = self._terms(x, y)
         return 1.0 / np.einsum("im,im->m", terms, (images @ images.T) @ terms)
+
+    def stars_at(self, x, y):
+        """Images of stars at positions, each about the pixel nearest to its star.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (m, k, k), float64
+            Of sum 1 but for what leaves the frame where the PSF is sampled finer than the pixels.
+        """
+        x, y = np.atleast_1d(x), np.atleast_1d(y)
+        dx, dy = x - np.rint(x), y - np.rint(y)
+        if self.sampling == 1:
+            return shift_kernels(self.kernels_at(x, y), dx, dy)
+        side = self.coefficients.shape[-1]
+        steps = self.sampling * np.arange(self.size)
+        rows, columns = (
+            basis_matrix((steps - self.sampling * shift[:, None]).ravel(), side).reshape(len(x), -1, side)
+            for shift in (dy, dx)
+        )
+        return rows @ self.grids_at(x, y).astype(np.float64) @ columns.transpose(0, 2, 1)
 
     def grids_at(self, x, y):
         """Spline coefficients of the PSF at positions, on its own grid.

@@ -207,8 +207,8 @@ def _psf_hdu(psf):
     cards = {
         "PSFTYPE": ("POLYNOMIAL", "image of each term 1 u v u2 uv v2 ..., axis 3"),
         "PSFORDER": (psf.order, "total degree"),
-        "SAMPLING": (psf.sampling, "pixels of the PSF image per pixel"),
-        "PSFCENTR": (psf.size // 2, "[pixel] centre, counted from 0"),
+        "SAMPLING": (float(psf.sampling), "pixels of the PSF image per pixel"),
+        "PSFCENTR": (psf.coefficients.shape[-1] // 2, "[pixel] centre, counted from 0"),
     }
     return image_hdu("PSF", psf.coefficients.astype(np.float32), cards | _domain_cards(psf.domain))
 
@@ -219,7 +219,8 @@ def _read_psf(hdu):
     if header["PSFTYPE"] == "CELL":
         origin = (header["CELLX0"], header["CELLY0"])
         return CellPsf(of_dtype(hdu.data, np.float32), header["CELLSIZE"], origin)
-    return PixelPsf(of_dtype(hdu.data, np.float32), header["PSFORDER"], _domain(header), header["SAMPLING"])
+    sampling = int(header["SAMPLING"])
+    return PixelPsf(of_dtype(hdu.data, np.float32), header["PSFORDER"], _domain(header), sampling)
 
 
 def _field_hdus(name, function, more_cards=None):
