@@ -87,10 +87,15 @@ class BlendedPsf:
             Half-width of the image [pixel].
         """
         grid = np.arange(-half, half + 1.0)
+        return self.at_offsets(place, grid - offset[1], grid - offset[0], slopes)
+
+    def at_offsets(self, place, rows, columns=None, slopes=(0, 0)):
+        """Light of a star of flux 1 at a place in pixels at these offsets from it, along y and along x."""
+        columns = rows if columns is None else columns
         u, v = (value / (self.side - 1) for value in place)
         parts = [(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v]
         return sum(
-            part * spline(grid - offset[1], grid - offset[0], dx=slopes[0], dy=slopes[1])
+            part * spline(rows, columns, dx=slopes[0], dy=slopes[1])
             for part, spline in zip(parts, self.splines, strict=True)
         )
 
@@ -113,7 +118,9 @@ def draw_undersampled(fwhm, seed, side=672, beta=3.0, levels=(30.0, 100.0, 200.0
     rng = np.random.default_rng([seed, int(1000 * fwhm)])
     psf = BlendedPsf(fwhm, side, beta)
     nodes = np.arange(SPACING // 2, side - SPACING // 2 + 1, SPACING, dtype=float)
-    x, y = (grid.ravel() + rng.uniform(-MAX_OFFSET, MAX_OFFSET, grid.size) for grid in np.meshgrid(nodes, nodes))
+    x, y = (
+        grid.ravel() + rng.uniform(-MAX_OFFSET, MAX_OFFSET, grid.size) for grid in np.meshgrid(nodes, nodes)
+    )
     level = rng.permutation(np.array(levels)[np.arange(x.size) % len(levels)])
     light = np.zeros((side + 2 * HALF, side + 2 * HALF))
     noise = SKY + READ_NOISE**2

@@ -1,4 +1,4 @@
-"""A PSF on a grid finer than the pixels: what stars at many places within their pixels say of it, smooth where few do."""
+"""A PSF on a grid finer than the pixels: what stars at many places in their pixels say of it, and how smooth it is."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,12 @@ SLOPE_STEP = 1e-3
 N_TAP = SPLINE_DEGREE + 1
 # Room about the grid for the taps of pixels at its edges.
 MARGIN = 2 * N_TAP
-# Prior of a step of a star's flux (relative) and position [pixel] beside a change of the PSF: the equations hold for small
-# steps alone, and what all stars could take in common is the PSF's to leave alone.
+# Prior of a step of a star's flux (relative) and position [pixel] beside a change of the PSF: the equations hold for
+# small steps alone, and without it a brighter PSF with fainter stars would cost nothing.
 LARGEST_STEPS = (0.3, 0.2, 0.2)
 # Of the prior of a change: the largest width, and how often it is found anew for one set of equations.
 LARGEST_PART, N_EVIDENCE = 3.0, 1
+# Waves weaker than this part of the strongest are left out: they would change the PSF by a per cent of its change.
 LEAST_POWER = 1e-4
 
 

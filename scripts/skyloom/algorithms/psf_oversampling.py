@@ -36,13 +36,14 @@ N_JUDGING_ROUND = 2
 N_FIRST_SWEEP, N_NEXT_SWEEP = 3, 2
 MAX_SIZE = 31
 """Side of the largest image [pixel]: memory grows with its fourth power, to half a GB at this side and two samples."""
-# Length over which the PSF's departure from the profile keeps its value, in sigma of the profile. Of 0.8, 1, 1.5 and 2, 1.5
-# gives a PSF with coma, FWHM 1.4 and 1.8 pixels, the size that is off least (0.3 and 0.5 %); a Moffat leaves the choice open.
+# Length over which the PSF's departure from the profile keeps its value, in sigma of the profile. Of 0.8, 1, 1.5 and 2
+# this one gives a PSF with coma (FWHM 1.4 and 1.8 pixels) the size that is off least; a Moffat leaves the choice open.
 LENGTH = 1.5
 # Part of the profile that a departure from it is, to begin with.
 START_PART = 0.2
 # Of the light in a pixel about its middle [pixel^2].
 PIXEL_VARIANCE = 1 / 12
+# Of the light before the pixels [pixel]: a FWHM of 0.7.
 LEAST_SIGMA = 0.3
 # Light of faint sources below a star of median brightness, as a part of its own.
 ALIKE_PART = 0.005
@@ -68,19 +69,18 @@ def fit_oversampled_psf(masked_image, stars, sigma, settings):
 
     Notes
     -----
-    The effective PSF of Anderson & King (2000) on a grid of `sampling` samples a pixel. Stars are not moved: each says in
-    its own pixels what the function between the samples is there. In one frame that leaves open a PSF that is stretched
-    and squeezed in the rhythm of the pixels, whose stars lie off by as much; what decides it is the light's integral
-    over square pixels. So the PSF starts as an elliptical Moffat profile that pixels integrate, which leaves nothing
-    open, and departs from it, by a Gaussian process no sharper than itself, as far as the stars ask for
+    The effective PSF of Anderson & King (2000) on a grid of `sampling` samples a pixel. Stars are not moved: each says
+    in its own pixels what the function between the samples is there. In one frame that leaves open a PSF that is
+    stretched and squeezed in the rhythm of the pixels, whose stars lie off by as much; what decides it is the light's
+    integral over square pixels. So the PSF starts as an elliptical Moffat profile that pixels integrate, which leaves
+    nothing open, and departs from it, by a Gaussian process no sharper than itself, as far as the stars ask for
     (`smooth_change`). It varies by polynomials of its modes (`psf_modes`), among them coma and trefoil.
     """
     ny, nx = masked_image.image.shape
-    start = start_parameters(FWHM_PER_SIGMA * max(np.sqrt(max(sigma**2 - PIXEL_VARIANCE, 0)), LEAST_SIGMA))
+    domain = (-0.5, nx - 0.5, -0.5, ny - 0.5)
+    start = start_parameters(_fwhm_before_pixels(sigma))
     image = moffat_image(start, settings.size, settings.sampling)
-    psf = PixelPsf(
-        image[None].astype(np.float32), 0, (-0.5, nx - 0.5, -0.5, ny - 0.5), settings.sampling
-    )
+    psf = PixelPsf(image[None].astype(np.float32), 0, domain, settings.sampling)
     rounds = [*["profile"] * N_PROFILE_ROUND, *["alike"] * N_ALIKE_ROUND, *["free"] * N_FREE_ROUND]
     return _iterate(masked_image, stars, psf, rounds, settings)
 
@@ -108,6 +108,11 @@ def refine_oversampled_psf(masked_image, stars, psf, settings):
     return _iterate(masked_image, stars, psf, ["free"] * N_REFINING_ROUND, settings)
 
 
+def _fwhm_before_pixels(sigma):
+    """FWHM of a star's light before pixels integrated it, from its size [pixel]."""
+    return FWHM_PER_SIGMA * np.sqrt(max(sigma**2 - PIXEL_VARIANCE, LEAST_SIGMA**2))
+
+
 def _iterate(masked_image, stars, psf, rounds, settings):
     """Rounds, each of its kind, of fitting fluxes and positions, then the PSF."""
     x, y, reserved = (np.asarray(values) for values in stars)
@@ -130,12 +135,11 @@ def _iterate(masked_image, stars, psf, rounds, settings):
             sigma = equivalent_sigma(psf.images[0])
             weights = np.where(is_companion(seen.residuals, weights, sigma), np.float32(0), weights)
         scatter = core_scatter(seen.residuals, weights, core_of(psf), fit)
-        psf, part = _updated(psf, (seen.select(used), weights[used]), part if kind != "profile" else None, settings)
+        wanted = None if kind == "profile" else part
+        psf, part = _updated(psf, (seen.select(used), weights[used]), wanted, settings)
         x, y = np.where(np.isfinite(fit.x), fit.x, x), np.where(np.isfinite(fit.y), fit.y, y)
         start, fit_settings = (x, y, fit.flux), replace(fit_settings, n_sweep=N_NEXT_SWEEP)
-    log.info(
-        "PSF of order %d, %d samples a pixel, from %d of %d stars", psf.order, psf.sampling, used.sum(), len(x)
-    )
+    log.info("PSF of order %d, %d samples a pixel, of %d stars", psf.order, psf.sampling, used.sum())
     return PsfFit(psf=psf, x=fit.x, y=fit.y, flux=fit.flux, used=used, residual=scatter)
 
 
@@ -171,7 +175,8 @@ def _weights(psf, seen, is_free, settings):
     if not is_free:
         return 1 / (seen.noise + (INITIAL_FLOOR * images) ** 2), np.zeros(len(images))
     core = core_of(psf)
-    modes = psf_modes(psf.coefficients[0].astype(np.float64), _fine_weight(psf, 1 / seen.noise), quadratic=False)
+    mean = psf.coefficients[0].astype(np.float64)
+    modes = psf_modes(mean, _fine_weight(psf, 1 / seen.noise), quadratic=False)
     maps = stamp_maps(seen.x, seen.y, psf.size, psf.sampling)
     shown = maps.images(spline_coefficients(modes)[:, None])[:, :, core].transpose(1, 0, 2)
     cores = tuple(stamps[:, core] for stamps in (seen.residuals, seen.noise, images))
@@ -194,7 +199,7 @@ def _updated(psf, stars, part, settings):
     equations = star_equations(maps, seen.own, (seen.residuals, weights))
     present = spline_coefficients(psf.coefficients[:1])[0]
     sigma = equivalent_sigma(psf.images[0])
-    start = start_parameters(FWHM_PER_SIGMA * max(np.sqrt(max(sigma**2 - PIXEL_VARIANCE, 0)), LEAST_SIGMA))
+    start = start_parameters(_fwhm_before_pixels(sigma))
     profile = fitted_moffat(equations, present, start, psf.size, psf.sampling)
     if part is None:
         coefficients, order, part = _samples(profile)[None], 0, START_PART
@@ -220,7 +225,8 @@ def _varied(psf, mean, stars, order):
     modes = psf_modes(mean, _fine_weight(psf, weights), cubic=True)
     remaining = without_own(seen.own, weights)
     shown = remaining(maps.images(spline_coefficients(modes)[:, None]).transpose(1, 0, 2, 3))
-    left = remaining((seen.residuals + seen.own[:, 0] - maps.images(spline_coefficients(mean[None])))[:, None])
+    beyond = seen.residuals + seen.own[:, 0] - maps.images(spline_coefficients(mean[None]))
+    left = remaining(beyond[:, None])
     weighted = (shown * weights[:, None]).reshape(len(weights), len(modes), -1)
     grams = weighted @ shown.reshape(weighted.shape).transpose(0, 2, 1)
     along = (weighted @ left.reshape(len(weights), -1, 1))[:, :, 0]

@@ -1,4 +1,4 @@
-"""An elliptical Moffat profile that pixels integrate, and the one that stars ask for: where an oversampled PSF starts."""
+"""An elliptical Moffat profile that pixels integrate, and the one that stars ask for: a first oversampled PSF."""
 
 import numpy as np
 
@@ -87,6 +87,7 @@ def fitted_moffat(equations, present, start, size, sampling):
     -----
     Gauss-Newton: the equations are exact in the coefficients, only the profile is not linear in its parameters.
     """
+
     def coefficients(values):
         return spline_coefficients(moffat_image(values, size, sampling)[None])[0].ravel()
 

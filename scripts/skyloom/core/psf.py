@@ -18,8 +18,11 @@ SPLINE_DEGREE = 7
 SPLINE_REACH = 4
 """Pixels that the weights of a shift reach to either side."""
 WELL_SAMPLED_FWHM = 2.3
-"""FWHM by moments, pixels included [pixel], below which splines through the pixels fail: at 2.2 (a Moffat profile of 1.8)
-places of stars of S/N 500 err by 1.2 times what their photons allow and the PSF's size by 2 %, at 2.0 by twice and 3 %."""
+"""FWHM by moments, pixels included [pixel], below which splines through the pixels fail.
+
+At 2.2, of a Moffat profile of 1.8, places of stars of S/N 500 err by 1.2 times what their photons allow and the PSF's
+size by 2 %; at 2.05 by twice that and 3 %.
+"""
 MOMENT_ITERATIONS = 50
 MOMENT_TOLERANCE = 1e-7
 MIN_WEIGHT_VARIANCE = 0.5

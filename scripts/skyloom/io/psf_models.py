@@ -66,7 +66,9 @@ def read_psfex(path):
     domain = tuple(zero[axis] - 1 + sign * step[axis] for axis in (0, 1) for sign in (-1, 1))
     psf = _sampled(ordered, sampling[0], 1, (degree, domain))
     is_sharp = FWHM_PER_SIGMA * psf_moments(psf.images[0])[0] < WELL_SAMPLED_FWHM
-    return _sampled(ordered, sampling[0], 2, (degree, domain)) if is_sharp and sampling[0] <= HALF_PIXEL else psf
+    if is_sharp and sampling[0] <= HALF_PIXEL:
+        return _sampled(ordered, sampling[0], 2, (degree, domain))
+    return psf
 
 
 def _model_values(path):
@@ -115,7 +117,7 @@ def _number(values, key):
 
 def _sampled(images, step, sampling, variation):
     """PSF of images that are sampled at steps of so many pixels, with `sampling` samples a pixel from their centres."""
-    if step * sampling != 1:
+    if (step, sampling) != (1, 1):
         centre = images.shape[-1] // 2
         half = int(centre * step) * sampling
         place = np.arange(-half, half + 1) / (step * sampling) + centre

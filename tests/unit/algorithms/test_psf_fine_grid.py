@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.psf_fine_grid import LARGEST_STEPS, smooth_change, stamp_maps, star_equations, without_own
+from skyloom.algorithms.psf_fine_grid import (
+    LARGEST_STEPS,
+    smooth_change,
+    stamp_maps,
+    star_equations,
+    without_own,
+)
 from skyloom.algorithms.psf_profile import fitted_moffat, moffat_image, start_parameters
 from skyloom.core.psf import PixelPsf, spline_coefficients
 

@@ -89,7 +89,9 @@ def test_parts_of_the_fine_grid_are_every_nth_value():
 
 def test_fluxes_and_places_do_not_depend_on_the_place_within_the_pixel():
     rng = np.random.default_rng(1)
-    x, y = (25.0 * (1 + np.arange(16)[k] % 4) + rng.uniform(-0.5, 0.5, 16) for k in (slice(None), slice(None)))
+    x, y = (
+        25.0 * (1 + np.arange(16)[k] % 4) + rng.uniform(-0.5, 0.5, 16) for k in (slice(None), slice(None))
+    )
     y = 25.0 * (1 + np.arange(16) // 4) + (y - np.rint(y))
     light = np.zeros((126, 126))
     for a, b in zip(x, y, strict=True):
@@ -99,7 +101,9 @@ def test_fluxes_and_places_do_not_depend_on_the_place_within_the_pixel():
     pixels = MaskedImage(image, np.zeros(image.shape, dtype=np.uint32), np.ones_like(image))
     errors = []
     for sampling in (1, 2):
-        fit = psf_photometry(pixels, psf_of((0.6, 0.6), sampling), np.rint(x), np.rint(y), FitSettings(n_sweep=8))
+        fit = psf_photometry(
+            pixels, psf_of((0.6, 0.6), sampling), np.rint(x), np.rint(y), FitSettings(n_sweep=8)
+        )
         errors.append([np.hypot(fit.x - x, fit.y - y).max(), np.abs(fit.flux / 1000 - 1).max()])
     assert errors[1][0] < 3e-4
     assert errors[1][1] < 3e-4
@@ -110,9 +114,13 @@ def test_fluxes_and_places_do_not_depend_on_the_place_within_the_pixel():
 def test_moments_of_a_star_are_those_that_its_pixels_show():
     psf = psf_of((0.6, 0.6), 2)
     offsets = np.array([0.0, 0.25, 0.5])
-    shown = star_moments(psf.splines_at(20 + 0.99 * offsets, 20 + 0 * offsets), 20 + 0.99 * offsets, 20 + 0 * offsets)
+    shown = star_moments(
+        psf.splines_at(20 + 0.99 * offsets, 20 + 0 * offsets), 20 + 0.99 * offsets, 20 + 0 * offsets
+    )
     expected = star_moments(
-        np.stack([_splines(star(0.6, 0.99 * d, 0)) for d in offsets]).astype(np.float32), 0 * offsets, 0 * offsets
+        np.stack([_splines(star(0.6, 0.99 * d, 0)) for d in offsets]).astype(np.float32),
+        0 * offsets,
+        0 * offsets,
     )
     assert shown.ixx == pytest.approx(expected.ixx, rel=2e-3)
     assert shown.ixx[2] > 1.1 * shown.ixx[0]
