@@ -7,7 +7,8 @@ import numpy as np
 from skyloom.algorithms.apertures import sum_apertures_of
 from skyloom.algorithms.kron import measure_kron
 from skyloom.algorithms.photometry import half_widths, typical_noise
-from skyloom.algorithms.point_fit import add_scaled, move_stamp, paint_point_sources, working_space
+from skyloom.algorithms.point_fit import add_scaled, paint_point_sources
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.jit import kernel
 from skyloom.core.psf import with_phases

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel
 from skyloom.core.psf import with_phases
 

@@ -45,7 +45,7 @@ class StampMaps:
     sampling: int
 
     def images(self, coefficients):
-        """Images (..., n, k, k) of coefficients (..., n or 1, K, K) at the stars.
+        """Return images of coefficients (..., n or 1, K, K) at the stars (ndarray, shape (..., n, k, k)).
 
         Parameters
         ----------
@@ -55,7 +55,7 @@ class StampMaps:
         return self.rows @ coefficients @ self.columns.transpose(0, 2, 1)
 
     def slopes(self, coefficients):
-        """Derivatives of the images by x and y, each as from `images`.
+        """Return derivatives of the images by x and y, each as from `images` (tuple of ndarray).
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class StampMaps:
         )
 
     def spread(self, pixels):
-        """Transpose of `images`: what values of pixels (..., n, k, k) say of each coefficient, shape (..., n, K, K).
+        """Return the transpose of `images`, what pixels say of each coefficient (ndarray, shape (..., n, K, K)).
 
         Parameters
         ----------

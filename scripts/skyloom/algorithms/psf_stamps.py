@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel
 from skyloom.core.psf import spline_coefficients, with_phases
 

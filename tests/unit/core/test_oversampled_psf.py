@@ -6,7 +6,7 @@ from scipy.special import erf
 
 from skyloom.algorithms.moments import star_moments
 from skyloom.algorithms.photometry import FitSettings, point_source_image, psf_photometry
-from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, phase_stamps
 
