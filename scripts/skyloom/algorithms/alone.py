@@ -7,9 +7,11 @@ import numpy as np
 from skyloom.algorithms.apertures import sum_apertures_of
 from skyloom.algorithms.kron import measure_kron
 from skyloom.algorithms.photometry import half_widths, typical_noise
-from skyloom.algorithms.point_fit import add_scaled, move_stamp, paint_point_sources, working_space
+from skyloom.algorithms.point_fit import add_scaled, paint_point_sources
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.jit import kernel
+from skyloom.core.psf import with_phases
 
 ANNULUS = (7.0, 15.0)
 """Radii of the ring that shows what sky is left [sigma of the PSF]."""
@@ -63,7 +65,7 @@ def measure_alone(masked_image, splines, sources, shapes, options):
     ----------
     masked_image : MaskedImage
         Background-subtracted pixels.
-    splines : ndarray, shape (n, k, k), float32
+    splines : ndarray, shape (n, k, k) or (n, s * s, k, k), float32
         Spline coefficients of each source's PSF.
     sources : tuple of ndarray, shape (n,)
         x, y [pixel] and flux [unit of the image] of their fits; nothing is subtracted for those whose flux is NaN.
@@ -90,6 +92,7 @@ def measure_alone(masked_image, splines, sources, shapes, options):
     rest = masked_image.image.astype(np.float32, copy=True)
     planes = (rest, masked_image.mask, masked_image.variance, masked_image.image)
     unusable, radius = options
+    splines = with_phases(splines)
     halves = half_widths(splines, rows[2], typical_noise(masked_image.variance))
     _measure_each(planes, (np.uint32(unusable), np.array([radius])), (splines, halves, rows), results)
     results[15] = np.sqrt(results[15])
@@ -100,8 +103,8 @@ def measure_alone(masked_image, splines, sources, shapes, options):
 def _measure_each(planes, options, stars, results):
     """Subtract all sources from the first plane, then measure each put back alone."""
     rest, (unusable, radii), (splines, halves, sources) = planes[0], options, stars
-    n, size = sources.shape[1], splines.shape[1]
-    work = working_space(size)
+    n, size = sources.shape[1], splines.shape[2]
+    work = working_space(size, splines.shape[1])
     ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
     paint_point_sources(splines, halves, (sources[0], sources[1], -sources[2]), rest)
     for i in range(n):

@@ -66,6 +66,8 @@ def fit_colour_term(masked_image, fit, reserved, colours, settings):
     """
     name, values = colours
     colour = _colour_of(name, values[fit.used & np.isfinite(values)])
+    if fit.psf.sampling > 1:
+        colour = replace(colour, remark="the PSF is sampled finer than the pixels")
     if not colour.remark:
         chance = chance_of_change(masked_image, fit, np.clip(values, *colour.limits), settings)
         if chance > MAX_CHANCE:

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel
+from skyloom.core.psf import with_phases
 
 N_ITERATION = 60
 TOLERANCE = 1e-4
@@ -103,7 +104,7 @@ def star_moments(splines, x, y, sigma=1.5):
 
     Parameters
     ----------
-    splines : ndarray, shape (m, k, k), float32
+    splines : ndarray, shape (m, k, k) or (m, s * s, k, k), float32
         Spline coefficients of PSF images that are centred on their middle pixel (`splines_at` of a PSF).
     x, y : ndarray, shape (m,), float64
         Positions of the stars [pixel]; only the fraction counts.
@@ -122,7 +123,7 @@ def star_moments(splines, x, y, sigma=1.5):
     """
     results = np.full((6, len(splines)), np.nan)
     shifts = np.column_stack([x - np.rint(x), y - np.rint(y)])
-    _match_moved_stamps(splines, shifts, float(sigma), results)
+    _match_moved_stamps(with_phases(splines), shifts, float(sigma), results)
     return AdaptiveMoments(*results)
 
 
@@ -139,9 +140,9 @@ def _match_stamps(stamps, sigma, results):
 @kernel
 def _match_moved_stamps(splines, shifts, sigma, results):
     """Match a Gaussian to each image (spline coefficients) moved by its shift (x, y)."""
-    size = splines.shape[1]
+    size = splines.shape[2]
     half = float(size // 2)
-    work = working_space(size)
+    work = working_space(size, splines.shape[1])
     for i in range(splines.shape[0]):
         if not (np.isfinite(shifts[i, 0]) and np.isfinite(shifts[i, 1])):
             continue

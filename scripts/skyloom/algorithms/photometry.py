@@ -7,7 +7,7 @@ import numpy as np
 from skyloom.algorithms.point_fit import fit_point_sources, paint_point_sources
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage, pixels_at
-from skyloom.core.psf import spline_coefficients
+from skyloom.core.psf import spline_coefficients, with_phases
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
 N_SWEEP = 4
@@ -262,10 +262,10 @@ def point_source_image(shape, psf, x, y, flux, noise=None):  # noqa: PLR0913 (wh
 
 
 def _splines(psf, x, y):
-    """Spline coefficients of the PSF of each source, shape (n, k, k), float32."""
+    """Spline coefficients of the PSF of each source, shape (n, s * s, k, k), float32."""
     if isinstance(psf, np.ndarray):
-        return spline_coefficients(psf).astype(np.float32)
-    return psf.splines_at(x, y)
+        return with_phases(spline_coefficients(psf).astype(np.float32))
+    return with_phases(psf.splines_at(x, y))
 
 
 def _brightness(image, x, y):
@@ -295,7 +295,7 @@ def half_widths(stamps, flux, noise):
 
     Parameters
     ----------
-    stamps : ndarray, shape (n, k, k), float32
+    stamps : ndarray, shape (n, s * s, k, k), float32
         Spline coefficients of each source's PSF.
     flux : ndarray, shape (n,), float64
         Of the sources, about.
@@ -327,11 +327,12 @@ def half_widths(stamps, flux, noise):
 
 
 def _mean_stamp(stamps):
-    """Mean of a sample of the PSF images that there are, shape (k, k); 0 where there is none."""
-    middle = stamps.shape[-1] // 2
-    known = np.flatnonzero(np.isfinite(stamps[:, middle, middle]))
-    sample = stamps[known[:: max(len(known) // N_SAMPLE, 1)]].astype(np.float64)
-    return sample.mean(axis=0) if len(sample) else np.zeros(stamps.shape[1:])
+    """Mean of a sample of the PSF images that there are, in the middle of a pixel, shape (k, k); 0 without any."""
+    centred = stamps[:, 0]
+    middle = centred.shape[-1] // 2
+    known = np.flatnonzero(np.isfinite(centred[:, middle, middle]))
+    sample = centred[known[:: max(len(known) // N_SAMPLE, 1)]].astype(np.float64)
+    return sample.mean(axis=0) if len(sample) else np.zeros(centred.shape[1:])
 
 
 def _core(stamps):

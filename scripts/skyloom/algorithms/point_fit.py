@@ -1,9 +1,10 @@
-"""The inner loops of PSF photometry: move a PSF, fit one source with the others subtracted, paint it."""
+"""The inner loops of PSF photometry: fit one source with the others subtracted, paint it."""
 
 import numpy as np
 
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel, summing_kernel
-from skyloom.core.psf import SPLINE_DEGREE, SPLINE_REACH
+from skyloom.core.psf import SPLINE_REACH
 
 MAX_SHIFT = 1.5
 MAX_STEP = 0.5
@@ -26,7 +27,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     ----------
     pixels : tuple
         Image, mask and variance, and the mask bits (uint32) of pixels without weight.
-    stamps : ndarray, shape (n, k, k), float32
+    stamps : ndarray, shape (n, s * s, k, k), float32
         Spline coefficients of each source's PSF.
     sources : tuple of ndarray, shape (n,)
         Order to fit them in, and the half-width of the square that each is fitted and painted in [pixel].
@@ -39,13 +40,13 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
     photon_variance, fit_position, noise_correlation, n_sweep = options
     order, halves = sources
     model, results, peaks = outputs
-    n_source, size = stamps.shape[0], stamps.shape[1]
+    n_source, size = stamps.shape[0], stamps.shape[2]
     is_known = _is_inside(results[X], results[Y], model.shape) & np.isfinite(results[FLUX])
     flux, base_variance = np.where(is_known, results[FLUX], 0.0), np.zeros(n_source)
     results[FLUX] = np.nan
     is_settled = np.zeros(n_source, dtype=np.bool_)
     is_near_new = _are_near_new(results[X], results[Y], halves, is_known, model.shape)
-    work, residual_work, sums = working_space(size), residual_space(size), np.zeros(12)
+    work, residual_work, sums = working_space(size, stamps.shape[1]), residual_space(size), np.zeros(12)
     _paint_known(stamps, halves, (is_known, results[X], results[Y], flux), model)
     for sweep in range(n_sweep):
         for index in order:
@@ -88,7 +89,7 @@ def fit_point_sources(pixels, stamps, sources, options, outputs):
 def _paint_known(stamps, halves, sources, model):
     """Paint the sources that are known, their positions and fluxes."""
     is_known, x, y, flux = sources
-    work = working_space(stamps.shape[1])
+    work = working_space(stamps.shape[2], stamps.shape[1])
     for i in np.flatnonzero(is_known):
         _paint(stamps[i], (x[i], y[i], flux[i]), halves[i], work, model)
 
@@ -132,7 +133,7 @@ def paint_point_sources(stamps, halves, sources, model):
 
     Parameters
     ----------
-    stamps : ndarray, shape (n, k, k), float32
+    stamps : ndarray, shape (n, s * s, k, k), float32
         Spline coefficients of each source's PSF.
     halves : ndarray, shape (n,), int64
         Half-width of the square that each is painted in [pixel].
@@ -142,7 +143,7 @@ def paint_point_sources(stamps, halves, sources, model):
         The image.
     """
     x, y, flux = sources
-    work = working_space(stamps.shape[1])
+    work = working_space(stamps.shape[2], stamps.shape[1])
     for i in range(x.size):
         _paint(stamps[i], (x[i], y[i], flux[i]), halves[i], work, model)
 
@@ -154,138 +155,6 @@ def _paint(stamp, source, half, work, model):
     column, row = int(np.rint(x)), int(np.rint(y))
     profile = move_stamp(stamp, half, (x - column, y - row), work, 1)
     add_scaled(model, profile[0], (row - half, column - half, 2 * half + 1), flux)
-
-
-@kernel
-def working_space(size):
-    """Buffers of `move_stamp` for PSF images of this side: coefficients, those moved along x, and the moved images.
-
-    Parameters
-    ----------
-    size : int
-        Side of a PSF image [pixel].
-
-    Returns
-    -------
-    tuple of ndarray
-        float32.
-    """
-    wide = size + 2 * SPLINE_REACH
-    coefficients = np.zeros(wide * wide + SPLINE_DEGREE + 1, dtype=np.float32)
-    return (
-        coefficients,
-        np.zeros((2, wide * wide), dtype=np.float32),
-        np.zeros(3 * size * wide, dtype=np.float32),
-    )
-
-
-@kernel
-def move_stamp(stamp, half, shift, work, n_plane):
-    """Move the middle of a PSF by a fraction of a pixel, with its derivatives.
-
-    Parameters
-    ----------
-    stamp : ndarray, shape (k, k), float32
-        Its spline coefficients.
-    half : int
-        Half-width of the square that is wanted, at most k // 2 [pixel].
-    shift : tuple of float
-        (dx, dy), in [-0.5, 0.5] [pixel].
-    work : tuple of ndarray
-        From `working_space`.
-    n_plane : int
-        1 for the image alone, 3 for its derivatives by dx and dy too.
-
-    Returns
-    -------
-    ndarray, shape (n_plane, 2 half + 1, w), float32
-        The moved image and its derivatives in the first ``2 half + 1`` columns; what the others hold means nothing.
-        The memory is that of `work`: the next call writes into it.
-
-    Notes
-    -----
-    Rows of the square lie behind each other with room between them, so that each sum of eight neighbours is one long
-    loop over all pixels: over the short rows of a stamp a processor's vectors stay half empty.
-    """
-    coefficients, moved, images = work
-    weights = np.empty((2, SPLINE_DEGREE + 1), dtype=np.float32)
-    n = 2 * half + 1
-    wide = n + 2 * SPLINE_REACH
-    length = n * wide
-    _lay_out(stamp, stamp.shape[0] // 2 - half - SPLINE_REACH, wide, coefficients)
-    first = spline_taps(shift[0], weights)
-    for k in range(min(n_plane, 2)):
-        _sum_neighbours(coefficients[first:], 1, weights[k], moved[k, : wide * wide])
-    first = spline_taps(shift[1], weights)
-    _sum_neighbours(moved[0, first * wide :], wide, weights[0], images[:length])
-    if n_plane == 3:
-        _sum_neighbours(moved[1, first * wide :], wide, weights[0], images[length : 2 * length])
-        _sum_neighbours(moved[0, first * wide :], wide, weights[1], images[2 * length : 3 * length])
-    return images[: n_plane * length].reshape(n_plane, n, wide)
-
-
-@kernel
-def _lay_out(stamp, first, wide, coefficients):
-    """Rows of a square of a stamp behind each other, from its row and column `first` on; 0 beyond the stamp."""
-    size = stamp.shape[0]
-    coefficients[:] = 0.0
-    low, high = max(-first, 0), min(wide, size - first)
-    for row in range(low, high):
-        source = stamp[first + row, first + low : first + high]
-        target = coefficients[row * wide + low : row * wide + high]
-        for i in range(source.size):
-            target[i] = source[i]
-
-
-@summing_kernel
-def _sum_neighbours(values, step, weights, out):
-    """Weighted sums of eight values that lie `step` apart, the first of them at the place of the sum."""
-    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
-    w4, w5, w6, w7 = weights[4], weights[5], weights[6], weights[7]
-    v0, v1, v2, v3 = values, values[step:], values[2 * step :], values[3 * step :]
-    v4, v5, v6, v7 = values[4 * step :], values[5 * step :], values[6 * step :], values[7 * step :]
-    for i in range(out.size):
-        out[i] = (w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]) + (
-            w4 * v4[i] + w5 * v5[i] + w6 * v6[i] + w7 * v7[i]
-        )
-
-
-@kernel
-def spline_taps(shift, weights):
-    """Weights of `core.psf.spline_weights` that are not zero, and their derivatives by the shift.
-
-    Parameters
-    ----------
-    shift : float
-        In [-0.5, 0.5] [pixel].
-    weights : ndarray, shape (2, SPLINE_DEGREE + 1), float32
-        Weights and derivatives come here.
-
-    Returns
-    -------
-    int
-        Place of the first of them among the 2 SPLINE_REACH + 1 weights.
-
-    Notes
-    -----
-    De Boor's recursion; the slope of a spline is the difference of two of the degree below.
-    """
-    values = np.zeros(SPLINE_DEGREE + 1)
-    slopes = np.zeros(SPLINE_DEGREE + 1)
-    first = 0 if shift >= 0 else 1
-    u = shift + first
-    values[0] = 1.0
-    for degree in range(1, SPLINE_DEGREE + 1):
-        if degree == SPLINE_DEGREE:
-            for j in range(degree):
-                slopes[j] += values[j]
-                slopes[j + 1] -= values[j]
-        for j in range(degree, -1, -1):
-            lower = values[j - 1] if j > 0 else 0.0
-            values[j] = ((u + j) * values[j] + (degree + 1 - u - j) * lower) / degree
-    for j in range(SPLINE_DEGREE + 1):
-        weights[0, j], weights[1, j] = values[j], slopes[j]
-    return first
 
 
 @kernel

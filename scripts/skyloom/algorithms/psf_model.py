@@ -98,6 +98,8 @@ class PsfFitSettings:
         Stars needed.
     photon_variance : float
         Variance a source's photons add per unit of flux: 1 in electrons.
+    sampling : int
+        Samples of the PSF image per pixel; more than 1 for stars that the pixels do not sample (`psf_oversampling`).
     """
 
     size: int = 31
@@ -108,6 +110,7 @@ class PsfFitSettings:
     outlier_sigma: float = 4.0
     min_stars: int = 4
     photon_variance: float = 1.0
+    sampling: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +230,7 @@ def refit_stars(masked_image, fit, psf, settings):
     PsfFitFailedError
         If it is no PSF.
     """
-    _check(psf)
+    check_psf(psf)
     psf = centred_psf(psf)
     fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
     known = (fit.x, fit.y, fit.flux)
@@ -250,11 +253,11 @@ def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa:
         own = in_colours(psf, colours)
         fit, model = photometry_with_model(masked_image, own, (x, y), fit_settings, start)
         used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
-        _check_number(used, settings)
+        check_number(used, settings)
         residuals, noise, kernels = residual_stamps(
             (masked_image, model), own, fit, WEIGHTLESS, settings.photon_variance
         )
-        core = _within(psf, CORE_RADIUS_SIGMA)
+        core = core_of(psf)
         if is_constant:
             weights = 1 / (noise + (INITIAL_FLOOR * kernels) ** 2)
         else:
@@ -266,15 +269,15 @@ def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa:
             # A star that differs from the others loses weight from the start, but it may be the model that is wrong.
             if number > len(rounds) - N_JUDGING_ROUND:
                 used &= loss <= max(settings.outlier_sigma, np.quantile(loss[used], 1 - MAX_DROPPED))
-                _check_number(used, settings)
+                check_number(used, settings)
                 sigma = equivalent_sigma(psf.coefficients[0])
                 weights = np.where(is_companion(residuals, weights, sigma), np.float32(0), weights)
         n_used = 0 if is_constant else int(used.sum())
-        orders = (_order_for(n_used, settings.max_order), _order_for(n_used, settings.mode_order))
+        orders = (order_for(n_used, settings.max_order), order_for(n_used, settings.mode_order))
         found = (fit.x[used], fit.y[used], fit.flux[used], _colour_terms(psf, colours, used))
-        scatter = _core_scatter(residuals, weights, core, fit)
+        scatter = core_scatter(residuals, weights, core, fit)
         psf = _updated(psf, orders, found, (residuals[used], weights[used]), settings.variation)
-        _check(psf)
+        check_psf(psf)
         psf = centred_psf(psf)
         x, y = np.where(np.isfinite(fit.x), fit.x, x), np.where(np.isfinite(fit.y), fit.y, y)
         start, fit_settings = (x, y, fit.flux), replace(fit_settings, n_sweep=N_NEXT_SWEEP)
@@ -282,14 +285,33 @@ def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa:
     return PsfFit(psf=psf, x=fit.x, y=fit.y, flux=fit.flux, used=used, residual=scatter)
 
 
-def _check_number(used, settings):
-    """Raise when too few stars are left."""
+def check_number(used, settings):
+    """Raise when too few stars are left.
+
+    Parameters
+    ----------
+    used : ndarray, shape (n,), bool
+        Stars that are left.
+    settings : PsfFitSettings
+        How many are needed.
+
+    Raises
+    ------
+    TooFewPsfStarsError
+        If fewer than `min_stars` are.
+    """
     if used.sum() < settings.min_stars:
         raise TooFewPsfStarsError(int(used.sum()), settings.min_stars)
 
 
-def _order_for(n_star, max_order):
-    """Highest order for which each polynomial term has enough stars."""
+def order_for(n_star, max_order):
+    """Highest order for which each polynomial term has enough stars (int).
+
+    Parameters
+    ----------
+    n_star, max_order : int
+        How many stars there are, and the highest order that is wanted.
+    """
     order = 0
     while order < max_order and (order + 2) * (order + 3) // 2 * STARS_PER_TERM <= n_star:
         order += 1
@@ -303,14 +325,36 @@ def _colour_terms(psf, colours, used):
     return psf.colour.offsets(colours[used])[None]
 
 
-def _within(psf, n_sigma):
-    """Pixels within some sigma of the PSF's centre, shape (k, k), bool."""
+def core_of(psf):
+    """Pixels within `CORE_RADIUS_SIGMA` of the PSF's centre (ndarray, shape (k, k), bool).
+
+    Parameters
+    ----------
+    psf : PixelPsf
+        The PSF.
+    """
     offset = np.arange(psf.size) - psf.size // 2
-    return np.hypot(offset[:, None], offset[None, :]) <= n_sigma * equivalent_sigma(psf.coefficients[0])
+    radius = CORE_RADIUS_SIGMA * equivalent_sigma(psf.images[0])
+    return np.hypot(offset[:, None], offset[None, :]) <= radius
 
 
-def _core_scatter(residuals, weights, core, fit):
-    """Root mean weighted square of each star's residuals within the core of the PSF."""
+def core_scatter(residuals, weights, core, fit):
+    """Root mean weighted square of each star's residuals within the core of the PSF.
+
+    Parameters
+    ----------
+    residuals, weights : ndarray, shape (n, k, k)
+        Residuals and their inverse variances.
+    core : ndarray, shape (k, k), bool
+        Pixels of the core.
+    fit : PsfPhotometry
+        Fits of the stars.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        NaN for stars without a flux.
+    """
     n_pixel = np.maximum((weights[:, core] > 0).sum(axis=1), 1)
     scatter = np.sqrt((residuals[:, core] ** 2 * weights[:, core]).sum(axis=1) / n_pixel)
     return np.where(np.isfinite(fit.flux), scatter, np.nan)
@@ -347,7 +391,7 @@ def _updated(psf, orders, stars, stamps, variation):
     coefficients, hue = change[: len(terms)], change[len(terms) : -1]
     coefficients[0] += mean
     free = np.concatenate([terms[:n_pixel_term], tint, alike])
-    prior = (_amplitude(mean), variation, ALIKE_PART)
+    prior = (amplitude_of(mean), variation, ALIKE_PART)
     rest = fit_pixels(free, np.r_[degrees[:n_pixel_term], own_group, -1], (residuals, weights), prior)
     coefficients[:n_pixel_term] += rest[:n_pixel_term]
     hue += rest[n_pixel_term:-1]
@@ -357,17 +401,34 @@ def _updated(psf, orders, stars, stamps, variation):
     return recoloured(updated, hue[0] / total) if len(hue) else updated
 
 
-def _amplitude(image):
-    """Absolute value of a PSF image smoothed over 3x3 pixels, at least 1e-7."""
+def amplitude_of(image):
+    """Absolute value of a PSF image smoothed over 3x3 of its pixels, at least 1e-7 (ndarray, shape (k, k)).
+
+    Parameters
+    ----------
+    image : ndarray, shape (k, k), float64
+        The image.
+    """
     padded = np.pad(np.abs(image), 1, mode="edge")
     return np.maximum(np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).mean(axis=(2, 3)), 1e-7)
 
 
-def _check(psf):
-    """Raise unless the PSF at the image's centre is finite, not negative, with its peak near the middle pixel."""
+def check_psf(psf):
+    """Raise unless the PSF at the image's centre is finite, not negative, with its peak near the middle pixel.
+
+    Parameters
+    ----------
+    psf : PixelPsf
+        The PSF.
+
+    Raises
+    ------
+    PsfFitFailedError
+        If it is none.
+    """
     if not np.all(np.isfinite(psf.coefficients)):
         raise PsfFitFailedError("pixels that are not finite")
-    kernel = psf.coefficients[0]
+    kernel = psf.images[0]
     peak = np.unravel_index(int(np.argmax(kernel)), kernel.shape)
     distance = float(np.hypot(peak[0] - psf.size // 2, peak[1] - psf.size // 2))
     if distance > psf.size / 8:

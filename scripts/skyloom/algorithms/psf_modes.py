@@ -19,7 +19,7 @@ LARGEST_MISFIT = 0.25
 WIDEST, NARROWEST = 1e-9, 1e6
 
 
-def psf_modes(image, weight, quadratic=True):
+def psf_modes(image, weight, quadratic=True, cubic=False):
     """Images by which a PSF changes when it is blurred, stretched or sheared a little.
 
     Parameters
@@ -30,12 +30,15 @@ def psf_modes(image, weight, quadratic=True):
         Inverse variance of its pixels.
     quadratic : bool
         Whether modes of the second order in the stretch are wanted.
+    cubic : bool
+        Whether coma and trefoil, third derivatives, are wanted.
 
     Returns
     -------
     ndarray, shape (m, k, k), float64
-        Orthonormal below the weight and orthogonal to the PSF itself, which is what a star's flux takes; m is at
-        most nine, six of the first order.
+        Orthonormal below the weight and orthogonal to the PSF itself, which is what a star's flux takes, and with
+        `cubic` to its slopes, which a star's position takes; m is at most nine, six of the first order, and four more
+        with `cubic`.
 
     Notes
     -----
@@ -57,7 +60,10 @@ def psf_modes(image, weight, quadratic=True):
     modes = [stretch, *sheared(image), p_xx + p_yy, p_xx - p_yy, 2 * _slope(_slope(image, 1), 0)]
     if quadratic:
         modes += [stretched(stretch), *sheared(stretch)]
-    return _orthonormal([image, *modes], weight)[1:]
+    if not cubic:
+        return _orthonormal([image, *modes], weight)[1:]
+    modes += [_slope(p, axis) for p in (p_xx, p_yy) for axis in (0, 1)]
+    return _orthonormal([image, _slope(image, 0), _slope(image, 1), *modes], weight)[3:]
 
 
 def fit_modes(modes, terms, priors, stamps):
@@ -87,19 +93,37 @@ def fit_modes(modes, terms, priors, stamps):
     """
     flat = modes.reshape(len(modes), -1)
     residuals, weights = (stamp.reshape(len(stamp), -1) for stamp in stamps)
-    grams = weights @ _products(flat).T
-    right = terms @ ((weights * residuals) @ flat.T)
-    n, n_term, n_mode = right.size, len(terms), len(modes)
+    return fit_amplitudes(terms, priors, (weights @ _products(flat).T, (weights * residuals) @ flat.T))
+
+
+def fit_amplitudes(terms, priors, equations):
+    """Polynomials of the position of each mode, from what each star says of its modes; see `fit_modes`.
+
+    Parameters
+    ----------
+    terms, priors
+        As for `fit_modes`.
+    equations : tuple of ndarray, shape (n, m * m) and (n, m)
+        Normal equations of each star: products of its modes, and of modes and residuals, below its weight.
+
+    Returns
+    -------
+    ndarray, shape (n_term, m), float64
+        Coefficients.
+    """
+    grams, along = equations
+    right = terms @ along
+    n, n_term, n_mode = right.size, len(terms), along.shape[1]
     matrix = (_products(terms) @ grams).reshape(n_term, n_term, n_mode, n_mode)
     matrix = matrix.transpose(0, 2, 1, 3).reshape(n, n)
     degrees, given = priors
     groups = [
-        np.flatnonzero(degrees == degree) * len(modes) + mode
+        np.flatnonzero(degrees == degree) * n_mode + mode
         for degree in np.unique(degrees[degrees > 0])
-        for mode in range(len(modes))
+        for mode in range(n_mode)
     ]
     best = np.diag(matrix).max()
-    precision = np.repeat(np.where(degrees < 0, given, WIDEST * best), len(modes))
+    precision = np.repeat(np.where(degrees < 0, given, WIDEST * best), n_mode)
     for _ in range(N_EVIDENCE if groups else 1):
         before = precision.copy()
         covariance = _inverse(matrix + np.diag(precision))
@@ -118,8 +142,8 @@ def mode_significances(modes, kernels, stamps):
 
     Parameters
     ----------
-    modes : ndarray, shape (m, k, k), float
-        From `psf_modes`.
+    modes : ndarray, shape (m, k, k) or (n, m, k, k), float
+        From `psf_modes`, or those of each star by itself.
     kernels : ndarray, shape (n, k, k), float
         The PSF at the stars.
     stamps : tuple of ndarray, shape (n, k, k)
@@ -135,14 +159,19 @@ def mode_significances(modes, kernels, stamps):
     A galaxy hardly larger than a star differs from it in one way, its size: the sum of squares of a hundred pixels
     shows that at ten sigma, this one at three.
     """
-    n, flat = len(kernels), modes.reshape(len(modes), -1)
+    n, flat = len(kernels), modes.reshape(*modes.shape[: modes.ndim - kernels.ndim + 1], -1)
     residuals, weights, kernels = (stamp.reshape(n, -1) for stamp in (*stamps, kernels))
-    right = (weights * residuals) @ flat.T
+    right = _along(weights * residuals, flat)
     weighted = weights * kernels
-    along = weighted @ flat.T / np.maximum(np.sum(weighted * kernels, axis=1), 1e-300)[:, None]
-    information = weights @ (flat**2).T - along**2 * np.sum(weighted * kernels, axis=1)[:, None]
+    along = _along(weighted, flat) / np.maximum(np.sum(weighted * kernels, axis=1), 1e-300)[:, None]
+    information = _along(weights, flat**2) - along**2 * np.sum(weighted * kernels, axis=1)[:, None]
     right -= along * np.sum(weighted * residuals, axis=1)[:, None]
     return np.where(information > 0, right, 0) / np.sqrt(np.where(information > 0, information, 1))
+
+
+def _along(values, modes):
+    """Products (n, m) of each star's pixels (n, p) with the modes, common ones (m, p) or its own (n, m, p)."""
+    return values @ modes.T if modes.ndim == 2 else (modes @ values[:, :, None])[:, :, 0]
 
 
 def star_misfits(modes, stars, least):
@@ -150,8 +179,8 @@ def star_misfits(modes, stars, least):
 
     Parameters
     ----------
-    modes : ndarray, shape (m, c), float
-        Pixels of the core of some modes.
+    modes : ndarray, shape (m, c) or (n, m, c), float
+        Pixels of the core of some modes, common ones or those of each star.
     stars : tuple of ndarray, shape (n, c)
         Residuals, their variances (infinite where unknown) and the PSF, in the core.
     least : float

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from skyloom.algorithms.point_fit import move_stamp, working_space
+from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel
-from skyloom.core.psf import spline_coefficients
+from skyloom.core.psf import spline_coefficients, with_phases
 
 # Light that stands out by so many sigma beyond so many sigma of the PSF is no star's own.
 COMPANION_CLIP_SIGMA, COMPANION_RADIUS_SIGMA = 3.5, 2.0
@@ -35,21 +35,62 @@ def residual_stamps(images, psf, fit, unusable, photon_variance):
     -----
     The variance is the model's: that of the sky, the mean over the stamp, and of the photons that the model has.
     """
+    x, y = np.nan_to_num(fit.x), np.nan_to_num(fit.y)
+    residuals, is_good, (sky, photons) = star_stamps(images, psf.size, fit, unusable, photon_variance)
+    splines = with_phases(spline_coefficients(residuals).astype(np.float32))
+    _move(splines, np.stack([np.rint(x) - x, np.rint(y) - y]), residuals)
+    kernels = np.maximum(psf.kernels_at(x, y), 0).astype(np.float32)
+    return residuals, noise_of_stamps(kernels, is_good, (sky, photons)), kernels
+
+
+def star_stamps(images, size, fit, unusable, photon_variance):
+    """Residuals of stars over their fluxes at the image's own pixels.
+
+    Parameters
+    ----------
+    images, fit, unusable, photon_variance
+        As for `residual_stamps`.
+    size : int
+        Side k of a stamp [pixel].
+
+    Returns
+    -------
+    residuals : ndarray, shape (n, k, k), float32
+        About the pixel that holds the star.
+    is_good : ndarray, shape (n, k, k), bool
+        Pixels that say something.
+    variances : tuple of ndarray, shape (n,), float64
+        Of the sky in a pixel, and of the star's photons in one that has all its light.
+    """
     pixels, model = images
     flux = np.where(fit.flux > 0, fit.flux, np.inf)
-    x, y = np.nan_to_num(fit.x), np.nan_to_num(fit.y)
-    corners = np.rint(np.stack([y, x])).astype(np.int64)
-    residuals = np.zeros((len(x), psf.size, psf.size), dtype=np.float32)
+    corners = np.rint(np.stack([np.nan_to_num(fit.y), np.nan_to_num(fit.x)])).astype(np.int64)
+    residuals = np.zeros((len(flux), size, size), dtype=np.float32)
     is_good = np.zeros(residuals.shape, dtype=bool)
-    base = np.zeros(len(x))
+    base = np.zeros(len(flux))
     planes = (pixels.image, pixels.mask, pixels.variance, model)
     _cut(planes, (np.uint32(unusable), photon_variance), (corners, flux), (residuals, is_good, base))
-    splines = spline_coefficients(residuals).astype(np.float32)
-    _move(splines, np.stack([corners[1] - x, corners[0] - y]), residuals)
-    kernels = np.maximum(psf.kernels_at(x, y), 0).astype(np.float32)
-    sky, photons = base / flux**2, photon_variance / flux
-    noise = sky.astype(np.float32)[:, None, None] + photons.astype(np.float32)[:, None, None] * kernels
-    return residuals, np.where(is_good & (noise > 0), noise, np.float32(np.inf)), kernels
+    return residuals, is_good, (base / flux**2, photon_variance / flux)
+
+
+def noise_of_stamps(kernels, is_good, variances):
+    """Variance of residuals by the model; see `residual_stamps`.
+
+    Parameters
+    ----------
+    kernels : ndarray, shape (n, k, k), float32
+        The PSF in the stamps' pixels, not negative.
+    is_good, variances
+        From `star_stamps`.
+
+    Returns
+    -------
+    ndarray, shape (n, k, k), float32
+        Infinite where there is no residual.
+    """
+    sky, photons = (variance.astype(np.float32)[:, None, None] for variance in variances)
+    noise = sky + photons * kernels
+    return np.where(is_good & (noise > 0), noise, np.float32(np.inf))
 
 
 def is_companion(residuals, weights, sigma):
@@ -109,8 +150,8 @@ def _cut(planes, options, stars, stamps):
 @kernel
 def _move(splines, shifts, stamps):
     """Images of spline coefficients, each moved by its shift (x, y) within a pixel."""
-    size = splines.shape[1]
-    work = working_space(size)
+    size = splines.shape[2]
+    work = working_space(size, splines.shape[1])
     for i in range(splines.shape[0]):
         stamps[i] = move_stamp(splines[i], size // 2, (shifts[0, i], shifts[1, i]), work, 1)[0, :, :size]
 
@@ -121,4 +162,4 @@ def compile_kernels():
     stamps = np.zeros((1, 5, 5), dtype=np.float32)
     stars = (np.full((2, 1), 4), np.ones(1))
     _cut((plane, mask, plane, plane), (np.uint32(1), 1.0), stars, (stamps, stamps > 0, np.zeros(1)))
-    _move(stamps, np.zeros((2, 1)), stamps.copy())
+    _move(with_phases(stamps), np.zeros((2, 1)), stamps.copy())

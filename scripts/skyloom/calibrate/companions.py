@@ -171,7 +171,7 @@ def _add_wing_errors_in_place(variance, psf, fit):
     made_psf = (fit.usable_fraction > 0.9) & (fit.flux > PSF_STAR_SIGNAL_TO_NOISE * fit.flux_err)
     # Where none is bright enough for it, as below a PSF that somebody else fitted, all the stars stand for them.
     power = max(float(np.sum(fit.flux[made_psf if made_psf.any() else ...] ** 2)), 1e-30)
-    edge = float(np.abs(psf.coefficients[0][[0, half, half, -1], [half, 0, -1, half]]).mean())
+    edge = float(np.abs(psf.images[0][[0, half, half, -1], [half, 0, -1, half]]).mean())
     noise = typical_noise(variance)
     bright = (fit.flux * edge > VISIBLE_WING_SIGMA * noise) | (fit.flux**2 > MIN_WING_NOISE * power)
     for x, y, flux in zip(fit.x[bright], fit.y[bright], fit.flux[bright], strict=True):

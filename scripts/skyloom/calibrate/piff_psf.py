@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.psf_model import WEIGHTLESS, PsfFitFailedError
 from skyloom.algorithms.psf_stamps import is_companion
-from skyloom.core.psf import FWHM_PER_SIGMA, PixelPsf, equivalent_sigma, shift_kernels
+from skyloom.core.psf import FWHM_PER_SIGMA, PixelPsf, equivalent_sigma
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def fit_piff_psf(pixels, fit, settings):
     in halves of the detector, in which its normal equations are well conditioned. Its pixels are polynomials but for
     the norm, so that little is lost when they are fitted by ours.
     """
-    scale = max(1.0, FWHM_PER_SIGMA * equivalent_sigma(fit.psf.coefficients[0]) / FEWEST_NODES)
+    scale = max(1.0, FWHM_PER_SIGMA * equivalent_sigma(fit.psf.images[0]) / FEWEST_NODES)
     # Our fit lowered its own where stars are few.
     order = min(settings.max_order, fit.psf.order)
     model = _fitted(pixels, fit, settings, (scale, order))
@@ -119,14 +119,13 @@ def _stamps(pixels, fit, settings, half):
         signal_to_noise = np.sqrt(np.sum(weight * light**2))
         weight *= min(1.0, MAX_SIGNAL_TO_NOISE / signal_to_noise) ** 2
         image = np.where(good, image, 0.0)
-        sigma = equivalent_sigma(fit.psf.coefficients[0])
+        sigma = equivalent_sigma(fit.psf.images[0])
         yield x, y, image, np.where(is_companion(image - light, weight, sigma), 0.0, weight)
 
 
 def _moved(psf, x, y):
     """PSF image of a star, centred on the pixel nearest to it; 0 where it is negative."""
-    moved = shift_kernels(psf.kernel_at(x, y)[None], [x - round(x)], [y - round(y)])[0]
-    return np.maximum(moved, 0)
+    return np.maximum(psf.stars_at([x], [y])[0], 0)
 
 
 def _framed(image, half):

@@ -17,12 +17,13 @@ from skyloom.algorithms.psf_model import (
     refine_psf,
     refit_stars,
 )
+from skyloom.algorithms.psf_oversampling import MAX_SIZE, fit_oversampled_psf, refine_oversampled_psf
 from skyloom.calibrate.piff_psf import fit_piff_psf
 from skyloom.calibrate.sources import pixel_flags
 from skyloom.calibrate.stars import StarCandidates, reserve_stars, select_stars, stellar_size
 from skyloom.core import mask_planes
 from skyloom.core.images import pixels_at
-from skyloom.core.psf import FWHM_PER_SIGMA, equivalent_sigma, psf_moments
+from skyloom.core.psf import FWHM_PER_SIGMA, WELL_SAMPLED_FWHM, equivalent_sigma, psf_moments
 
 # A star is clean when nothing is masked within this many sigma of the PSF.
 CLEAN_RADIUS_SIGMA = 3.0
@@ -118,8 +119,10 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
     reserved = reserve_stars(chosen, settings["reserved_fraction"], 2 * settings["min_stars"], rng)[chosen]
     stars = (candidates.x[chosen], candidates.y[chosen], reserved)
     others = (candidates.x[~chosen], candidates.y[~chosen])
+    fit_settings = _fit_settings(sigma, settings, _sampling(sigma, settings))
+    fit = fit_psf if fit_settings.sampling == 1 else fit_oversampled_psf
     with _others_masked(pixels.mask, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma):
-        return PsfStars(fit_psf(pixels, stars, sigma, _fit_settings(sigma, settings)), reserved, others)
+        return PsfStars(fit(pixels, stars, sigma, fit_settings), reserved, others)
 
 
 def refine_psf_of_stars(stars, pixels, detections, points, settings, colours=None):  # noqa: PLR0913
@@ -157,11 +160,12 @@ def refine_psf_of_stars(stars, pixels, detections, points, settings, colours=Non
     places, noise = (points.fit.x, points.fit.y), typical_noise(pixels.variance)
     model = point_source_image(pixels.shape, stars.fit.psf, *places, neighbours, noise)
     alone = replace(pixels, image=np.subtract(pixels.image, model, out=model))
-    sigma = equivalent_sigma(stars.fit.psf.coefficients[0])
+    sigma = equivalent_sigma(stars.fit.psf.images[0])
     others = _not_subtracted(stars.others, detections, points, is_other)
-    fit_settings = _fit_settings(sigma, settings)
+    fit_settings = _fit_settings(sigma, settings, stars.fit.psf.sampling)
+    refine = refine_psf if fit_settings.sampling == 1 else refine_oversampled_psf
     with _others_masked(alone.mask, others, NEIGHBOUR_RADIUS_FWHM * FWHM_PER_SIGMA * sigma):
-        fit = refine_psf(alone, (x, y, reserved), stars.fit.psf, fit_settings)
+        fit = refine(alone, (x, y, reserved), stars.fit.psf, fit_settings)
         if settings["model"] == "piff":
             fit = refit_stars(alone, fit, fit_piff_psf(alone, fit, fit_settings), fit_settings)
         if colours is not None and not colours.remark:
@@ -235,11 +239,20 @@ def _is_clean(pixels, detections, sigma):
     return ~np.logical_or.reduce([flags[f"pixelFlags_{name}"] for name in DIRT])
 
 
-def _fit_settings(sigma, settings):
+def _sampling(sigma, settings):
+    """Samples of the PSF a pixel: as wanted, or by the size of the stars."""
+    if settings["sampling"] != "auto":
+        return int(settings["sampling"])
+    return 1 if FWHM_PER_SIGMA * sigma >= WELL_SAMPLED_FWHM else 2
+
+
+def _fit_settings(sigma, settings, sampling):
     """Settings of the fit; the image's side is a number of FWHM, odd, within limits."""
     half = int(np.ceil(settings["size_fwhm"] * FWHM_PER_SIGMA * sigma / 2))
+    size = 2 * int(np.clip(half, settings["min_size"] // 2, settings["max_size"] // 2)) + 1
     return PsfFitSettings(
-        size=2 * int(np.clip(half, settings["min_size"] // 2, settings["max_size"] // 2)) + 1,
+        size=size if sampling == 1 else min(size, MAX_SIZE),
+        sampling=sampling,
         max_order=settings["max_order"],
         mode_order=settings["mode_order"],
         model_floor=settings["model_floor"],

@@ -18,6 +18,12 @@ FWHM_PER_SIGMA = 2.3548200450309493
 SPLINE_DEGREE = 7
 SPLINE_REACH = 4
 """Pixels that the weights of a shift reach to either side."""
+WELL_SAMPLED_FWHM = 2.3
+"""FWHM by moments, pixels included [pixel], below which splines through the pixels fail.
+
+At 2.2, of a Moffat profile of 1.8, places of stars of S/N 500 err by 1.2 times what their photons allow and the PSF's
+size by 2 %; at 2.05 by twice that and 3 %.
+"""
 MOMENT_ITERATIONS = 50
 MOMENT_TOLERANCE = 1e-7
 MIN_WEIGHT_VARIANCE = 0.5
@@ -175,7 +181,23 @@ def spline_matrix(place, size):
     ndarray, shape (n, size), float64
         One row a place.
     """
-    return _b_spline(place[:, None] - np.arange(size)[None, :]) @ _collocation_inverse(size)
+    return basis_matrix(place, size) @ _collocation_inverse(size)
+
+
+def basis_matrix(place, size):
+    """Matrix that gives values at places from the spline coefficients of a row of pixels.
+
+    Parameters
+    ----------
+    place, size
+        As for `spline_matrix`.
+
+    Returns
+    -------
+    ndarray, shape (n, size), float64
+        One row a place, of at most `SPLINE_DEGREE` + 1 values that are not zero.
+    """
+    return _b_spline(place[:, None] - np.arange(size)[None, :])
 
 
 def shift_kernels(kernels, dx, dy):
@@ -227,6 +249,43 @@ def _shift_matrices(shift, size):
     return matrices @ _collocation_inverse(size)
 
 
+def phase_stamps(fine, sampling):
+    """Parts of images, one for each place within a pixel at which they are sampled.
+
+    Parameters
+    ----------
+    fine : ndarray, shape (..., s (k - 1) + 1, s (k - 1) + 1)
+        Images sampled s times finer than the pixels.
+    sampling : int
+        s.
+
+    Returns
+    -------
+    ndarray, shape (..., s * s, k, k)
+        Every s-th value along both axes, from each of the first ``s * s`` on, row by row; 0 beyond the image.
+    """
+    padding = [(0, 0)] * (fine.ndim - 2) + [(0, sampling - 1)] * 2
+    padded = np.pad(fine, padding)
+    steps = range(sampling)
+    return np.stack([padded[..., b::sampling, a::sampling] for b in steps for a in steps], axis=-3)
+
+
+def with_phases(splines):
+    """Spline coefficients with an axis for the places within a pixel at which they are sampled.
+
+    Parameters
+    ----------
+    splines : ndarray, shape (n, k, k) or (n, s * s, k, k)
+        From `splines_at` of a PSF or from `spline_coefficients`.
+
+    Returns
+    -------
+    ndarray, shape (n, s * s, k, k)
+        A view.
+    """
+    return splines if splines.ndim == 4 else splines[:, None]
+
+
 @functools.cache
 def _collocation_inverse(size):
     """Matrix (size, size) from samples to spline coefficients along one axis."""
@@ -269,8 +328,9 @@ class Psf:
 
         Returns
         -------
-        ndarray, shape (m, k, k), float32
-            Those of `kernels_at`: of images of sum 1, NaN where there is none.
+        ndarray, shape (m, k, k) or (m, s * s, k, k), float32
+            Those of `kernels_at`: of images of sum 1, NaN where there is none. Of a PSF sampled s times finer than the
+            pixels, every s-th coefficient from each of the first s * s on, row by row (`phase_stamps`).
         """
         return self._splines_at(x, y).astype(np.float32, copy=False)
 
@@ -281,14 +341,14 @@ class PixelPsf(Psf):
 
     Attributes
     ----------
-    coefficients : ndarray, shape (n, k, k), float32
+    coefficients : ndarray, shape (n, s (k - 1) + 1, s (k - 1) + 1), float32
         Image of each polynomial term, in the order of `skyloom.core.wcs.tpv_powers`; k odd.
     order : int
         Total degree of the polynomial.
     domain : tuple of float
         (x0, x1, y0, y1), mapped to [-1, 1] in each coordinate.
-    sampling : float
-        Pixels of the PSF image per pixel of the detector.
+    sampling : int
+        Samples s of the images per pixel of the detector: 1 where its pixels sample the PSF, more where they do not.
     colour : PsfColour, optional
         How it changes with the colour of the star, and the colour that the coefficients hold for.
     """
@@ -296,13 +356,18 @@ class PixelPsf(Psf):
     coefficients: np.ndarray
     order: int
     domain: tuple[float, float, float, float]
-    sampling: float = 1.0
+    sampling: int = 1
     colour: PsfColour | None = None
 
     @property
     def size(self):
         """Side k of a PSF image [pixel]."""
-        return self.coefficients.shape[-1]
+        return (self.coefficients.shape[-1] - 1) // self.sampling + 1
+
+    @property
+    def images(self):
+        """Image of each polynomial term at the detector's pixels, shape (n, k, k), float32; a view."""
+        return self._native(self.coefficients)
 
     @property
     def has_colour(self):
@@ -324,7 +389,7 @@ class PixelPsf(Psf):
         ndarray, shape (m, k, k), float64
             Each of sum 1, centred on pixel k // 2.
         """
-        images = self._images(colours).astype(np.float64)
+        images = self._native(self._grids(colours)).astype(np.float64)
         return np.tensordot(self._terms(x, y, colours).T, images, axes=1)
 
     def areas_at(self, x, y, colours=None):
@@ -335,10 +400,51 @@ class PixelPsf(Psf):
         x, y, colours
             As for `kernels_at`.
         """
-        images = self._images(colours)
+        images = self._native(self._grids(colours))
         images = images.reshape(len(images), -1).astype(np.float64)
         terms = self._terms(x, y, colours)
         return 1.0 / np.einsum("im,im->m", terms, (images @ images.T) @ terms)
+
+    def stars_at(self, x, y):
+        """Images of stars at positions, each about the pixel nearest to its star.
+
+        Parameters
+        ----------
+        x, y : array_like, shape (m,)
+            Pixel positions.
+
+        Returns
+        -------
+        ndarray, shape (m, k, k), float64
+            Of sum 1 but for what leaves the frame where the PSF is sampled finer than the pixels.
+        """
+        x, y = np.atleast_1d(x), np.atleast_1d(y)
+        dx, dy = x - np.rint(x), y - np.rint(y)
+        if self.sampling == 1:
+            return shift_kernels(self.kernels_at(x, y), dx, dy)
+        side = self.coefficients.shape[-1]
+        steps = self.sampling * np.arange(self.size)
+        rows, columns = (
+            basis_matrix((steps - self.sampling * shift[:, None]).ravel(), side).reshape(len(x), -1, side)
+            for shift in (dy, dx)
+        )
+        return rows @ self.grids_at(x, y).astype(np.float64) @ columns.transpose(0, 2, 1)
+
+    def grids_at(self, x, y, colours=None):
+        """Spline coefficients of the PSF at positions, on its own grid.
+
+        Parameters
+        ----------
+        x, y, colours
+            As for `kernels_at`.
+
+        Returns
+        -------
+        ndarray, shape (m, s (k - 1) + 1, s (k - 1) + 1), float32
+            Those of each term, weighted: they are linear in the images.
+        """
+        splines = spline_coefficients(self._grids(colours)).astype(np.float32)
+        return np.tensordot(self._terms(x, y, colours).T.astype(np.float32), splines, axes=1)
 
     def splines_at(self, x, y, colours=None):
         """Spline coefficients of the PSF images at positions, as `Psf.splines_at`.
@@ -351,21 +457,25 @@ class PixelPsf(Psf):
         return self._splines_at(x, y, colours).astype(np.float32, copy=False)
 
     def _splines_at(self, x, y, colours=None):
-        """Spline coefficients are linear in the images: those of each term, weighted."""
-        splines = spline_coefficients(self._images(colours)).astype(np.float32)
-        return np.tensordot(self._terms(x, y, colours).T.astype(np.float32), splines, axes=1)
+        """Spline coefficients, those of each place within a pixel by themselves."""
+        grids = self.grids_at(x, y, colours)
+        return grids if self.sampling == 1 else phase_stamps(grids, self.sampling)
 
-    def _images(self, colours):
-        """Image of each term, shape (n, k, k); with colours also the change by them."""
+    def _grids(self, colours):
+        """Image of each term on its own grid; with colours also the change by them."""
         if colours is None or not self.has_colour:
             return self.coefficients
         return np.concatenate([self.coefficients, self.colour.image[None]])
+
+    def _native(self, grids):
+        """Images at the detector's pixels."""
+        return grids[:, :: self.sampling, :: self.sampling]
 
     def _terms(self, x, y, colours=None):
         """Weight of each image at positions, such that the sums are 1, shape (n, m)."""
         u, v = unit_coordinates(np.atleast_1d(x), np.atleast_1d(y), self.domain)
         terms = polynomial_terms(u, v, self.order)
-        terms = terms / (self.coefficients.sum(axis=(1, 2), dtype=np.float64) @ terms)
+        terms = terms / (self.images.sum(axis=(1, 2), dtype=np.float64) @ terms)
         if colours is None or not self.has_colour:
             return terms
         return np.concatenate([terms, self.colour.offsets(colours)[None]])

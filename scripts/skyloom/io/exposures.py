@@ -211,8 +211,8 @@ def _psf_hdu(psf):
     cards = {
         "PSFTYPE": ("POLYNOMIAL", "image of each term 1 u v u2 uv v2 ..., axis 3"),
         "PSFORDER": (psf.order, "total degree"),
-        "SAMPLING": (psf.sampling, "pixels of the PSF image per pixel"),
-        "PSFCENTR": (psf.size // 2, "[pixel] centre, counted from 0"),
+        "SAMPLING": (float(psf.sampling), "pixels of the PSF image per pixel"),
+        "PSFCENTR": (psf.coefficients.shape[-1] // 2, "[pixel] centre, counted from 0"),
     }
     images = (
         np.concatenate([psf.coefficients, psf.colour.image[None]]) if psf.has_colour else psf.coefficients
@@ -230,7 +230,7 @@ def _read_psf(hdu):
     images, order = of_dtype(hdu.data, np.float32), header["PSFORDER"]
     n_term = (order + 1) * (order + 2) // 2
     colour = colour_of_cards(header, images[n_term:])
-    return PixelPsf(images[:n_term], order, _domain(header), header["SAMPLING"], colour)
+    return PixelPsf(images[:n_term], order, _domain(header), int(header["SAMPLING"]), colour)
 
 
 def _field_hdus(name, function, more_cards=None):

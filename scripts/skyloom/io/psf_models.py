@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 
 from skyloom.core.errors import DataError
-from skyloom.core.psf import PixelPsf, spline_matrix
+from skyloom.core.psf import FWHM_PER_SIGMA, WELL_SAMPLED_FWHM, PixelPsf, psf_moments, spline_matrix
 from skyloom.core.wcs import tpv_powers
 
+HALF_PIXEL = 0.5 + 1e-3
+"""Largest step of a file's samples [pixel] that is fine enough for two samples a pixel."""
 POSITIONS = (("X_IMAGE", "XWIN_IMAGE"), ("Y_IMAGE", "YWIN_IMAGE"))
 
 
@@ -36,7 +38,8 @@ def read_psfex(path):
     Returns
     -------
     PixelPsf
-        Sampled at the image's pixels; the same polynomial of the position.
+        Sampled at the image's pixels, or twice as finely where these do not sample it and the file does; the same
+        polynomial of the position.
 
     Raises
     ------
@@ -61,7 +64,11 @@ def read_psfex(path):
     theirs = [(a, b) for b in range(degree + 1) for a in range(degree + 1 - b)]
     ordered = np.stack([mask[theirs.index(power)] for power in tpv_powers(degree)[1]])
     domain = tuple(zero[axis] - 1 + sign * step[axis] for axis in (0, 1) for sign in (-1, 1))
-    return PixelPsf(_at_pixels(ordered, sampling[0]).astype(np.float32), degree, domain)
+    psf = _sampled(ordered, sampling[0], 1, (degree, domain))
+    is_sharp = FWHM_PER_SIGMA * psf_moments(psf.images[0])[0] < WELL_SAMPLED_FWHM
+    if is_sharp and sampling[0] <= HALF_PIXEL:
+        return _sampled(ordered, sampling[0], 2, (degree, domain))
+    return psf
 
 
 def _model_values(path):
@@ -108,12 +115,12 @@ def _number(values, key):
         raise PsfModelError(f"has {key} {values.get(key)!r}, needs a number") from error
 
 
-def _at_pixels(images, sampling):
-    """Images (n, k, k) that are sampled at `sampling` pixels, at whole pixels from their centres, with side odd."""
-    if sampling == 1:
-        return images
-    centre = images.shape[-1] // 2
-    half = int(centre * sampling)
-    place = np.arange(-half, half + 1) / sampling + centre
-    weights = spline_matrix(place, images.shape[-1])
-    return weights @ images @ weights.T
+def _sampled(images, step, sampling, variation):
+    """PSF of images that are sampled at steps of so many pixels, with `sampling` samples a pixel from their centres."""
+    if (step, sampling) != (1, 1):
+        centre = images.shape[-1] // 2
+        half = int(centre * step) * sampling
+        place = np.arange(-half, half + 1) / (step * sampling) + centre
+        weights = spline_matrix(place, images.shape[-1])
+        images = weights @ images @ weights.T
+    return PixelPsf(images.astype(np.float32), *variation, sampling)

@@ -135,6 +135,6 @@ def test_a_model_with_its_peak_off_centre_is_refused():
     kernel = np.zeros((1, 25, 25), dtype=np.float32)
     kernel[0, 2, 2] = 1
     with pytest.raises(PsfFitFailedError, match="peak 14.1 pixels off centre"):
-        psf_model._check(PixelPsf(kernel, 0, (0, 1, 0, 1)))
+        psf_model.check_psf(PixelPsf(kernel, 0, (0, 1, 0, 1)))
     with pytest.raises(PsfFitFailedError, match="not finite"):
-        psf_model._check(PixelPsf(kernel * np.float32(np.nan), 0, (0, 1, 0, 1)))
+        psf_model.check_psf(PixelPsf(kernel * np.float32(np.nan), 0, (0, 1, 0, 1)))

@@ -68,7 +68,10 @@ def make_exposure(seed=1, shape=(60, 70), psf_kind="polynomial", distorted=True)
     )
     if not distorted:
         wcs = Wcs(wcs.crval, wcs.crpix, wcs.cd, shape=shape)
-    if psf_kind == "polynomial":
+    if psf_kind == "oversampled":
+        fine = np.stack([gaussian_kernel(1.3, 49), *rng.normal(0, 1e-4, (5, 49, 49))]).astype(np.float32)
+        psf = PixelPsf(fine, 2, (0.0, nx, 0.0, ny), 2)
+    elif psf_kind == "polynomial":
         images = np.stack([gaussian_kernel(2.0, 25), *rng.normal(0, 1e-3, (5, 25, 25))]).astype(np.float32)
         psf = PixelPsf(images, 2, (0.0, nx, 0.0, ny))
     else:
@@ -108,6 +111,7 @@ def assert_same(first, second):
     x, y = np.array([3.0, 60.0]), np.array([50.0, 2.0])
     assert np.allclose(first.wcs.pixel_to_sky(x, y), second.wcs.pixel_to_sky(x, y), atol=1e-13, rtol=0)
     assert np.array_equal(first.psf.kernels_at(x, y), second.psf.kernels_at(x, y), equal_nan=True)
+    assert np.array_equal(first.psf.splines_at(x, y), second.psf.splines_at(x, y), equal_nan=True)
     assert np.array_equal(first.photo_calib.evaluate(x, y), second.photo_calib.evaluate(x, y))
     assert np.array_equal(first.photo_calib.error(x, y), second.photo_calib.error(x, y))
     assert np.array_equal(first.background.image(), second.background.image())
@@ -120,7 +124,7 @@ def assert_same(first, second):
     assert first.detection_threshold == second.detection_threshold
 
 
-@pytest.mark.parametrize("psf_kind", ["polynomial", "cell"])
+@pytest.mark.parametrize("psf_kind", ["polynomial", "oversampled", "cell"])
 @pytest.mark.parametrize("distorted", [True, False])
 def test_an_exposure_comes_back_whole(tmp_path, psf_kind, distorted):
     exposure = make_exposure(psf_kind=psf_kind, distorted=distorted)

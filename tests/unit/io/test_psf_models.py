@@ -95,3 +95,16 @@ def test_what_is_no_model_of_psfex_is_named(tmp_path):
     for path, told in wrong:
         with pytest.raises(PsfModelError, match=told):
             read_psfex(path)
+
+
+def test_a_model_sharper_than_the_pixels_sample_keeps_its_half_pixels(tmp_path):
+    image = gaussian(0.7, 51, 0.5)[None]
+    psf = read_psfex(write(tmp_path / "x.psf", image, {"POLNAXIS": 0, "PSF_SAMP": 0.5}))
+    assert (psf.sampling, psf.size) == (2, 25)
+    norm = gaussian(0.7).sum()
+    moved = psf.stars_at([30.5], [29.75])[0]
+    assert moved == pytest.approx(gaussian(0.7, centre=(0.5, -0.25)) / norm, abs=2e-4)
+    wide = read_psfex(
+        write(tmp_path / "y.psf", gaussian(1.2, 51, 0.5)[None], {"POLNAXIS": 0, "PSF_SAMP": 0.5})
+    )
+    assert wide.sampling == 1
