@@ -87,6 +87,15 @@ def on_descriptor(name):
         return real[name](descriptor, *args, **kwargs)
     return call
 
+def writev(descriptor, parts):
+    """Write half of what is to be written before the step."""
+    if not is_open_product(descriptor):
+        return real["writev"](descriptor, parts)
+    whole = b"".join(parts)
+    half = real["write"](descriptor, whole[: len(whole) // 2])
+    step("write")
+    return half + real["write"](descriptor, whole[half:])
+
 def on_path(name):
     def call(path, *args, **kwargs):
         if is_product(path) or (args and is_product(args[0])):
@@ -95,9 +104,9 @@ def on_path(name):
     return call
 
 if any(".snakemake/scripts/" in argument for argument in sys.orig_argv):
-    for name in ("open", "write", "fsync", "rename", "replace", "unlink", "remove"):
+    for name in ("open", "write", "writev", "fsync", "rename", "replace", "unlink", "remove"):
         real[name] = getattr(os, name)
-    os.open = os_open
+    os.open, os.writev = os_open, writev
     for name in ("write", "fsync"):
         setattr(os, name, on_descriptor(name))
     for name in ("rename", "replace", "unlink", "remove"):

@@ -96,7 +96,8 @@ def fit_background(masked_image, settings, object_mask=None):
     galaxy, or an aureole, in cells that none of their pixels gives away.
     """
     bin_size = settings["bin_size"]
-    good = (masked_image.mask & IGNORED) == 0
+    good = masked_image.is_masked(IGNORED)
+    np.logical_not(good, out=good)
     if object_mask is not None:
         good &= ~object_mask
     ny, nx = masked_image.image.shape

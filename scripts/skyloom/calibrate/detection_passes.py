@@ -23,7 +23,7 @@ from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import STRIP, Background, MaskedImage
+from skyloom.core.images import STRIP, Background, MaskedImage, has_bits
 from skyloom.core.psf import FWHM_PER_SIGMA, effective_area, gaussian_kernel, psf_moments
 
 log = logging.getLogger(__name__)
@@ -276,7 +276,7 @@ def one_peak_per_saturated_region(detections, mask):
     Detections
         Without the others; the number of peaks of each footprint is counted anew.
     """
-    saturated = (mask & mask_planes.SAT) != 0
+    saturated = has_bits(mask, mask_planes.SAT)
     if not saturated.any() or len(detections) == 0:
         return detections
     regions = connected_regions(grow_mask(saturated, SATURATION_REACH))

@@ -72,6 +72,23 @@ def of_dtype(values, dtype):
     return np.ascontiguousarray(values, dtype=dtype)
 
 
+def has_bits(mask, planes):
+    """Where any bit of some planes is set, without another mask between (ndarray of bool, shape (ny, nx)).
+
+    Parameters
+    ----------
+    mask : ndarray, shape (ny, nx), uint32
+        Bits of `skyloom.core.mask_planes`.
+    planes : uint32
+        Those of them that count.
+    """
+    found = np.empty(mask.shape, dtype=bool)
+    for first in range(0, len(mask), STRIP):
+        rows = slice(first, first + STRIP)
+        np.not_equal(mask[rows] & np.uint32(planes), 0, out=found[rows])
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class MaskedImage:
     """Pixels of one detector, patch or difference; arrays are indexed ``[y, x]``.
@@ -109,11 +126,7 @@ class MaskedImage:
         planes : uint32
             Bits of `skyloom.core.mask_planes`; any of them counts.
         """
-        is_masked = np.empty(self.shape, dtype=bool)
-        for first in range(0, len(is_masked), STRIP):
-            rows = slice(first, first + STRIP)
-            np.not_equal(self.mask[rows] & planes, 0, out=is_masked[rows])
-        return is_masked
+        return has_bits(self.mask, planes)
 
     def with_bits(self, where, planes):
         """Return the image with bits set in some of its pixels (MaskedImage); image and variance are shared.

@@ -21,6 +21,8 @@ HASH_SEARCH_END = 2880 * 20
 CHECKSUM_COMMENT = "HDU checksum"
 # Rows that are compressed together: with one row each, half of the time of a mask goes into the tiles' bookkeeping.
 MASK_TILE_ROWS = 16
+# What is larger is not copied before it is written [byte].
+LARGE = 2**20
 
 
 def write_fits(path, cards, hdus, provenance):
@@ -76,14 +78,40 @@ def _write(path, cards, hdus):
     for hdu in hdus:
         hdu.add_datasum(when=CHECKSUM_COMMENT)
         hdu.add_checksum(when=CHECKSUM_COMMENT, override_datasum=False)
-    sink = byte_streams.BytesIO()
-    # Room for most of it at once: a buffer that grows is copied, as many planes as there are in it by then.
-    sink.seek(sum(hdu.data.nbytes for hdu in hdus if isinstance(hdu, fits.ImageHDU)))
-    sink.write(b"\0")
-    sink.seek(0)
+    sink = _Parts()
     fits.HDUList([primary, *hdus]).writeto(sink, output_verify="exception")
-    sink.truncate()
-    write_bytes(path, stamp(sink.getbuffer(), HASH_MARKER, HASH_SEARCH_END))
+    first, *rest = sink.parts
+    write_bytes(path, stamp(first, HASH_MARKER, HASH_SEARCH_END, rest), *rest)
+
+
+class _Parts(byte_streams.RawIOBase):
+    """Stream that keeps what is written to it: planes of an image as they are, the rest copied.
+
+    In one buffer all planes of a large detector would be in memory twice.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.parts, self._n_byte = [bytearray()], 0
+
+    def writable(self):
+        """Whether it can be written to (bool)."""
+        return True
+
+    def tell(self):
+        """Bytes that were written (int)."""
+        return self._n_byte
+
+    def write(self, data):
+        """Keep the next bytes; returns how many there were (int)."""
+        n_byte = memoryview(data).nbytes
+        if n_byte >= LARGE:
+            # The array holds on to what it is made of; planes have the byte order of FITS, which views refuse to cast.
+            self.parts += [np.frombuffer(data, dtype=np.uint8), bytearray()]
+        else:
+            self.parts[-1] += data
+        self._n_byte += n_byte
+        return n_byte
 
 
 def _provenance_hdu(provenance):

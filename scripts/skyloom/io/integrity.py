@@ -13,6 +13,8 @@ from skyloom.core.errors import CorruptProductError
 
 HASH_LENGTH = 64
 ZEROS = b"0" * HASH_LENGTH
+# The system takes no more of them at a time.
+MOST_PARTS = 1024
 
 
 @contextmanager
@@ -49,39 +51,51 @@ def _flush_to_disk(path):
         os.close(descriptor)
 
 
-def write_bytes(path, data):
+def write_bytes(path, *parts):
     """Write a file whole.
 
     Parameters
     ----------
     path : str or Path
         Final name.
-    data : bytes-like
-        Its content.
+    *parts : bytes-like
+        Its content, one after the other.
     """
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        stream.write(data)
+    left = [memoryview(part).cast("B") for part in parts]
+    with atomic_path(path) as temporary, open(temporary, "wb", buffering=0) as stream:
+        while left:
+            n_written = os.writev(stream.fileno(), left[:MOST_PARTS])
+            # The system writes at most 2 GB at a time.
+            while left and n_written >= len(left[0]):
+                n_written -= len(left.pop(0))
+            if left:
+                left[0] = left[0][n_written:]
 
 
-def stamp(data, marker, search_end=None):
+def stamp(data, marker, search_end=None, rest=()):
     """Put the hash of a product into its own bytes.
 
     Parameters
     ----------
-    data : bytearray, or writable memoryview where there is a `search_end`
-        The product with `ZEROS` behind the marker; changed in place.
+    data : bytearray
+        The product, or its beginning, with `ZEROS` behind the marker; changed in place.
     marker : bytes
         What stands immediately before the 64 characters, once in the file.
     search_end : int, optional
         The marker must begin before this offset.
+    rest : sequence of bytes-like
+        What follows.
 
     Returns
     -------
-    bytearray or memoryview
+    bytearray
         The same object.
     """
-    start = (data if search_end is None else bytes(data[:search_end])).index(marker) + len(marker)
-    data[start : start + HASH_LENGTH] = hashlib.sha256(data).hexdigest().encode()
+    start = data.index(marker, 0, search_end) + len(marker)
+    digest = hashlib.sha256(data)
+    for part in rest:
+        digest.update(part)
+    data[start : start + HASH_LENGTH] = digest.hexdigest().encode()
     return data
 
 

@@ -83,7 +83,7 @@ def remove_instrument_signature(raw, calibs, info, settings):
         info.gain,
         info.read_noise,
         np.median(pixels.image[::4, ::4]),
-        100 * np.mean((pixels.mask & UNUSABLE) != 0),
+        100 * np.mean(pixels.is_masked(UNUSABLE)),
     )
     return Exposure(pixels=pixels, info=info)
 
