@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skyloom.algorithms.regions import number_regions
 from skyloom.core.jit import kernel
 
 # The lower half of a key.
@@ -35,50 +36,69 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     -----
     Pixels are flooded by falling value (a component tree, e.g. Najman & Couprie 2006): where two components
     meet, the lower peak's prominence is known. One pass does what multi-threshold deblending does with many
-    levels.
-    """
-    order = _by_falling_value(values, threshold)
-    n_pixel = len(order)
-    labels = np.zeros(values.size, dtype=np.int32)
-    parent = np.empty(n_pixel, dtype=np.int32)
-    peaks = np.empty(n_pixel, dtype=np.int64)
-    is_peak = np.zeros(n_pixel, dtype=np.bool_)
-    limits = np.array([min_prominence, relative_prominence], dtype=np.float64)
-    n_component = _flood(values, order, limits, (labels, parent, peaks, is_peak))
-    roots = _roots(parent[:n_component])
-    _, number = np.unique(roots, return_inverse=True)
-    _name_components(order, number, labels)
-    kept = np.flatnonzero(is_peak[:n_component])
-    peak_y, peak_x = np.divmod(peaks[kept], values.shape[1])
-    return labels.reshape(values.shape), peak_y, peak_x, number[kept].astype(np.int32)
-
-
-def _by_falling_value(values, threshold):
-    """Flat indices of the values above a threshold, the largest first, equal ones in their order (ndarray, int64).
-
-    The bits of positive floats have the order of their values: with the index below them they make integers that are
-    sorted several times as fast as an index of floats.
+    levels. Footprints are flooded one after the other, since those of the whole image, by value, are as far apart in
+    memory as on the sky.
     """
     values = np.ascontiguousarray(values, dtype=np.float32)
-    keys = _keys_above(values.ravel(), values.view(np.uint32).ravel(), np.float32(threshold))
+    places = _places_above(values.ravel(), np.float32(threshold))
+    region = np.empty(len(places), dtype=np.int32)
+    number_regions(places, values.shape[1], region)
+    ends = np.cumsum(np.bincount(region))
+    order = _by_region(_by_falling_value(values, places), region, np.append(0, ends))
+    labels = np.zeros(values.size, dtype=np.int32)
+    parent = np.empty(len(places), dtype=np.int32)
+    peaks = np.empty(len(places), dtype=np.int64)
+    is_peak = np.zeros(len(places), dtype=np.bool_)
+    limits = np.array([min_prominence, relative_prominence], dtype=np.float64)
+    n_component = _flood(values, places[order], limits, (labels, parent, peaks, is_peak))
+    # Of each footprint, the highest peak has a prominence of its own and comes first.
+    highest = values.ravel()[places[order[np.append(0, ends[:-1])]]] if len(ends) else np.zeros(0)
+    number = np.empty(len(ends), dtype=np.int32)
+    number[np.argsort(-highest, kind="stable")] = np.arange(len(ends))
+    labels[places] = 1 + number[region]
+    peaks = peaks[:n_component][is_peak[:n_component]]
+    peaks = peaks[np.lexsort((peaks, -values.ravel()[peaks]))]
+    peak_y, peak_x = np.divmod(peaks, values.shape[1])
+    return labels.reshape(values.shape), peak_y, peak_x, labels[peaks] - 1
+
+
+def _by_falling_value(values, places):
+    """Numbers of the places, those of the largest values first, equal ones in their order (ndarray, int64).
+
+    The bits of positive floats have the order of their values: with the number below them they make integers that are
+    sorted several times as fast as an index of floats.
+    """
+    bits = values.view(np.uint32).ravel()[places]
+    bits[values.ravel()[places] <= 0] = 0
+    keys = (INDEX_BITS - bits) << np.uint64(32)
+    keys |= np.arange(len(places), dtype=np.uint64)
     keys.sort()
     return (keys & INDEX_BITS).astype(np.int64)
 
 
 @kernel
-def _keys_above(values, bits, threshold):
-    """Keys of the values above a threshold, by which the largest comes first: its bits, turned, above its index."""
+def _places_above(values, threshold):
+    """Indices of the values above a threshold, rising."""
     n = 0
     for value in values:
         n += value > threshold
-    keys = np.empty(n, dtype=np.uint64)
+    places = np.empty(n, dtype=np.int64)
     n = 0
     for i in range(values.size):
         if values[i] > threshold:
-            height = np.uint64(bits[i]) if values[i] > 0 else np.uint64(0)
-            keys[n] = ((INDEX_BITS - height) << np.uint64(32)) | np.uint64(i)
+            places[n] = i
             n += 1
-    return keys
+    return places
+
+
+@kernel
+def _by_region(order, region, starts):
+    """The same order within each region, one region after the other."""
+    grouped, free = np.empty_like(order), starts.copy()
+    for i in order:
+        grouped[free[region[i]]] = i
+        free[region[i]] += 1
+    return grouped
 
 
 def relabel_in_place(labels, new):
@@ -259,13 +279,6 @@ def _flood(values, order, limits, forest):
 
 
 @kernel
-def _name_components(order, number, labels):
-    """Turn the components of the pixels into labels, 1 + the number of each."""
-    for pixel in order:
-        labels[pixel] = 1 + number[labels[pixel] - 1]
-
-
-@kernel
 def _paint_discs(mask, radius, grown):
     """Paint all pixels within a radius of a True one on `grown`, run by run along the rows."""
     ny, nx = mask.shape
@@ -279,16 +292,6 @@ def _paint_discs(mask, radius, grown):
             while x < nx and mask[y, x]:
                 x += 1
             _paint_around(grown, (y, first, x), radius)
-
-
-def _roots(parent):
-    """Root of every node of a forest given by its parents."""
-    roots = parent
-    while True:
-        above = roots[roots]
-        if np.array_equal(above, roots):
-            return roots
-        roots = above
 
 
 def compile_kernels():

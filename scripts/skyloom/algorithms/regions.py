@@ -65,13 +65,23 @@ def connected_regions(is_set):
     """
     places = np.flatnonzero(is_set)
     region = np.empty(len(places), dtype=np.int32)
-    _number_regions(places, is_set.shape[1], region)
+    number_regions(places, is_set.shape[1], region)
     return Regions(places, region, is_set.shape)
 
 
 @kernel
-def _number_regions(places, nx, region):
-    """Number of the region of each pixel, the pixels in the order of rows."""
+def number_regions(places, nx, region):
+    """Find the region of each pixel.
+
+    Parameters
+    ----------
+    places : ndarray, shape (n,), int64
+        Indices of the pixels in the flattened image, rising.
+    nx : int
+        Columns of the image.
+    region : ndarray, shape (n,), int32
+        Takes the number of each pixel's region, counted from 0 in the order of their first pixels.
+    """
     parent = np.arange(places.size)
     above = 0
     for i in range(places.size):
