@@ -10,6 +10,7 @@ from skyloom.algorithms.photometry import half_widths, typical_noise
 from skyloom.algorithms.point_fit import add_scaled, paint_point_sources
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
+from skyloom.core.images import STRIP
 from skyloom.core.jit import kernel
 from skyloom.core.psf import with_phases
 
@@ -94,7 +95,10 @@ def measure_alone(masked_image, splines, sources, shapes, options):
     unusable, radius = options
     splines = with_phases(splines)
     halves = half_widths(splines, rows[2], typical_noise(masked_image.variance))
-    _measure_each(planes, (np.uint32(unusable), np.array([radius])), (splines, halves, rows), results)
+    # Strip by strip: neighbours share what of the planes is near at hand.
+    order = np.lexsort((rows[0], rows[1] // STRIP))
+    stars = (splines, halves, rows, order)
+    _measure_each(planes, (np.uint32(unusable), np.array([radius])), stars, results)
     results[15] = np.sqrt(results[15])
     return Alone(*results)
 
@@ -102,12 +106,12 @@ def measure_alone(masked_image, splines, sources, shapes, options):
 @kernel
 def _measure_each(planes, options, stars, results):
     """Subtract all sources from the first plane, then measure each put back alone."""
-    rest, (unusable, radii), (splines, halves, sources) = planes[0], options, stars
+    rest, (unusable, radii), (splines, halves, sources, order) = planes[0], options, stars
     n, size = sources.shape[1], splines.shape[2]
     work = working_space(size, splines.shape[1])
     ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
     paint_point_sources(splines, halves, (sources[0], sources[1], -sources[2]), rest)
-    for i in range(n):
+    for i in order:
         source = sources[:, i]
         corner, profile = _move(splines[i], halves[i], source, work)
         _psf_sums(planes, unusable, (profile, corner, source[2]), results[:3, i])
@@ -194,5 +198,5 @@ def compile_kernels():
     plane = np.ones((16, 16), dtype=np.float32)
     planes = (plane.copy(), plane.astype(np.uint32) - np.uint32(1), plane, plane)
     sources = np.array([[8.0], [8.0], [1.0], [1.0], [1.0], [0.0], [1.0], [1.0]])
-    stars = (plane[None, :9, :9].copy(), np.array([4]), sources)
+    stars = (with_phases(plane[None, :9, :9].copy()), np.array([4]), sources, np.array([0]))
     _measure_each(planes, (np.uint32(1), np.ones(1)), stars, np.full((N_ROW, 1), np.nan))

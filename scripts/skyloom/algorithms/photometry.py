@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.point_fit import fit_point_sources, paint_point_sources
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage, pixels_at
+from skyloom.core.images import STRIP, MaskedImage, pixels_at
 from skyloom.core.psf import spline_coefficients, with_phases
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
@@ -161,7 +161,7 @@ def photometry_with_model(masked_image, psf, peaks, settings=None, start=None):
         settings.n_sweep,
     )
     brightness = _brightness(masked_image.image, x, y)
-    order = np.argsort(-brightness, kind="stable")
+    order = _by_brightness(brightness, x, y)
     if settings.whole_stamps:
         halves = np.full(x.size, stamps.shape[-1] // 2)
     else:
@@ -275,6 +275,13 @@ def _brightness(image, x, y):
         for step_x in (-1, 0, 1):
             brightness += image[pixels_at(x + step_x, y + step_y, image.shape)]
     return np.nan_to_num(brightness, posinf=0.0, neginf=0.0)
+
+
+def _by_brightness(brightness, x, y):
+    """Order of sources by falling brightness, those of about the same strip by strip: neighbours share memory."""
+    with np.errstate(divide="ignore"):
+        magnitude = np.floor(np.log2(np.maximum(brightness, 0)))
+    return np.lexsort((np.nan_to_num(x), np.nan_to_num(y) // STRIP, -magnitude))
 
 
 def typical_noise(variance):
