@@ -228,21 +228,43 @@ def test_beside_a_living_run_another_is_refused_by_process_and_host(simulated_ru
 
 
 @pytest.mark.slow
-def test_a_calibration_killed_at_any_file_operation_leaves_nothing_half_made(simulated, finished, tmp_path):
+def test_a_calibration_killed_at_a_file_operation_leaves_nothing_half_made(finished, tmp_path):
+    def first_write_and_last_of_each_kind(operations):
+        numbers = {name: number for number, name in enumerate(operations, start=1)}
+        return {1 + operations.index("write"), *numbers.values()}
+
+    kill_calibration_at(first_write_and_last_of_each_kind, finished, tmp_path)
+
+
+@pytest.mark.soak
+def test_a_calibration_killed_at_any_file_operation_leaves_nothing_half_made(finished, tmp_path):
+    kill_calibration_at(lambda operations: range(1, len(operations) + 1), finished, tmp_path)
+
+
+def kill_calibration_at(chosen, finished, folder):
+    """Kill a calibration at some of its operations on products, and go on each time.
+
+    Parameters
+    ----------
+    chosen : callable
+        Numbers of the operations, counted from 1, by their names.
+    finished : Path
+        A survey that an undisturbed run left.
+    folder : Path
+        Where to run.
+    """
     target = "results/calexp/11/0.fits"
-    copy_run(finished, tmp_path)
-    root = tmp_path / "results"
-    shim = tmp_path / "shim"
+    copy_run(finished, folder)
+    root = folder / "results"
+    shim = folder / "shim"
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(KILLER, encoding="utf-8")
-    log = tmp_path / "operations.log"
     products = (root / "calexp" / "11" / "0.fits", root / "src" / "11" / "0.parquet")
     whole = [path.read_bytes() for path in products]
-    run = KilledScript(Snakemake(tmp_path), shim, log, root)
+    run = KilledScript(Snakemake(folder), shim, folder / "operations.log", root)
     operations = run.count(target)
     assert set(operations) >= {"open", "write", "fsync", "replace"}
-    n_operation = len(operations)
-    for number in range(1, n_operation + 1):
+    for number in sorted(chosen(operations)):
         run.kill_at(number, target)
         for path, content in zip(products, whole, strict=True):
             assert not path.exists() or path.read_bytes() == content, (
