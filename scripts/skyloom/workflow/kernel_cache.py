@@ -68,6 +68,23 @@ def processor():
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+def compile_library(folder):
+    """Compile a library's modules to bytecode where that is missing or older than they are.
+
+    Python does so by itself when it imports them, but not where PYTHONDONTWRITEBYTECODE is set, and many jobs that
+    start at once each compile for themselves: 0.4 s of each. In a folder that may not be written it stays so.
+
+    Parameters
+    ----------
+    folder : Path
+        The library.
+    """
+    import compileall
+
+    if not compileall.compile_dir(folder, quiet=2):
+        log.info("no bytecode can be kept in %s: each job compiles the modules that it imports", folder)
+
+
 def fill_kernel_cache():
     """Compile all kernels into the folder that the jobs look into, whole or not at all.
 
@@ -84,6 +101,7 @@ def fill_kernel_cache():
     import tempfile
     from importlib import import_module
 
+    compile_library(SCRIPTS / "skyloom")
     fingerprints = Fingerprints(SCRIPTS)
     folder = Path(os.environ[VARIABLE])
     if folder.is_dir():

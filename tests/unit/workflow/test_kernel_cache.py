@@ -1,12 +1,14 @@
 """The folder of compiled kernels: its name, its filling, and what happens when it is gone."""
 
 import os
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 
 from skyloom.workflow import kernel_cache
 from skyloom.workflow.kernel_cache import (
+    compile_library,
     fill_kernel_cache,
     kernel_cache_folder,
     refill_kernel_cache,
@@ -42,6 +44,21 @@ def test_jobs_in_a_conda_environment_have_a_folder_of_its_yaml(monkeypatch, tmp_
 
     assert names[0] == names[1] != names[2]
     assert names[0].startswith("abc-conda-")
+
+
+def test_modules_are_compiled_beside_themselves(tmp_path):
+    module = tmp_path / "library" / "module.py"
+    module.parent.mkdir()
+    module.write_text("value = 1\n", encoding="utf-8")
+    compile_library(tmp_path / "library")
+    assert Path(cache_from_source(str(module))).is_file()
+
+
+def test_a_module_that_cannot_be_compiled_is_told(tmp_path, caplog):
+    (tmp_path / "module.py").write_text("value = (\n", encoding="utf-8")
+    with caplog.at_level("INFO"):
+        compile_library(tmp_path)
+    assert "no bytecode can be kept" in caplog.text
 
 
 def test_filling_leaves_the_whole_folder_and_nothing_beside_it(folder):
