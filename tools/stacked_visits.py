@@ -10,7 +10,7 @@ from skyloom.algorithms.matching import match_nearest
 from skyloom.algorithms.photometry import point_source_image
 from skyloom.core.errors import UpstreamFailure
 from skyloom.core.photo_calib import AB_ZERO_POINT
-from skyloom.core.psf import shift_stamps
+from skyloom.core.splines import shift_stamps
 from skyloom.core.tables import column, without_sky_objects
 from skyloom.core.wcs import tan_project
 from skyloom.io.exposures import read_exposure

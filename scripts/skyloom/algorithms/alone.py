@@ -12,7 +12,7 @@ from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.images import STRIP
 from skyloom.core.jit import kernel
-from skyloom.core.psf import with_phases
+from skyloom.core.splines import with_phases
 
 ANNULUS = (7.0, 15.0)
 """Radii of the ring that shows what sky is left [sigma of the PSF]."""

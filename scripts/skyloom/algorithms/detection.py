@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 POLARITIES = ("positive", "negative", "both")
 # A peak between four pixels shows at least this part of its height on the nearest, at a FWHM of 2 pixels.
 SAMPLED_PART = 0.85
+# Largest offset of a peak: its pixel stays the one that holds it.
+INSIDE = 0.499
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,7 @@ def _height_between_pixels(significance, y, x):
 
 
 def _parabola_offset(significance, y, x):
-    """Offsets (dx, dy) of the maxima of parabolas through peaks and neighbours, at most half a pixel."""
+    """Offsets (dx, dy) of the maxima of parabolas through peaks and neighbours, within the pixel."""
     ny, nx = significance.shape
     centre = significance[y, x].astype(np.float64)
     offsets = []
@@ -252,7 +254,7 @@ def _parabola_offset(significance, y, x):
         before = significance[np.maximum(y - step_y, 0), np.maximum(x - step_x, 0)].astype(np.float64)
         curvature = 2 * centre - after - before
         offsets.append(
-            np.clip(0.5 * (after - before) / np.where(curvature > 0, curvature, np.inf), -0.5, 0.5)
+            np.clip(0.5 * (after - before) / np.where(curvature > 0, curvature, np.inf), -INSIDE, INSIDE)
         )
     return offsets
 

@@ -155,7 +155,7 @@ def grow_labels(labels, radii):
 
 
 @kernel
-def paint_discs_at(rows, columns, radius, plane):
+def paint_discs_in_place(rows, columns, radius, plane):
     """Set all pixels within a radius of some.
 
     Parameters
@@ -303,5 +303,5 @@ def compile_kernels():
     grow_mask(labels > 0, 1.0)
     grow_labels(labels, np.ones(2))
     near = labels < 0
-    paint_discs_at(np.array([1]), np.array([1]), 1.0, near)
+    paint_discs_in_place(np.array([1]), np.array([1]), 1.0, near)
     regions_beyond(labels, near)

@@ -83,7 +83,7 @@ def box_flags(mask, position, radius, planes, centre):
 
 
 @kernel
-def mark_discs(mask, rows, columns, radius, bit):
+def mark_discs_in_place(mask, rows, columns, radius, bit):
     """Set a bit in all pixels within a radius of some.
 
     Parameters
@@ -120,4 +120,4 @@ def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     mask = np.zeros((4, 4), dtype=np.uint32)
     bits_in_boxes(mask, np.ones(1), np.ones(1), 1)
-    mark_discs(mask, np.ones(1, dtype=np.int64), np.ones(1, dtype=np.int64), 1.0, np.uint32(1))
+    mark_discs_in_place(mask, np.ones(1, dtype=np.int64), np.ones(1, dtype=np.int64), 1.0, np.uint32(1))

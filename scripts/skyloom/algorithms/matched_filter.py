@@ -113,6 +113,31 @@ def _mean_psf(psf, box):
     return stamps[known].mean(axis=0) if known.any() else None
 
 
+def power_at(noise_correlation, shape, y, x):
+    """Noise power of the tiles that hold some pixels.
+
+    Parameters
+    ----------
+    noise_correlation : float or ndarray, shape (n_row, n_column)
+        As for `significance_image`.
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+    y, x : array_like
+        Rows and columns of the pixels.
+
+    Returns
+    -------
+    ndarray, float64
+        In the shape that rows and columns have together.
+    """
+    rows, columns = ([first for first, _ in tile_spans(length)] for length in shape)
+    powers = np.broadcast_to(np.asarray(noise_correlation, dtype=np.float64), (len(rows), len(columns)))
+    row, column = (
+        np.searchsorted(firsts, place, side="right") - 1 for firsts, place in ((rows, y), (columns, x))
+    )
+    return powers[row, column]
+
+
 def tile_spans(length):
     """First pixel of equal parts of an axis, about `TILE` long, and the one after their last (list of tuple of int).
 

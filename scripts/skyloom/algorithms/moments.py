@@ -6,7 +6,7 @@ import numpy as np
 
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel
-from skyloom.core.psf import with_phases
+from skyloom.core.splines import with_phases
 
 N_ITERATION = 60
 TOLERANCE = 1e-4

@@ -7,7 +7,7 @@ import numpy as np
 from skyloom.algorithms.point_fit import fit_point_sources, paint_point_sources
 from skyloom.core import mask_planes
 from skyloom.core.images import STRIP, MaskedImage, pixels_at
-from skyloom.core.psf import spline_coefficients, with_phases
+from skyloom.core.splines import spline_coefficients, with_phases
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
 N_SWEEP = 4

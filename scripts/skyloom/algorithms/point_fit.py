@@ -4,7 +4,7 @@ import numpy as np
 
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel, summing_kernel
-from skyloom.core.psf import SPLINE_REACH
+from skyloom.core.splines import SPLINE_REACH
 
 MAX_SHIFT = 1.5
 MAX_STEP = 0.5

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.moments import kernel_moments
-from skyloom.core.psf import equivalent_sigma, shift_stamps
+from skyloom.core.psf import equivalent_sigma
+from skyloom.core.splines import shift_stamps
 from skyloom.core.wcs import polynomial_terms
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.moments import kernel_moments
-from skyloom.core.psf import equivalent_sigma, shift_stamps
+from skyloom.core.psf import equivalent_sigma
+from skyloom.core.splines import shift_stamps
 
 # Changes this small are in proportion to their effect [mag, pixel].
 SMALL_COLOUR, SMALL_SHIFT = 0.1, 0.05

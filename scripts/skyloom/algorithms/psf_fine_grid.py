@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skyloom.core.jit import kernel
-from skyloom.core.psf import SPLINE_DEGREE, SPLINE_REACH, spline_weights
+from skyloom.core.splines import SPLINE_DEGREE, SPLINE_REACH, spline_weights
 
 SLOPE_STEP = 1e-3
 N_TAP = SPLINE_DEGREE + 1

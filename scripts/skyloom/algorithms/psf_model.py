@@ -239,7 +239,7 @@ def refit_stars(masked_image, fit, psf, settings):
     return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=residual)
 
 
-def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa: PLR0913
+def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa: PLR0913 (what, and from where)
     """Rounds of fitting fluxes and positions, then the PSF; True stands for one in which it is constant."""
     x, y, reserved = (np.asarray(values) for values in stars)
     fit_settings = FitSettings(

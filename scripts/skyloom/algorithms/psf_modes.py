@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from skyloom.core.psf import spline_matrix
+from skyloom.core.splines import spline_matrix
 
 N_EVIDENCE, EVIDENCE_TOLERANCE = 8, 0.1
 # Modes that others explain to this part of their power tell nothing.

@@ -24,7 +24,8 @@ from skyloom.algorithms.psf_model import (
 from skyloom.algorithms.psf_modes import fit_amplitudes, psf_modes, star_misfits
 from skyloom.algorithms.psf_profile import fitted_moffat, moffat_image, start_parameters
 from skyloom.algorithms.psf_stamps import is_companion, noise_of_stamps, star_stamps
-from skyloom.core.psf import FWHM_PER_SIGMA, PixelPsf, basis_matrix, equivalent_sigma, spline_coefficients
+from skyloom.core.psf import FWHM_PER_SIGMA, PixelPsf, equivalent_sigma
+from skyloom.core.splines import basis_matrix, spline_coefficients
 from skyloom.core.wcs import polynomial_terms, unit_coordinates
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ def _iterate(masked_image, stars, psf, rounds, settings):
 
 @dataclass(frozen=True, slots=True)
 class _SeenStars:
-    """Stars as a model leaves them: fluxes, maps from the fine grid, own images and slopes, residuals and noise."""
+    """Stars as a model leaves them: positions, fluxes, own images and slopes, residuals and noise."""
 
     x: np.ndarray
     y: np.ndarray

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyloom.core.psf import spline_coefficients
+from skyloom.core.splines import spline_coefficients
 
 SUBSAMPLES = 4
 """Places a sample of the grid at which the profile is summed: a FWHM of one pixel errs by 1e-3 of its peak."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.jit import kernel
-from skyloom.core.psf import spline_coefficients, with_phases
+from skyloom.core.splines import spline_coefficients, with_phases
 
 # Light that stands out by so many sigma beyond so many sigma of the PSF is no star's own.
 COMPANION_CLIP_SIGMA, COMPANION_RADIUS_SIGMA = 3.5, 2.0

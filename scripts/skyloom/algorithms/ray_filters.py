@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skyloom.core.psf import shift_kernels
+from skyloom.core.splines import shift_kernels
 
 REACH = 2
 """Half-width of a filter's window [pixel]: the nearest two rings tell a ray's edge from a star's slope."""

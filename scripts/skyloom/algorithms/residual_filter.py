@@ -18,7 +18,7 @@ LEFT, VARIANCE = range(2)
 SEGMENT = 32
 
 
-def residual_significance(images, psf, wanted, bits, noise_correlation=1.0):
+def residual_significance(images, psf, wanted, bits):
     """Signal to noise of a point source on some pixels, beside the light that is taken from them.
 
     Parameters
@@ -33,8 +33,6 @@ def residual_significance(images, psf, wanted, bits, noise_correlation=1.0):
     bits : tuple of int
         Mask bits whose pixels carry no information unless they were interpolated (INTRP), and those in whose pixels
         nothing is left: the interpolation knew nothing of the light.
-    noise_correlation : float or ndarray
-        As for `matched_filter.significance_image`.
 
     Returns
     -------
@@ -49,9 +47,8 @@ def residual_significance(images, psf, wanted, bits, noise_correlation=1.0):
     if sample.size == 0:
         return significance
     planes = (pixels.image, pixels.mask, light, variance)
-    typical = np.float32(np.median(sample))
-    for tile, stamp, power in tiles(pixels.shape, psf, noise_correlation):
-        limits = (np.uint32(excluded), np.uint32(unusable), typical, np.float32(power))
+    limits = (np.uint32(excluded), np.uint32(unusable), np.float32(np.median(sample)))
+    for tile, stamp, _ in tiles(pixels.shape, psf, 1.0):
         inner = _with_all_taps(visible_part(stamp))
         rows, before = slice(*tile[:2]), slice(0, tile[2])
         first = n_before[rows] + np.count_nonzero(wanted[rows, before], axis=1)
@@ -87,7 +84,7 @@ def _filter_tile(planes, places, stamps, limits, significance):
                 own = laid[VARIANCE, y - y0 + reach, x - x0 + reach]
                 # A pixel that carries no information has no variance of its own.
                 if noise[x - start] > least * (own if own > 0 else limits[2]):
-                    significance[place] = signal[x - start] / np.sqrt(noise[x - start] * limits[3])
+                    significance[place] = signal[x - start] / np.sqrt(noise[x - start])
                 place += 1
 
 
@@ -95,7 +92,7 @@ def _filter_tile(planes, places, stamps, limits, significance):
 def _lay_out(planes, box, limits):
     """What is left in the pixels of a box, and its variance; 0 where a pixel carries no information or is none."""
     image, mask, light, variance = planes
-    excluded, unusable, _, _ = limits
+    excluded, unusable, _ = limits
     y0, y1, x0, x1 = box
     ny, nx = image.shape
     laid = np.zeros((2, y1 - y0, x1 - x0), dtype=np.float32)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skyloom.core.jit import kernel, summing_kernel
-from skyloom.core.psf import SPLINE_DEGREE, SPLINE_REACH
+from skyloom.core.splines import SPLINE_DEGREE, SPLINE_REACH
 
 
 @kernel
@@ -175,7 +175,7 @@ def _sum_neighbours(values, step, weights, out):
 
 @kernel
 def spline_taps(shift, weights):
-    """Weights of `core.psf.spline_weights` that are not zero, and their derivatives by the shift.
+    """Weights of `core.splines.spline_weights` that are not zero, and their derivatives by the shift.
 
     Parameters
     ----------

@@ -2,11 +2,13 @@
 
 import logging
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from skyloom.algorithms.detection import SAMPLED_PART, Detections, find_sources
-from skyloom.algorithms.footprints import paint_discs_at, regions_beyond
+from skyloom.algorithms.footprints import paint_discs_in_place, regions_beyond
+from skyloom.algorithms.matched_filter import power_at, tile_spans
 from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE, typical_noise
 from skyloom.algorithms.residual_filter import maxima_above, residual_significance
 from skyloom.calibrate.point_sources import fit_point_sources
@@ -75,7 +77,7 @@ def add_companions(pixels, psf, detections, sigma, search, known=None):  # noqa:
     sigma : float
         Size of the PSF [pixel].
     search : tuple of float and DetectionSettings
-        Least significance of a companion [sigma], that of the detections, and the settings of `detect`.
+        Least significance of a companion, which is that of the detections [sigma], and the settings of `detect`.
     known : FittedPeaks, optional
         Fits of an earlier pass.
 
@@ -117,16 +119,17 @@ def _significance_beneath(image, sources, sigma, search):
         (EXTENDED_DISTANCE_FWHM, ~points.is_subtracted),
     ):
         places = pixels_at(detections.x[known], detections.y[known], pixels.shape)
-        paint_discs_at(*places, part * FWHM_PER_SIGMA * sigma, is_near)
+        paint_discs_in_place(*places, part * FWHM_PER_SIGMA * sigma, is_near)
     wanted = regions_beyond(detections.labels, is_near)
-    variance = _variance_of_residual(pixels, psf, points, light)
-    bits = (settings.excluded, UNUSABLE)
-    values = residual_significance((pixels, light, variance), psf, wanted, bits, settings.noise_correlation)
+    variance = _variance_of_residual(pixels, psf, points, light, settings.noise_correlation)
+    values = residual_significance((pixels, light, variance), psf, wanted, (settings.excluded, UNUSABLE))
     del variance
     significance = np.zeros(pixels.shape, dtype=np.float32)
     significance[wanted] = values
     peaks = maxima_above(significance, SAMPLED_PART * threshold)
-    return significance, PeakLight(peaks, _significance_of(light, pixels, psf, peaks), pixels.shape)
+    lit = _significance_of(light, pixels, psf, peaks)
+    lit /= np.sqrt(power_at(settings.noise_correlation, pixels.shape, *np.divmod(peaks, pixels.shape[1])))
+    return significance, PeakLight(peaks, lit, pixels.shape)
 
 
 def _significance_of(light, pixels, psf, peaks):
@@ -154,11 +157,18 @@ def _is_beyond(found, known, radius):
     return tree.query(np.column_stack([found.x, found.y]))[0] > radius
 
 
-def _variance_of_residual(pixels, psf, points, light):
-    """Variance of the pixels without the light of point sources, the errors of that light in it."""
+def _variance_of_residual(pixels, psf, points, light, noise_correlation):
+    """Variance of the pixels without the light of point sources, the errors of that light in it.
+
+    What the noise has beyond the variance of the pixels is in it too: the errors of the light have nothing beyond.
+    """
     variance = np.multiply(light, np.float32(MODEL_ERROR))
     np.square(variance, out=variance)
-    variance += pixels.variance
+    for (y0, y1), (x0, x1) in product(*(tile_spans(length) for length in pixels.shape)):
+        tile = (slice(y0, y1), slice(x0, x1))
+        variance[tile] += pixels.variance[tile] * np.float32(
+            power_at(noise_correlation, pixels.shape, y0, x0)
+        )
     _add_wing_errors_in_place(variance, psf, points.fit.select(points.is_subtracted))
     return variance
 

@@ -15,7 +15,7 @@ from skyloom.algorithms.detection import Detections, DetectionSettings, detect, 
 from skyloom.algorithms.excess_noise import threshold_factors
 from skyloom.algorithms.footprints import grow_mask
 from skyloom.algorithms.interpolation import FilledPixels
-from skyloom.algorithms.matched_filter import significance_image
+from skyloom.algorithms.matched_filter import power_at, significance_image
 from skyloom.algorithms.regions import connected_regions
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.object_masks import object_mask, wing_reach
@@ -23,7 +23,7 @@ from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import STRIP, Background, MaskedImage, has_bits
+from skyloom.core.images import STRIP, Background, MaskedImage, has_bits, pixels_at
 from skyloom.core.psf import FWHM_PER_SIGMA, effective_area, gaussian_kernel, psf_moments
 
 log = logging.getLogger(__name__)
@@ -213,6 +213,7 @@ def final_pass(pixels, psf, known, settings):
     detections, points = add_companions(pixels, psf, detections, sigma, search, known)
     detected = detections.detected_mask(detection["grow_sigma"] * sigma)
     detections = one_peak_per_saturated_region(without_border_peaks(detections), pixels.mask)
+    detections = _by_the_variance(detections, limits.noise_correlation)
     np.bitwise_or(pixels.mask, mask_planes.DETECTED, out=pixels.mask, where=detected)
     threshold = detection["threshold"] * float(np.mean(np.sqrt(limits.noise_correlation)))
     return detections, points.peaks.start(detections, SAME_PEAK)[:3], threshold
@@ -311,6 +312,7 @@ def _at_least_one(detections, pixels, threshold):
     """Return the same detections, if there are any."""
     if len(detections) == 0:
         raise NoSourcesError(threshold, float(np.sqrt(np.median(pixels.variance))))
+    log.info("%d peaks above %g sigma", len(detections), threshold)
     return detections
 
 
@@ -326,6 +328,14 @@ def _detect_above_noise(pixels, psf, area, settings):
         limits = replace(limits, noise_correlation=factors**2)
         detections = detect(pixels, psf, threshold, settings=limits)
     return _at_least_one(detections, pixels, threshold), limits
+
+
+def _by_the_variance(detections, noise_correlation):
+    """Detections whose significance is that by the variance, as the threshold on record is, the brightest first."""
+    shape = detections.labels.shape
+    powers = power_at(noise_correlation, shape, *pixels_at(detections.x, detections.y, shape))
+    significance = detections.significance * np.sqrt(powers)
+    return replace(detections, significance=significance).select(np.argsort(-significance, kind="stable"))
 
 
 def _limits(settings):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skyloom.algorithms.colour_term import fit_colour_term
-from skyloom.algorithms.mask_flags import mark_discs
+from skyloom.algorithms.mask_flags import mark_discs_in_place
 from skyloom.algorithms.moments import adaptive_moments
 from skyloom.algorithms.photometry import point_source_image, typical_noise
 from skyloom.algorithms.psf_model import (
@@ -125,7 +125,7 @@ def fit_psf_to_stars(pixels, detections, settings, rng):
         return PsfStars(fit(pixels, stars, sigma, fit_settings), reserved, others)
 
 
-def refine_psf_of_stars(stars, pixels, detections, points, settings, colours=None):  # noqa: PLR0913
+def refine_psf_of_stars(stars, pixels, detections, points, settings, colours=None):  # noqa: PLR0913 (results of the passes)
     """PSF from the same stars again, with the background known better and their neighbours subtracted.
 
     Parameters
@@ -265,7 +265,7 @@ def _fit_settings(sigma, settings, sampling):
 @contextmanager
 def _others_masked(mask, others, radius):
     """Mask discs around other sources SUSPECT for as long as the block lasts: another mask would be a plane more."""
-    marked = mark_discs(mask, *pixels_at(*others, mask.shape), radius, mask_planes.SUSPECT)
+    marked = mark_discs_in_place(mask, *pixels_at(*others, mask.shape), radius, mask_planes.SUSPECT)
     try:
         yield
     finally:

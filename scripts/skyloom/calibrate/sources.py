@@ -62,8 +62,8 @@ def measure_sources(masked_image, psf, detections, settings, start=None, fit_set
     ----------
     masked_image : MaskedImage
         Background-subtracted pixels [electron].
-    psf : PixelPsf
-        The image's PSF.
+    psf : PixelPsf or ColouredPsf
+        The image's PSF; one with colours is that of these detections, in their order.
     detections : Detections
         What was found, brightest first.
     settings : dict

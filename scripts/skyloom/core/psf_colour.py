@@ -95,6 +95,11 @@ class ColouredPsf:
         ----------
         x, y : array_like, shape (n,)
             Pixel positions of all of them.
+
+        Returns
+        -------
+        ndarray, shape (n, k, k), float64
+            Each of sum 1.
         """
         return self.psf.kernels_at(x, y, self.colours)
 
@@ -105,6 +110,11 @@ class ColouredPsf:
         ----------
         x, y : array_like, shape (n,)
             Pixel positions of all of them.
+
+        Returns
+        -------
+        ndarray, shape (n, k, k), float32
+            One entry a source.
         """
         return self.psf.splines_at(x, y, self.colours)
 
@@ -115,6 +125,11 @@ class ColouredPsf:
         ----------
         x, y : array_like, shape (n,)
             Pixel positions of all of them.
+
+        Returns
+        -------
+        ndarray, shape (n,), float64
+            [pixel^2].
         """
         return self.psf.areas_at(x, y, self.colours)
 

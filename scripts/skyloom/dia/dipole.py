@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skyloom.core.psf import shift_kernels
+from skyloom.core.splines import shift_kernels
 
 N_STEP = 12
 # Farthest that a lobe moves from its peak [pixel].

@@ -14,7 +14,7 @@ from skyloom.algorithms.photometry import (
 )
 from skyloom.core import mask_planes
 from skyloom.core.images import pixels_at
-from skyloom.core.psf import shift_kernels
+from skyloom.core.splines import shift_kernels
 from skyloom.dia.detection import WORTHLESS_PLANES
 from skyloom.dia.dipole import fit_dipole
 

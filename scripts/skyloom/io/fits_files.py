@@ -106,7 +106,8 @@ class _Parts(byte_streams.RawIOBase):
         """Keep the next bytes; returns how many there were (int)."""
         n_byte = memoryview(data).nbytes
         if n_byte >= LARGE:
-            # The array holds on to what it is made of; planes have the byte order of FITS, which views refuse to cast.
+            # Planes are big-endian already (`image_hdu`), else Astropy would turn them in place and back again. NumPy
+            # takes their bytes, which a memoryview refuses to cast.
             self.parts += [np.frombuffer(data, dtype=np.uint8), bytearray()]
         else:
             self.parts[-1] += data

@@ -28,12 +28,17 @@ def colour_cards(colour):
         return {}
     cards = {
         "NCOLOUR": (int(colour.image is not None), "last images: change per mag of colour"),
-        "COLNAME": (colour.name, ""),
+        "COLNAME": (_ascii(colour.name), ""),
         "COLNSTAR": (colour.n_star, "stars of the PSF with a colour"),
-        "COLNOTE": (colour.remark.encode("ascii", "replace").decode(), ""),
+        "COLNOTE": (_ascii(colour.remark), ""),
     }
     numbers = zip(NUMBERS.items(), (colour.reference, *colour.limits), strict=True)
     return cards | {key: (float(value), text) for (key, text), value in numbers if np.isfinite(value)}
+
+
+def _ascii(text):
+    """Text as a FITS header can hold it."""
+    return text.encode("ascii", "replace").decode()
 
 
 def colour_of_cards(header, images):

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from skyloom.core.errors import DataError
-from skyloom.core.psf import FWHM_PER_SIGMA, WELL_SAMPLED_FWHM, PixelPsf, psf_moments, spline_matrix
+from skyloom.core.psf import FWHM_PER_SIGMA, WELL_SAMPLED_FWHM, PixelPsf, psf_moments
+from skyloom.core.splines import spline_matrix
 from skyloom.core.wcs import tpv_powers
 
 HALF_PIXEL = 0.5 + 1e-3

@@ -211,9 +211,11 @@ def _flippable(start, stop, is_flipped):
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     whole = np.ones((4, 4), dtype=np.float32)
-    rows, levels, bits = np.zeros(4, dtype=np.float32), np.ones(3, dtype=np.float32), whole.astype(np.uint32)
-    # Where an amplifier has no overscan beside its data, or is alone on its detector, its pixels are whole rows.
-    for counts in (whole, whole[:2, :2]):
-        for part in (slice(0, 4), slice(0, 2)):
-            target = (slice(0, len(counts)), part)
-            _fill(counts[:, part], rows, levels, np.uint32(0), (whole.copy()[target], bits[target]))
+    rows, levels = np.zeros(4, dtype=np.float32), np.ones(3, dtype=np.float32)
+    # Whole rows of an amplifier without overscan beside its data, and of the only one on a detector, are contiguous.
+    narrow = whole[:, :2]
+    for counts in (narrow.copy(), narrow):
+        for target in (np.s_[:, :], np.s_[:, :2]):
+            shape = (4, 2 if target == np.s_[:, :] else 4)
+            image, mask = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.uint32)
+            _fill(counts, rows, levels, np.uint32(0), (image[target], mask[target]))

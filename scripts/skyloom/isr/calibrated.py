@@ -239,7 +239,7 @@ def _variance(frame, light, mask, noise):
         known = known - block_median_background(known, is_unusable, SKY_BIN).image()
         read_variance = np.float32(mad_sigma(known[~is_unusable]) ** 2)
     read_variance = np.full(light.shape, read_variance)
-    return expected_light(known, is_unusable, None, read_variance) + read_variance
+    return expected_light(known, is_unusable, read_variance) + read_variance
 
 
 def _header_wcs(header, shape, is_needed):

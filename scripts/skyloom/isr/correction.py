@@ -43,7 +43,7 @@ def as_the_sky_lights(calibs):
     return replace(calibs, flat=flat, illumination=None)
 
 
-def correct(frame, calibs, exposure_time):
+def correct_in_place(frame, calibs, exposure_time):
     """Bias, dark and flat undone.
 
     Parameters
@@ -245,5 +245,5 @@ def compile_kernels():
     mapped = np.zeros((4, 4), dtype=bool)
     mapped.flags.writeable = False
     _add_bad(mapped, mask)
-    correct(frame, calibs, 1.0)
-    correct(frame, Calibs(), 1.0)
+    correct_in_place(frame, calibs, 1.0)
+    correct_in_place(frame, Calibs(), 1.0)

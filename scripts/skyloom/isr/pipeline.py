@@ -9,7 +9,7 @@ from skyloom.core.calib_images import KINDS
 from skyloom.core.errors import ConfigError
 from skyloom.core.images import Exposure
 from skyloom.isr.assembly import assemble_frame
-from skyloom.isr.correction import CALIB_STEPS, as_the_sky_lights, correct, mask_in_place
+from skyloom.isr.correction import CALIB_STEPS, as_the_sky_lights, correct_in_place, mask_in_place
 from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, fill_small_defects_in_place
 
 log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ def remove_instrument_signature(raw, calibs, info, settings):
     mask_in_place(frame.mask, calibs, settings["saturation_grow"])
     check_good_fraction(frame.mask, settings["min_good_fraction"])
     info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
-    pixels = correct(frame, calibs, info.exposure_time)
+    pixels = correct_in_place(frame, calibs, info.exposure_time)
     del frame  # planes of a detector that is large
     pixels = fill_empty(pixels)
     if settings["interpolate_defects"]:

@@ -16,7 +16,7 @@ PIXEL_SIGMA = 5.0
 """Excess of a single pixel above which it is taken to hold an object (or a cosmic ray)."""
 
 
-def expected_light(light, is_masked, response, read_variance):
+def expected_light(light, is_masked, read_variance):
     """Light that was expected in each pixel: the sky, or the pixel's own value where an object is.
 
     Parameters
@@ -25,10 +25,8 @@ def expected_light(light, is_masked, response, read_variance):
         Flat-fielded image, sky included [electron]; NaN counts as sky.
     is_masked : ndarray, shape (ny, nx), bool
         Pixels that say nothing of the sky.
-    response : ndarray, shape (ny, nx), float32, or None
-        The flat that was divided by; None where there was none.
     read_variance : ndarray, shape (ny, nx), float32
-        Variance of the read-out before the flat [electron^2].
+        Variance of the read-out [electron^2].
 
     Returns
     -------
@@ -44,8 +42,7 @@ def expected_light(light, is_masked, response, read_variance):
     """
     sky, expected = rough_sky(light, is_masked), np.empty_like(light)
     for part in strips(len(light)):
-        flat = None if response is None else response[part]
-        expected[part] = expected_light_of_rows(light, sky, part, flat, read_variance[part])
+        expected[part] = expected_light_of_rows(light, sky, part, None, read_variance[part])
     return expected
 
 
@@ -127,5 +124,4 @@ def _choose_light_in_place(light, first, noise, sky):
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
     ones = np.ones((4, 4), dtype=np.float32)
-    expected_light(ones, np.zeros((4, 4), dtype=bool), None, ones)
-    expected_light(ones, np.zeros((4, 4), dtype=bool), ones, ones)
+    expected_light(ones, np.zeros((4, 4), dtype=bool), ones)

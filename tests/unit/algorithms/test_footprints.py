@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.footprints import flood_footprints, grow_labels, grow_mask
+from skyloom.algorithms.footprints import (
+    flood_footprints,
+    grow_labels,
+    grow_mask,
+    paint_discs_in_place,
+    regions_beyond,
+)
 
 
 def two_hills(saddle):
@@ -96,3 +102,15 @@ def test_labels_grow_by_radii_of_their_own(radius):
     grown = grow_labels(labels, [9.0, radius, -1.0, 2.0])
 
     assert np.array_equal(grown, (distance[0] <= radius) | (distance[1] <= 2.0))
+
+
+@pytest.mark.kernels
+def test_regions_that_reach_out_of_discs_are_chosen_whole():
+    labels = np.zeros((12, 20), dtype=np.int32)
+    labels[5, 4:7], labels[5, 11:17] = 1, 2
+    inside = np.zeros(labels.shape, dtype=bool)
+
+    paint_discs_in_place(np.array([5, 5]), np.array([5, 12]), 1.5, inside)
+
+    assert inside.sum() == 2 * 9
+    np.testing.assert_array_equal(regions_beyond(labels, inside), labels == 2)

@@ -1,8 +1,9 @@
 """Mask bits below sources."""
 
 import numpy as np
+import pytest
 
-from skyloom.algorithms.mask_flags import bits_in_boxes, box_flags
+from skyloom.algorithms.mask_flags import bits_in_boxes, box_flags, mark_discs_in_place
 
 
 def test_bits_are_those_of_the_box_about_the_nearest_pixel():
@@ -33,3 +34,17 @@ def test_flags_tell_of_the_box_and_some_of_them_of_the_central_pixels_too():
         "pixelFlags_edge": [False, False, True],
         "pixelFlags_badCenter": [True, False, False],
     }
+
+
+@pytest.mark.kernels
+def test_discs_are_marked_once_and_only_where_the_bit_was_not():
+    mask = np.zeros((12, 14), np.uint32)
+    mask[5, 6], mask[0, 0] = 4 | 1, 4
+
+    marked = mark_discs_in_place(mask, np.array([5, 5, 0]), np.array([6, 7, 0]), 1.0, np.uint32(4))
+
+    expected = {(4, 6), (4, 7), (5, 5), (5, 7), (5, 8), (6, 6), (6, 7), (0, 1), (1, 0)}
+    assert set(zip(*np.divmod(marked, 14), strict=True)) == expected
+    assert len(marked) == len(expected)
+    assert set(zip(*np.nonzero(mask & 4), strict=True)) == expected | {(5, 6), (0, 0)}
+    assert mask[5, 6] == 5

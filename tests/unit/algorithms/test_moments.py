@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skyloom.algorithms.moments import adaptive_moments, kernel_moments, star_moments
-from skyloom.core.psf import spline_coefficients
+from skyloom.core.splines import spline_coefficients
 
 
 def gaussian(shape, x, y, ixx, iyy, ixy):

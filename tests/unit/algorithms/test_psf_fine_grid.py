@@ -11,7 +11,8 @@ from skyloom.algorithms.psf_fine_grid import (
     without_own,
 )
 from skyloom.algorithms.psf_profile import fitted_moffat, moffat_image, start_parameters
-from skyloom.core.psf import PixelPsf, spline_coefficients
+from skyloom.core.psf import PixelPsf
+from skyloom.core.splines import spline_coefficients
 
 SIZE, SAMPLING = 9, 2
 SIDE = SAMPLING * (SIZE - 1) + 1

@@ -9,7 +9,6 @@ from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
 
-pytestmark = pytest.mark.kernels
 SHAPE = (150, 170)
 EXCLUDED, UNUSABLE = int(mask_planes.CR), int(mask_planes.INTRP)
 BITS = (EXCLUDED, UNUSABLE)
@@ -68,6 +67,22 @@ def test_where_nothing_carries_information_nothing_is_significant(images, psf):
     assert not found.any()
 
 
+@pytest.mark.kernels
+def test_a_point_source_on_a_small_image_has_the_significance_of_the_matched_filter():
+    kernel = gaussian_kernel(1.2, 9)
+    psf = PixelPsf(kernel[None].astype(np.float32), 0, (-0.5, 29.5, -0.5, 31.5))
+    image = np.zeros((32, 30), dtype=np.float32)
+    image[12:21, 10:19] = 500 * kernel
+    pixels = MaskedImage(image, np.zeros((32, 30), dtype=np.uint32), np.full((32, 30), 4, dtype=np.float32))
+    wanted = np.zeros((32, 30), dtype=bool)
+    wanted[16, 14] = wanted[0, 0] = True
+
+    found = residual_significance((pixels, np.zeros_like(image), pixels.variance), psf, wanted, BITS)
+
+    assert found == pytest.approx([0, 500 * np.sqrt(np.sum(kernel**2)) / 2], rel=1e-3)
+
+
+@pytest.mark.kernels
 def test_maxima_are_found_at_the_edge_and_on_a_flat_top():
     values = np.zeros((5, 6), dtype=np.float32)
     values[0, 0], values[2, 2:4], values[4, 5] = 3.0, 2.0, 0.5

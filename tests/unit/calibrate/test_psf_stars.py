@@ -5,8 +5,10 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
+from skyloom.algorithms.psf_model import TooFewPsfStarsError
 from skyloom.calibrate.detection_passes import first_pass, second_pass
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
+from skyloom.core import mask_planes
 
 SIDE = 300
 
@@ -43,3 +45,24 @@ def test_the_size_of_the_stars_or_the_setting_decides_the_sampling(fwhm, samplin
     # One sample a pixel errs by its phase.
     error = np.sqrt(np.mean(nearest**2)) / fwhm
     assert error > 0.0065 if (fwhm, expected) == (1.5, 1) else error < 0.006
+
+
+@pytest.mark.parametrize("min_stars", [4, 60])
+def test_the_mask_of_the_pixels_is_afterwards_what_it_was(min_stars, stars, settings):
+    changed = deepcopy(settings)
+    changed["psf"]["min_stars"] = min_stars
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(20, SIDE - 20, (2, 60))
+    flux = np.where(np.arange(60) < 40, 5e4, 2e3)
+    first = first_pass(stars.observed(stars.light((SIDE, SIDE), x, y, flux, 3.0, half=15), rng), changed)
+    first.pixels.mask[:, 140:150] |= mask_planes.SUSPECT
+    before = first.pixels.mask.copy()
+
+    if min_stars == 4:
+        fit = fit_psf_to_stars(first.pixels, first.detections, changed["psf"], rng)
+        assert len(fit.others[0]) > 0
+    else:
+        with pytest.raises(TooFewPsfStarsError):
+            fit_psf_to_stars(first.pixels, first.detections, changed["psf"], rng)
+
+    np.testing.assert_array_equal(first.pixels.mask, before)

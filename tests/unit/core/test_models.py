@@ -13,18 +13,11 @@ from skyloom.core.ids import IdRangeError, object_ids, source_ids
 from skyloom.core.images import Background, MaskedImage, of_dtype
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
-from skyloom.core.psf import (
-    CellPsf,
-    PixelPsf,
-    effective_area,
-    gaussian_kernel,
-    psf_moments,
-    shift_kernels,
-    spline_coefficients,
-)
+from skyloom.core.psf import CellPsf, PixelPsf, effective_area, gaussian_kernel, psf_moments
 from skyloom.core.random import generator
 from skyloom.core.reference import ReferenceStars
 from skyloom.core.settings import chosen_settings, settings_hash
+from skyloom.core.splines import shift_kernels, spline_coefficients
 from skyloom.core.tables import Column, TableColumnsError, TableSchema, column
 
 
@@ -86,6 +79,13 @@ def test_a_background_mesh_reproduces_a_plane_up_to_the_edge():
 
 def test_a_background_of_one_bin_is_flat():
     assert np.all(Background(np.full((1, 1), 3.0, np.float32), 64, (40, 50)).image() == 3)
+
+
+def test_some_rows_of_a_background_are_those_of_its_image():
+    mesh = np.random.default_rng(3).normal(800, 5, (5, 6)).astype(np.float32)
+    background = Background(mesh, 64, (300, 350))
+    parts = [background.rows(slice(first, min(first + 70, 300))) for first in range(0, 300, 70)]
+    np.testing.assert_allclose(np.concatenate(parts), background.image(), rtol=1e-6)
 
 
 def test_a_field_polynomial_evaluates_alike_at_points_and_on_the_grid():

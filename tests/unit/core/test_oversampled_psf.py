@@ -8,7 +8,8 @@ from skyloom.algorithms.moments import star_moments
 from skyloom.algorithms.photometry import FitSettings, point_source_image, psf_photometry
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.core.images import MaskedImage
-from skyloom.core.psf import PixelPsf, phase_stamps
+from skyloom.core.psf import PixelPsf
+from skyloom.core.splines import phase_stamps
 
 SIZE, SIDE = 15, 41
 
@@ -128,6 +129,6 @@ def test_moments_of_a_star_are_those_that_its_pixels_show():
 
 def _splines(image):
     """Spline coefficients of an image, by solving for them."""
-    from skyloom.core.psf import spline_coefficients
+    from skyloom.core.splines import spline_coefficients
 
     return spline_coefficients(image[None])[0]

@@ -1,5 +1,6 @@
 """Products come back as they were written, and never come back changed."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from skyloom.core.tables import Column, TableSchema
 from skyloom.core.wcs import Wcs, WcsFit
 from skyloom.io.exposures import read_difference, read_exposure, write_difference, write_exposure
 from skyloom.io.fits_files import read_fits, read_fits_status, read_provenance, write_fits_tombstone
-from skyloom.io.integrity import atomic_path
+from skyloom.io.integrity import atomic_path, write_bytes
 from skyloom.io.provenance import Provenance
 from skyloom.io.tables import read_table, read_table_status, write_table, write_table_tombstone
 
@@ -192,6 +193,22 @@ def test_the_same_exposure_gives_the_same_bytes(tmp_path):
     for name in ("a.fits", "b.fits"):
         write_exposure(tmp_path / name, make_exposure(), PROVENANCE)
     assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()
+
+
+def test_planes_that_are_not_copied_make_the_same_bytes(tmp_path, monkeypatch):
+    exposure = make_exposure()
+    write_exposure(tmp_path / "copied.fits", exposure, PROVENANCE)
+    assert exposure.pixels.image.nbytes > 10_000
+    monkeypatch.setattr("skyloom.io.fits_files.LARGE", 10_000)
+    write_exposure(tmp_path / "kept.fits", exposure, PROVENANCE)
+    assert (tmp_path / "kept.fits").read_bytes() == (tmp_path / "copied.fits").read_bytes()
+
+
+def test_a_system_that_writes_a_little_at_a_time_writes_all(tmp_path, monkeypatch):
+    real = os.writev
+    monkeypatch.setattr(os, "writev", lambda descriptor, parts: real(descriptor, [parts[0][:7]]))
+    write_bytes(tmp_path / "file", b"", b"a" * 20, bytearray(b"bc"), b"", np.arange(9, dtype=np.uint8))
+    assert (tmp_path / "file").read_bytes() == b"a" * 20 + b"bc" + bytes(range(9))
 
 
 def test_a_table_comes_back_with_units_and_provenance(tmp_path):

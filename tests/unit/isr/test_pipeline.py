@@ -66,7 +66,7 @@ def test_the_variance_does_not_follow_the_noise_of_the_sky_but_the_light_of_star
     image = rng.poisson(200 + star).astype(np.float32)
     read = np.full(SHAPE, 36, np.float32)
 
-    signal = expected_light(image, np.zeros(SHAPE, bool), None, read)
+    signal = expected_light(image, np.zeros(SHAPE, bool), read)
 
     sky = star < 0.1
     assert abs(np.corrcoef(signal[sky], image[sky])[0, 1]) < 0.1
@@ -77,7 +77,7 @@ def test_the_variance_does_not_follow_the_noise_of_the_sky_but_the_light_of_star
 
 def test_a_negative_sky_has_the_variance_of_the_read_out_alone():
     image = np.random.default_rng(5).normal(-20, 6, SHAPE).astype(np.float32)
-    assert expected_light(image, np.zeros(SHAPE, bool), None, np.full(SHAPE, 36, np.float32)).max() == 0
+    assert expected_light(image, np.zeros(SHAPE, bool), np.full(SHAPE, 36, np.float32)).max() == 0
 
 
 def test_every_step_can_be_left_out(readout, calibs, settings):
