@@ -37,12 +37,13 @@ def fit_factors(plane, objects):
 
     Notes
     -----
-    The sky and the light of nebulae go on from one detector to the next; what is wrong with a zero point or a flat ends
-    with its detector. So the levels are ``f_d T(x, y)`` with a surface T that is free to follow objects down to a
-    quarter of a detector: the f_d are where the steps go, and their priors decide what steps cannot tell, waves over
-    many detectors. A nebula as large as a detector moves no factor, as it would if a factor were the ratio of a
-    detector's level to a sky of long waves. T misses some of what is steep: cells with light of objects have that part of it as an error, and
-    count little beside cells of sky where there are such. Cells that T does not follow at all are clipped.
+    The sky and the light of nebulae go on from one detector to the next; what is wrong with a zero point or a flat
+    ends with its detector. So the levels are ``f_d T(x, y)`` with a surface T that is free to follow objects down
+    to a quarter of a detector: the f_d are where the steps go, and their priors decide what steps cannot tell,
+    waves over many detectors. A nebula as large as a detector moves no factor, as it would if a factor were the
+    ratio of a detector's level to a sky of long waves. T misses some of what is steep: cells with light of objects
+    have that part of it as an error, and count little beside cells of sky where there are such. Cells that T does
+    not follow at all are clipped.
     """
     wave = max(LIGHT_WAVE, LEAST_WAVE * plane.cell_side)
     grid = grid_over(plane.x, plane.y, wave / KNOTS_PER_WAVE)
