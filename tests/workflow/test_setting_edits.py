@@ -145,6 +145,7 @@ VALUES = {
     "reference.colour_terms": {
         "r": {"magnitude": "flux_r", "colour": ["flux_r", "flux_r"], "coefficients": [0.1]}
     },
+    "reference.colour": ["flux_r", "flux_r"],
     "coadd.rejected_planes": ["BAD"],
     "objects.band_priority": ["r"],
     "simulate.telescope.twilight_epochs": ["e1"],
