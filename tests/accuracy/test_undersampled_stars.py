@@ -59,8 +59,13 @@ def size_errors(field, psf):
     return model / truth - 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("fwhm", "beta"), [(1.4, 3.0), (1.8, None), (1.6, 0)])
+@pytest.mark.parametrize(
+    ("fwhm", "beta"),
+    [
+        pytest.param(1.4, 3.0, marks=pytest.mark.slow),
+        *(pytest.param(*case, marks=pytest.mark.bars) for case in ((1.8, None), (1.6, 0))),
+    ],
+)
 def test_undersampled_stars_reach_what_their_photons_allow(fwhm, beta):
     errors, fluxes, phases, levels, limits, sizes = [], [], [], [], [], []
     for seed in range(N_SEED):
