@@ -185,17 +185,13 @@ def find_sources(significance, threshold, settings):
 
     Parameters
     ----------
-    significance : ndarray, shape (ny, nx), float32
-        Signal to noise of a point source on each pixel, as from `significance_image`.
-    threshold : float
-        Least significance of a peak [sigma].
-    settings : DetectionSettings
-        Prominence of companions.
+    significance, threshold, settings
+        As for `find_peaks`.
 
     Returns
     -------
     Detections
-        Peaks by falling significance; empty when there is none.
+        As from `detect`.
     """
     level = SAMPLED_PART * threshold
     flooded = flood_footprints(significance, level, settings.min_prominence, settings.relative_prominence)

@@ -204,9 +204,9 @@ def _filter_tile(planes, box, filters, limits, out):
         if 0 <= y < ny:
             _read_row(planes, (y, x0 - reach, nx), limits[0], rows)
             for i in range(n_signal):
-                _add_taps_along(rows[0], signal[1, i], ring[i, slot])
+                add_taps_along(rows[0], signal[1, i], ring[i, slot])
             for i in range(n_noise):
-                _add_taps_along(rows[1, reach - noise_reach :], noise[1, i], ring[n_signal + i, slot])
+                add_taps_along(rows[1, reach - noise_reach :], noise[1, i], ring[n_signal + i, slot])
         done = y - reach
         if done < y0:
             continue
@@ -235,8 +235,18 @@ def _read_row(planes, place, excluded, rows):
 
 
 @summing_kernel
-def _add_taps_along(row, taps, out):
-    """Add the weighted neighbours of each pixel of a row."""
+def add_taps_along(row, taps, out):
+    """Add the weighted neighbours of each pixel of a row.
+
+    Parameters
+    ----------
+    row : ndarray, shape (n + m - 1,) or longer, float32
+        Pixels, from the first neighbour of the first one on.
+    taps : ndarray, shape (m,), float32
+        Weights; m is a multiple of `N_TAP`.
+    out : ndarray, shape (n,), float32
+        The sums so far; changed in place.
+    """
     for t in range(0, taps.size, N_TAP):
         w0, w1, w2, w3 = taps[t], taps[t + 1], taps[t + 2], taps[t + 3]
         w4, w5, w6, w7 = taps[t + 4], taps[t + 5], taps[t + 6], taps[t + 7]

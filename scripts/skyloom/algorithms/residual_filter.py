@@ -5,12 +5,13 @@ import numpy as np
 from skyloom.algorithms.matched_filter import (
     MIN_COVERAGE,
     N_TAP,
+    add_taps_along,
     good_variances,
     tiles,
     visible_part,
 )
 from skyloom.core import mask_planes
-from skyloom.core.jit import kernel, summing_kernel
+from skyloom.core.jit import kernel
 
 # What is laid out of each pixel: what is left, and its variance.
 LEFT, VARIANCE = range(2)
@@ -107,20 +108,13 @@ def _lay_out(planes, box, limits):
     return laid
 
 
-@summing_kernel
+@kernel
 def _sum(values, corner, stamp, sums):
     """Sums below the stamp of what is laid out, for a segment of pixels; the first stamp begins at the corner."""
     row, column = corner
     sums[:] = 0.0
     for v in range(stamp.shape[0]):
-        for t in range(0, stamp.shape[1], N_TAP):
-            w0, w1, w2, w3 = stamp[v, t], stamp[v, t + 1], stamp[v, t + 2], stamp[v, t + 3]
-            w4, w5, w6, w7 = stamp[v, t + 4], stamp[v, t + 5], stamp[v, t + 6], stamp[v, t + 7]
-            near = values[row + v, column + t :]
-            for i in range(SEGMENT):
-                sums[i] += (w0 * near[i] + w1 * near[i + 1] + w2 * near[i + 2] + w3 * near[i + 3]) + (
-                    w4 * near[i + 4] + w5 * near[i + 5] + w6 * near[i + 6] + w7 * near[i + 7]
-                )
+        add_taps_along(values[row + v, column:], stamp[v], sums)
 
 
 @kernel
