@@ -103,16 +103,17 @@ def assemble_frame(raw, settings):
     AllAmplifiersBadError
         If no amplifier works.
     """
-    _check_content(raw)
     detector = raw.detector
+    ranges = [
+        _range_of_counts(raw.planes[amplifier.extension], amplifier) for amplifier in detector.amplifiers
+    ]
+    _check_content(detector, ranges)
     image = np.empty(detector.shape, dtype=np.float32)
     mask = np.empty(detector.shape, dtype=np.uint32)
     read_variance = np.empty(detector.shape, dtype=np.float32)
     reasons, gains, noises = {}, [], []
-    for amplifier in detector.amplifiers:
+    for amplifier, counts in zip(detector.amplifiers, ranges, strict=True):
         plane = raw.planes[amplifier.extension]
-        x0, x1, y0, y1 = amplifier.data_section
-        counts = plane[y0:y1, x0:x1]
         overscan = measure_overscan(plane, amplifier, settings["overscan"])
         noise = _read_noise(amplifier, overscan, settings)
         reason = _fault(counts, overscan, amplifier, settings)
@@ -121,13 +122,12 @@ def assemble_frame(raw, settings):
         else:
             gains.append(amplifier.gain)
             noises.append(noise)
-        target = _detector_slices(amplifier)
         levels = (amplifier.gain, settings["suspect_fraction"] * amplifier.saturation, amplifier.saturation)
         all_bits = np.uint32(mask_planes.BAD if reason else 0)
-        _fill(
-            counts, overscan.rows, np.array(levels, dtype=np.float32), all_bits, (image[target], mask[target])
-        )
-        read_variance[target] = noise**2 + (overscan.error * amplifier.gain) ** 2
+        sections = (amplifier.data_section, amplifier.detector_section, (amplifier.flip_x, amplifier.flip_y))
+        _fill(plane, overscan.rows, (np.array(levels, dtype=np.float32), all_bits), sections, (image, mask))
+        x0, x1, y0, y1 = amplifier.detector_section
+        read_variance[y0:y1, x0:x1] = noise**2 + (overscan.error * amplifier.gain) ** 2
     if len(reasons) == len(detector.amplifiers):
         raise AllAmplifiersBadError(reasons)
     for name, reason in reasons.items():
@@ -135,19 +135,35 @@ def assemble_frame(raw, settings):
     return AssembledFrame(image, mask, read_variance, float(np.mean(gains)), float(np.mean(noises)))
 
 
-def _check_content(raw):
+def _range_of_counts(plane, amplifier):
+    """Return how many pixels of an amplifier are finite, and the lowest and the highest of them (int, float, float)."""
+    x0, x1, y0, y1 = amplifier.data_section
+    n_finite, lowest, highest = _measure_range(plane, x0, x1, y0, y1)
+    return int(n_finite), float(lowest), float(highest)
+
+
+@kernel
+def _measure_range(plane, x0, x1, y0, y1):
+    """Number of finite pixels of a section, and the lowest and the highest of them."""
+    n_finite, lowest, highest = 0, np.float32(np.inf), np.float32(-np.inf)
+    for y in range(y0, y1):
+        for count in plane[y, x0:x1]:
+            is_finite = np.isfinite(count)
+            n_finite += is_finite
+            lowest = min(lowest, count if is_finite else lowest)
+            highest = max(highest, count if is_finite else highest)
+    return n_finite, lowest, highest
+
+
+def _check_content(detector, ranges):
     """Raise when the frame as a whole holds no data."""
-    data = []
-    for amplifier in raw.detector.amplifiers:
-        x0, x1, y0, y1 = amplifier.data_section
-        data.append(raw.planes[amplifier.extension][y0:y1, x0:x1])
-    if not any(np.isfinite(counts).any() for counts in data):
-        raise AllPixelsBadError(sum(counts.size for counts in data))
-    lowest = min(np.nanmin(counts) for counts in data if np.isfinite(counts).any())
-    highest = max(np.nanmax(counts) for counts in data if np.isfinite(counts).any())
+    if not any(n_finite for n_finite, _, _ in ranges):
+        sections = [amplifier.data_section for amplifier in detector.amplifiers]
+        raise AllPixelsBadError(sum((x1 - x0) * (y1 - y0) for x0, x1, y0, y1 in sections))
+    lowest, highest = min(low for _, low, _ in ranges), max(high for _, _, high in ranges)
     # A frame on the converter's upper end everywhere is no empty one: its pixels are masked as saturated.
-    if lowest == highest < max(amplifier.saturation for amplifier in raw.detector.amplifiers):
-        raise ConstantImageError(float(lowest))
+    if lowest == highest < max(amplifier.saturation for amplifier in detector.amplifiers):
+        raise ConstantImageError(lowest)
 
 
 def _read_noise(amplifier, overscan, settings):
@@ -159,11 +175,11 @@ def _read_noise(amplifier, overscan, settings):
 
 def _fault(counts, overscan, amplifier, settings):
     """Say why an amplifier must not be used, or return an empty text."""
-    finite = counts[np.isfinite(counts)]
-    if finite.size == 0:
+    n_finite, lowest, highest = counts
+    if n_finite == 0:
         return "holds no number"
-    if finite.min() == finite.max() < amplifier.saturation:
-        return f"reads {finite.min():g} ADU everywhere"
+    if lowest == highest < amplifier.saturation:
+        return f"reads {lowest:g} ADU everywhere"
     if not np.isfinite(overscan.rows).any():
         return "has no number in its overscan"
     noise, limit = overscan.noise * amplifier.gain, settings["max_noise_ratio"] * amplifier.read_noise
@@ -177,45 +193,41 @@ def _fault(counts, overscan, amplifier, settings):
 
 
 @kernel
-def _fill(counts, rows, levels, all_bits, planes):
-    """Electrons and mask bits of an amplifier's pixels; `levels`: gain, and counts that are suspect and saturated."""
-    gain, suspect, saturation = levels
+def _fill(plane, rows, levels, sections, planes):
+    """Electrons and mask bits of an amplifier's pixels, backwards along an axis that the read-out flips.
+
+    `levels`: gain, and counts that are suspect and saturated, and bits of every pixel; `sections`: of the data in the
+    raw plane and on the detector, and whether x and y are flipped.
+    """
+    (x0, x1, y0, _), (left, right, bottom, top), (flip_x, flip_y) = sections
     image, mask = planes
-    for y in range(counts.shape[0]):
-        for x in range(counts.shape[1]):
-            count = counts[y, x]
-            electrons = (count - rows[y]) * gain
-            bits = all_bits
-            if count >= saturation:
-                bits |= mask_planes.SAT
-            elif count >= suspect:
-                bits |= mask_planes.SUSPECT
-            if not np.isfinite(electrons):
-                bits |= mask_planes.NO_DATA
-            image[y, x], mask[y, x] = electrons, bits
+    for row in range(top - bottom):
+        y = top - 1 - row if flip_y else bottom + row
+        counts, target = plane[y0 + row, x0:x1], (image[y, left:right], mask[y, left:right])
+        _fill_row(counts, rows[row], levels, flip_x, target)
 
 
-def _detector_slices(amplifier):
-    """Index of the amplifier's part of the detector, backwards along an axis that the read-out flips."""
-    x0, x1, y0, y1 = amplifier.detector_section
-    return _flippable(y0, y1, amplifier.flip_y), _flippable(x0, x1, amplifier.flip_x)
-
-
-def _flippable(start, stop, is_flipped):
-    """Return slice(start, stop), or the same elements in reverse order."""
-    if not is_flipped:
-        return slice(start, stop)
-    return slice(stop - 1, start - 1 if start > 0 else None, -1)
+@kernel
+def _fill_row(counts, offset, levels, is_flipped, target):
+    """Electrons and mask bits of a row of pixels; see `_fill`."""
+    (gain, suspect, saturation), all_bits = levels[0], levels[1]
+    image, mask = target
+    last = counts.size - 1
+    for x in range(counts.size):
+        count = counts[last - x] if is_flipped else counts[x]
+        electrons = (count - offset) * gain
+        bits = all_bits | (mask_planes.SAT if count >= saturation else np.uint32(0))
+        bits |= mask_planes.SUSPECT if suspect <= count < saturation else np.uint32(0)
+        bits |= np.uint32(0) if np.isfinite(electrons) else mask_planes.NO_DATA
+        image[x], mask[x] = electrons, bits
 
 
 def compile_kernels():
     """Compile this module's kernels for the types used in production."""
-    whole = np.ones((4, 4), dtype=np.float32)
-    rows, levels = np.zeros(4, dtype=np.float32), np.ones(3, dtype=np.float32)
-    # Whole rows of an amplifier without overscan beside its data, and of the only one on a detector, are contiguous.
-    narrow = whole[:, :2]
-    for counts in (narrow.copy(), narrow):
-        for target in (np.s_[:, :], np.s_[:, :2]):
-            shape = (4, 2 if target == np.s_[:, :] else 4)
-            image, mask = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.uint32)
-            _fill(counts, rows, levels, np.uint32(0), (image[target], mask[target]))
+    plane, section = np.ones((4, 4), dtype=np.float32), (0, 4, 0, 4)
+    _measure_range(plane, *section)
+    levels, targets = (
+        (np.ones(3, dtype=np.float32), np.uint32(0)),
+        (plane.copy(), np.zeros((4, 4), dtype=np.uint32)),
+    )
+    _fill(plane, np.zeros(4, dtype=np.float32), levels, (section, section, (True, True)), targets)
