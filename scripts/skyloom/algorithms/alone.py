@@ -11,7 +11,7 @@ from skyloom.algorithms.point_fit import add_scaled, paint_point_sources
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.images import STRIP
-from skyloom.core.jit import kernel
+from skyloom.core.jit import kernel, summing_kernel
 from skyloom.core.splines import with_phases
 
 ANNULUS = (7.0, 15.0)
@@ -109,7 +109,8 @@ def _measure_each(planes, options, stars, results):
     rest, (unusable, radii), (splines, halves, sources, order) = planes[0], options, stars
     n, size = sources.shape[1], splines.shape[2]
     work = working_space(size, splines.shape[1])
-    ring = np.empty(int(np.pi * (ANNULUS[1] * np.max(sources[6]) + 2) ** 2) + 1 if n else 1, dtype=np.float32)
+    largest = ANNULUS[1] * np.max(sources[6]) + 2 if n else 0.0
+    ring = np.empty((2, int(np.pi * largest**2) + 1), dtype=np.float32)
     paint_point_sources(splines, halves, (sources[0], sources[1], -sources[2]), rest)
     for i in order:
         source = sources[:, i]
@@ -161,36 +162,56 @@ def _psf_sums(planes, unusable, light, result):
 
 @kernel
 def _sky_around(planes, unusable, source, ring, result):
-    """Clipped mean of a ring around a source, and its error."""
-    rest, mask, variance, _ = planes
-    ny, nx = rest.shape
-    x, y = source[0], source[1]
+    """Clipped mean of a ring around a source, and its error; `ring`: space for the ring's pixels and variances."""
     inner, outer = ANNULUS[0] * source[6], ANNULUS[1] * source[6]
     if not outer > 0:
         return
-    n, spread = 0, 0.0
-    for row in range(max(0, int(np.ceil(y - outer))), min(ny - 1, int(np.floor(y + outer))) + 1):
-        square = (row - y) ** 2
-        for column in range(max(0, int(np.ceil(x - outer))), min(nx - 1, int(np.floor(x + outer))) + 1):
-            distance = square + (column - x) ** 2
-            if distance < inner * inner or distance > outer * outer or mask[row, column] & unusable:
-                continue
-            ring[n] = rest[row, column]
-            spread += variance[row, column]
-            n += 1
+    length = _gather_ring(planes, unusable, (source[0], source[1], inner, outer), ring)
+    values = ring[0, :length]
+    spread, n = _sum_near(ring[1, :length], np.float32(0), np.float32(np.inf))
     if n < MIN_SKY_PIXELS:
         return
-    level, noise = 0.0, np.sqrt(spread / n)
+    level, noise = np.float32(0), np.sqrt(spread / n)
     for _ in range(N_CLIP):
-        total, n_kept = 0.0, 0
-        for i in range(n):
-            if abs(ring[i] - level) < CLIP_SIGMA * noise:
-                total += ring[i]
-                n_kept += 1
+        total, n_kept = _sum_near(values, level, np.float32(CLIP_SIGMA) * noise)
         if n_kept < MIN_SKY_PIXELS:
             return
         level = total / n_kept
     result[0], result[1] = level, noise / np.sqrt(n_kept)
+
+
+@kernel
+def _gather_ring(planes, unusable, circles, ring):
+    """Pixels between two circles (x, y, both radii) and their variances, infinite where not usable; their number."""
+    rest, mask, variance, _ = planes
+    ny, nx = rest.shape
+    x, y, inner, outer = circles
+    n = 0
+    for row in range(max(0, int(np.ceil(y - outer))), min(ny - 1, int(np.floor(y + outer))) + 1):
+        square = (row - y) ** 2
+        half, hole = np.sqrt(max(outer * outer - square, 0.0)), np.sqrt(max(inner * inner - square, 0.0))
+        start, end = max(0, int(np.ceil(x - half))), min(nx, int(np.floor(x + half)) + 1)
+        left = min(max(int(np.ceil(x - hole)), start), end)
+        right = max(min(int(np.floor(x + hole)) + 1, end), left)
+        for first, last in ((start, left), (right, end)):
+            for i in range(last - first):
+                is_used = (mask[row, first + i] & unusable) == 0
+                ring[0, n + i] = rest[row, first + i] if is_used else np.float32(np.inf)
+                ring[1, n + i] = variance[row, first + i] if is_used else np.float32(np.inf)
+            n += last - first
+    return n
+
+
+@summing_kernel
+def _sum_near(values, level, limit):
+    """Sum and number of the values that lie within a limit of a level."""
+    zero, one = np.float32(0), np.float32(1)
+    total = n_near = zero
+    for i in range(values.size):
+        is_near = abs(values[i] - level) < limit
+        total += values[i] if is_near else zero
+        n_near += one if is_near else zero
+    return total, n_near
 
 
 def compile_kernels():

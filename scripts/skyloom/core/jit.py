@@ -135,7 +135,8 @@ def summing_kernel(function):
     numba dispatcher
         NaN and infinities are what they are in other kernels; only the rounding of sums and products differs.
     """
-    return _compiled(function, fastmath={"reassoc", "contract", "nsz"})
+    # Leave to take 0 for -0 ("nsz") would turn a sum of some of its terms into a branch for each.
+    return _compiled(function, fastmath={"reassoc", "contract"})
 
 
 def _compiled(function, fastmath):
