@@ -14,8 +14,8 @@ N_PLACE = 3
 # Rows and columns at the rim of the PSF are cut off as long as its smoothed image loses less than this part of its sum
 # of squares: half of it of the signal to noise. The same of the square of what is left, which makes the noise.
 LOST = 2e-3
-# Singular values of the PSF below this part of the largest are left out: 1e-5 of the signal to noise each.
-SMALL = 5e-3
+# Singular values of the PSF below this part of the largest are left out: at most 2e-4 of the signal to noise each.
+SMALL = 2e-2
 # Taps that are added at a time.
 N_TAP = 8
 
@@ -221,17 +221,24 @@ def _filter_tile(planes, box, filters, limits, out):
 @kernel
 def _read_row(planes, place, excluded, rows):
     """Image and variance of a row of pixels, 0 where a pixel carries no information or is none."""
-    image, mask, variance = planes
     y, first, nx = place
     rows[:] = 0.0
     left, right = max(0, -first), min(rows.shape[1], nx - first)
-    for i in range(left, right):
-        x = first + i
-        bits = mask[y, x]
-        value, spread = image[y, x], variance[y, x]
-        good = (bits & excluded) == 0 or (bits & mask_planes.INTRP) != 0
-        if good and np.isfinite(value) and np.isfinite(spread):
-            rows[0, i], rows[1, i] = value, spread
+    start, end = first + left, first + right
+    pixels = (planes[0][y, start:end], planes[1][y, start:end], planes[2][y, start:end])
+    _read_pixels(pixels, excluded, rows[0, left:right], rows[1, left:right])
+
+
+@summing_kernel
+def _read_pixels(pixels, excluded, values, variances):
+    """Image and variance of pixels, 0 where they carry no information."""
+    image, mask, variance = pixels
+    zero = np.float32(0)
+    for i in range(values.size):
+        good = ((mask[i] & excluded) == 0) | ((mask[i] & mask_planes.INTRP) != 0)
+        good &= (abs(image[i]) < np.float32(np.inf)) & (abs(variance[i]) < np.float32(np.inf))
+        values[i] = image[i] if good else zero
+        variances[i] = variance[i] if good else zero
 
 
 @summing_kernel
@@ -296,12 +303,15 @@ def _divide(planes, sums, limits, norm, out):
     """Significance of a row of pixels from its sums of signal and variance."""
     mask, variance = planes
     excluded, typical, noise_correlation = limits
-    least = np.float32(MIN_COVERAGE) * norm
+    least, power, usual = np.float32(MIN_COVERAGE) * norm, np.float32(noise_correlation), np.float32(typical)
+    zero, one = np.float32(0), np.float32(1)
+    signal, noise = sums[0], sums[1]
     for i in range(out.size):
-        good = (mask[i] & excluded) == 0 or (mask[i] & mask_planes.INTRP) != 0
-        own = variance[i] if good and np.isfinite(variance[i]) else np.float32(typical)
-        if sums[1, i] > least * own:
-            out[i] = sums[0, i] / np.sqrt(sums[1, i] * np.float32(noise_correlation))
+        good = ((mask[i] & excluded) == 0) | ((mask[i] & mask_planes.INTRP) != 0)
+        good &= abs(variance[i]) < np.float32(np.inf)
+        is_covered = noise[i] > least * (variance[i] if good else usual)
+        value = signal[i] / np.sqrt(power * noise[i] if is_covered else one)
+        out[i] = value if is_covered else zero
 
 
 def compile_kernels():
