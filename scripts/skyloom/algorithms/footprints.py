@@ -7,6 +7,8 @@ from skyloom.core.jit import kernel
 
 # The lower half of a key.
 INDEX_BITS = np.uint64(2**32 - 1)
+# Bits of a float from which on it is negative.
+NEGATIVE_BITS = np.uint32(2**31)
 
 
 def flood_footprints(values, threshold, min_prominence, relative_prominence):
@@ -15,7 +17,7 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     Parameters
     ----------
     values : ndarray, shape (ny, nx), float32
-        Significance, for example; NaN is below every threshold.
+        Significance, for example; NaN is below every threshold. Fewer than 2^31 pixels.
     threshold : float
         Pixels above it belong to a footprint.
     min_prominence : float
@@ -40,49 +42,58 @@ def flood_footprints(values, threshold, min_prominence, relative_prominence):
     memory as on the sky.
     """
     values = np.ascontiguousarray(values, dtype=np.float32)
-    places = _places_above(values.ravel(), np.float32(threshold))
-    region = np.empty(len(places), dtype=np.int32)
-    number_regions(places, values.shape[1], region)
-    ends = np.cumsum(np.bincount(region))
-    order = _by_region(_by_falling_value(values, places), region, np.append(0, ends))
+    pixels, ends = _by_region_and_value(values, np.float32(threshold))
     labels = np.zeros(values.size, dtype=np.int32)
-    parent = np.empty(len(places), dtype=np.int32)
-    peaks = np.empty(len(places), dtype=np.int64)
-    is_peak = np.zeros(len(places), dtype=np.bool_)
+    parent, peaks = np.empty((2, len(pixels)), dtype=np.int32)
+    is_peak = np.zeros(len(pixels), dtype=np.bool_)
     limits = np.array([min_prominence, relative_prominence], dtype=np.float64)
-    n_component = _flood(values, places[order], limits, (labels, parent, peaks, is_peak))
+    n_component = _flood(values, pixels, limits, (labels, parent, peaks, is_peak))
     # Of each footprint, the highest peak has a prominence of its own and comes first.
-    highest = values.ravel()[places[order[np.append(0, ends[:-1])]]] if len(ends) else np.zeros(0)
+    highest = values.ravel()[pixels[np.append(0, ends[:-1])]] if len(ends) else np.zeros(0)
     number = np.empty(len(ends), dtype=np.int32)
     number[np.argsort(-highest, kind="stable")] = np.arange(len(ends))
-    labels[places] = 1 + number[region]
-    peaks = peaks[:n_component][is_peak[:n_component]]
+    _label_regions(pixels, ends, number, labels)
+    peaks = peaks[:n_component][is_peak[:n_component]].astype(np.int64)
     peaks = peaks[np.lexsort((peaks, -values.ravel()[peaks]))]
     peak_y, peak_x = np.divmod(peaks, values.shape[1])
     return labels.reshape(values.shape), peak_y, peak_x, labels[peaks] - 1
 
 
-def _by_falling_value(values, places):
-    """Numbers of the places, those of the largest values first, equal ones in their order (ndarray, int64).
+def _by_region_and_value(values, threshold):
+    """Pixels above a threshold, region by region and in each by falling value, and the end of each region.
 
-    The bits of positive floats have the order of their values: with the number below them they make integers that are
-    sorted several times as fast as an index of floats.
+    Equal values stay in their order. What is made on the way is gone before the planes are made that hold the result.
     """
-    bits = values.view(np.uint32).ravel()[places]
-    bits[values.ravel()[places] <= 0] = 0
-    keys = (INDEX_BITS - bits) << np.uint64(32)
-    keys |= np.arange(len(places), dtype=np.uint64)
+    places = _places_above(values.ravel(), threshold)
+    region = np.empty(len(places), dtype=np.int32)
+    n_region = number_regions(places, values.shape[1], region)
+    keys = _keys(values.view(np.uint32).ravel(), places)
     keys.sort()
-    return (keys & INDEX_BITS).astype(np.int64)
+    return _by_region(keys, (places, region), n_region)
+
+
+@kernel
+def _keys(bits, places):
+    """Numbers that rise as the values with these bits fall; the lower half is the place's own number.
+
+    The bits of positive floats have the order of their values: such integers are sorted several times as fast as an
+    index of floats.
+    """
+    keys = np.empty(places.size, dtype=np.uint64)
+    for i in range(places.size):
+        own = bits[places[i]]
+        height = own if own < NEGATIVE_BITS else np.uint32(0)
+        keys[i] = ((INDEX_BITS - np.uint64(height)) << np.uint64(32)) | np.uint64(i)
+    return keys
 
 
 @kernel
 def _places_above(values, threshold):
-    """Indices of the values above a threshold, rising."""
+    """Indices of the values above a threshold, rising (ndarray, int32)."""
     n = 0
     for value in values:
         n += value > threshold
-    places = np.empty(n, dtype=np.int64)
+    places = np.empty(n, dtype=np.int32)
     n = 0
     for i in range(values.size):
         if values[i] > threshold:
@@ -92,13 +103,32 @@ def _places_above(values, threshold):
 
 
 @kernel
-def _by_region(order, region, starts):
-    """The same order within each region, one region after the other."""
-    grouped, free = np.empty_like(order), starts.copy()
-    for i in order:
-        grouped[free[region[i]]] = i
+def _by_region(keys, pixels, n_region):
+    """Pixels in the order of their keys within each region, one region after the other, and the end of each."""
+    places, region = pixels
+    ends = np.zeros(n_region, dtype=np.int64)
+    for own in region:
+        ends[own] += 1
+    free = np.zeros(n_region, dtype=np.int64)
+    for i in range(1, n_region):
+        ends[i] += ends[i - 1]
+        free[i] = ends[i - 1]
+    grouped = np.empty_like(places)
+    for key in keys:
+        i = np.int64(key & INDEX_BITS)
+        grouped[free[region[i]]] = places[i]
         free[region[i]] += 1
-    return grouped
+    return grouped, ends
+
+
+@kernel
+def _label_regions(pixels, ends, number, labels):
+    """Give the pixels of each region 1 + its number."""
+    first = 0
+    for i in range(ends.size):
+        for pixel in pixels[first : ends[i]]:
+            labels[pixel] = 1 + number[i]
+        first = ends[i]
 
 
 def relabel_in_place(labels, new):
@@ -246,8 +276,7 @@ def _flood(values, order, limits, forest):
     component, parent, peaks, is_peak = forest
     ny, nx = values.shape
     n_component = 0
-    for index in range(order.size):
-        pixel = order[index]
+    for pixel in order:
         y, x = pixel // nx, pixel % nx
         level = values[y, x]
         own = -1

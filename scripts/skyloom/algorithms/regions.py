@@ -75,14 +75,19 @@ def number_regions(places, nx, region):
 
     Parameters
     ----------
-    places : ndarray, shape (n,), int64
+    places : ndarray, shape (n,), int64 or int32
         Indices of the pixels in the flattened image, rising.
     nx : int
         Columns of the image.
     region : ndarray, shape (n,), int32
         Takes the number of each pixel's region, counted from 0 in the order of their first pixels.
+
+    Returns
+    -------
+    int
+        Number of regions.
     """
-    parent = np.arange(places.size)
+    parent = np.arange(places.size).astype(np.int32)
     above = 0
     for i in range(places.size):
         place, x = places[i], places[i] % nx
@@ -104,6 +109,7 @@ def number_regions(places, nx, region):
             n += 1
         else:
             region[i] = region[root]
+    return n
 
 
 @kernel
