@@ -12,7 +12,7 @@ from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
 from skyloom.core.visit_sky import subtract_visit_sky_in_place
 from skyloom.core.wcs import Wcs, WcsFit, order_of, tpv_powers
-from skyloom.io.fits_files import image_hdu, mask_hdu, plane_of, read_fits_with_bytes, write_fits
+from skyloom.io.fits_files import image_hdu, mask_hdu, plane_of, read_fits_with_bytes, table_hdu, write_fits
 from skyloom.io.psf_colour_cards import colour_cards, colour_of_cards
 
 INFO_CARDS = {
@@ -319,7 +319,7 @@ def _table_hdu(name, table):
             continue
         code = {"i8": "K", "i4": "J", "f8": "D", "f4": "E", "b1": "L"}[values.dtype.str[1:]]
         columns.append(fits.Column(field.name, code, unit=unit or None, array=values))
-    return fits.BinTableHDU.from_columns(columns, name=name)
+    return table_hdu(name, columns)
 
 
 def _read_inputs(hdus):

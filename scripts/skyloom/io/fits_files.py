@@ -125,7 +125,7 @@ def _provenance_hdu(provenance):
         fits.Column("key", f"{max(len(k) for k in keys)}A", array=np.array(keys)),
         fits.Column("value", f"{width}A", array=np.array(values)),
     ]
-    return fits.BinTableHDU.from_columns(columns, name="PROVENANCE")
+    return table_hdu("PROVENANCE", columns)
 
 
 def open_product(path):
@@ -307,6 +307,27 @@ def read_provenance(path):
     values = {str(row["key"]): json.loads(row["value"]) for row in table}
     values["inputs"] = tuple(values["inputs"])
     return Provenance(**values)
+
+
+def table_hdu(name, columns):
+    """Binary table extension.
+
+    Parameters
+    ----------
+    name : str
+        EXTNAME.
+    columns : list of astropy.io.fits.Column
+        With their values.
+
+    Returns
+    -------
+    astropy.io.fits.BinTableHDU
+        The same as from `BinTableHDU.from_columns`, which loads all of astropy.table to see that it is given none.
+    """
+    hdu = fits.BinTableHDU(name=name)
+    hdu.data = fits.FITS_rec.from_columns(fits.ColDefs(columns))
+    hdu.update_header()
+    return hdu
 
 
 def image_hdu(name, data, cards=None):

@@ -6,7 +6,7 @@ from astropy.io import fits
 from skyloom.core.errors import CorruptProductError
 from skyloom.core.images import Background, of_dtype
 from skyloom.core.visit_sky import DetectorSky, VisitSky
-from skyloom.io.fits_files import image_hdu, read_fits, write_fits
+from skyloom.io.fits_files import image_hdu, read_fits, table_hdu, write_fits
 
 COLUMNS = (
     ("detector", "J", None),
@@ -41,7 +41,7 @@ def write_visit_sky(path, sky, provenance):
         for (name, form, unit), values in zip(COLUMNS, zip(*rows, strict=True), strict=True)
     ]
     meshes = [_mesh_hdu(number, found.change) for number, found in sky.detectors.items()]
-    hdus = [fits.BinTableHDU.from_columns(columns, name=TABLE), *meshes]
+    hdus = [table_hdu(TABLE, columns), *meshes]
     write_fits(path, {"VISIT": (sky.visit, "visit number")}, hdus, provenance)
 
 
