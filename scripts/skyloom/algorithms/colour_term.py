@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import FitSettings, photometry_with_model
+from skyloom.algorithms.photometry import FitSettings, photometry_with_light
 from skyloom.algorithms.psf_colour import size_slope
 from skyloom.algorithms.psf_model import (
     PIXEL_CLIP_SIGMA,
@@ -131,8 +131,8 @@ def chance_of_change(masked_image, fit, offsets, settings):
     fit_settings = FitSettings(
         photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS), n_sweep=1, whole_stamps=True
     )
-    found, model = photometry_with_model(masked_image, fit.psf, known[:2], fit_settings, known)
-    images = (masked_image, model)
+    found, light = photometry_with_light(masked_image, fit.psf, known[:2], fit_settings, known)
+    images = (masked_image, light.image)
     stamps = residual_stamps(images, fit.psf, found, WEIGHTLESS, settings.photon_variance)
     residuals, noise, kernels = (stamp[some] for stamp in stamps)
     mean = fit.psf.coefficients[0]

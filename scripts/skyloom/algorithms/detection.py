@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.footprints import flood_footprints, grow_mask, relabel_in_place
+from skyloom.algorithms.footprints import flood_footprints, grow_labels, relabel_in_place
 from skyloom.algorithms.matched_filter import significance_image
 from skyloom.core import mask_planes
 
@@ -87,9 +87,9 @@ class Detections:
             True in the grown footprints.
         """
         sign = -1.0 if polarity == "negative" else 1.0
-        wanted = np.zeros(int(self.labels.max(initial=0)) + 1, dtype=bool)
-        wanted[1 + self.footprint[sign * self.significance > 0]] = True
-        return grow_mask(wanted[self.labels], radius)
+        radii = np.full(int(self.labels.max(initial=0)) + 1, -1.0)
+        radii[1 + self.footprint[sign * self.significance > 0]] = radius
+        return grow_labels(self.labels, radii)
 
     def without_labels(self):
         """Return the peaks without the plane of labels, which is as large as the image (Detections)."""

@@ -93,6 +93,38 @@ class PsfPhotometry:
         return PsfPhotometry(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
+@dataclass(frozen=True, slots=True)
+class FittedLight:
+    """The light of n fitted sources.
+
+    Attributes
+    ----------
+    image : ndarray, shape (ny, nx), float32
+        What all make together, each as far as it was fitted.
+    halves : ndarray, shape (n,), int64
+        Half-width of the square that each was fitted in [pixel].
+    """
+
+    image: np.ndarray
+    halves: np.ndarray
+
+    def take_away_in_place(self, psf, fit, is_unwanted):
+        """Leave some of the sources out of the image.
+
+        Parameters
+        ----------
+        psf : PixelPsf or CellPsf
+            That of the fit.
+        fit : PsfPhotometry
+            Fits of all sources.
+        is_unwanted : ndarray, shape (n,), bool
+            Sources to leave out.
+        """
+        index = np.flatnonzero(is_unwanted & np.isfinite(fit.flux))
+        x, y = fit.x[index], fit.y[index]
+        paint_point_sources(_splines(psf, x, y), self.halves[index], (x, y, -fit.flux[index]), self.image)
+
+
 def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa: PLR0913 (what, and from where)
     """PSF fluxes of point sources, close neighbours fitted together.
 
@@ -124,11 +156,11 @@ def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa:
     photon_variance 0 this is the flux of uniform weights, ``sum(P d) / sum(P^2)`` with variance
     ``sum(P^2 V) / sum(P^2)^2``. The PSF is moved by splines of degree 7.
     """
-    return photometry_with_model(masked_image, psf, (x, y), settings, start)[0]
+    return photometry_with_light(masked_image, psf, (x, y), settings, start)[0]
 
 
-def photometry_with_model(masked_image, psf, peaks, settings=None, start=None):
-    """PSF fluxes of point sources, as from `psf_photometry`, and the image that they make.
+def photometry_with_light(masked_image, psf, peaks, settings=None, start=None):
+    """PSF fluxes of point sources, as from `psf_photometry`, and their light.
 
     Parameters
     ----------
@@ -141,8 +173,8 @@ def photometry_with_model(masked_image, psf, peaks, settings=None, start=None):
     -------
     fit : PsfPhotometry
         One entry a source.
-    model : ndarray, shape (ny, nx), float32
-        The light of all sources, each as far as it was fitted.
+    light : FittedLight
+        That of all sources.
     """
     settings = settings or FitSettings()
     x, y = (np.array(values, dtype=np.float64, ndmin=1) for values in peaks)
@@ -170,7 +202,7 @@ def photometry_with_model(masked_image, psf, peaks, settings=None, start=None):
     fit_point_sources(pixels, stamps, (order, halves), options, (model, results, np.stack([x, y])))
     if not settings.fit_position:
         results[4:7] = np.nan
-    return PsfPhotometry(*results), model
+    return PsfPhotometry(*results), FittedLight(model, halves)
 
 
 def without_position_bias(flux, flux_err):

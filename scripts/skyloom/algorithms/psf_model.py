@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import UNUSABLE, FitSettings, photometry_with_model
+from skyloom.algorithms.photometry import UNUSABLE, FitSettings, photometry_with_light
 from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.psf_colour import recoloured
 from skyloom.algorithms.psf_modes import fit_modes, fit_pixels, psf_modes, star_misfits
@@ -234,7 +234,7 @@ def refit_stars(masked_image, fit, psf, settings):
     psf = centred_psf(psf)
     fit_settings = FitSettings(photon_variance=settings.photon_variance, unusable=int(WEIGHTLESS))
     known = (fit.x, fit.y, fit.flux)
-    found, _ = photometry_with_model(masked_image, psf, known[:2], fit_settings, known)
+    found, _ = photometry_with_light(masked_image, psf, known[:2], fit_settings, known)
     residual = np.sqrt(found.chi2 / found.n_pixel)
     return PsfFit(psf=psf, x=found.x, y=found.y, flux=found.flux, used=fit.used, residual=residual)
 
@@ -251,12 +251,13 @@ def _iterate(masked_image, stars, psf, rounds, settings, colours=None):  # noqa:
     start = None
     for number, is_constant in enumerate(rounds, start=1):
         own = in_colours(psf, colours)
-        fit, model = photometry_with_model(masked_image, own, (x, y), fit_settings, start)
+        fit, light = photometry_with_light(masked_image, own, (x, y), fit_settings, start)
         used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         check_number(used, settings)
         residuals, noise, kernels = residual_stamps(
-            (masked_image, model), own, fit, WEIGHTLESS, settings.photon_variance
+            (masked_image, light.image), own, fit, WEIGHTLESS, settings.photon_variance
         )
+        del light  # as large as the detector
         core = core_of(psf)
         if is_constant:
             weights = 1 / (noise + (INITIAL_FLOOR * kernels) ** 2)

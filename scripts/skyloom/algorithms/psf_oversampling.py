@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skyloom.algorithms.photometry import FitSettings, photometry_with_model
+from skyloom.algorithms.photometry import FitSettings, photometry_with_light
 from skyloom.algorithms.psf_centring import centred_psf
 from skyloom.algorithms.psf_fine_grid import smooth_change, stamp_maps, star_equations, without_own
 from skyloom.algorithms.psf_model import (
@@ -125,10 +125,11 @@ def _iterate(masked_image, stars, psf, rounds, settings):
     )
     start, part = None, START_PART
     for number, kind in enumerate(rounds, start=1):
-        fit, model = photometry_with_model(masked_image, psf, (x, y), fit_settings, start)
+        fit, light = photometry_with_light(masked_image, psf, (x, y), fit_settings, start)
         used = ~reserved & np.isfinite(fit.flux) & (fit.flux > 0) & (fit.usable_fraction > 0.5)
         check_number(used, settings)
-        seen = _seen_stars((masked_image, model), psf, fit, settings)
+        seen = _seen_stars((masked_image, light.image), psf, fit, settings)
+        del light  # as large as the detector
         weights, loss = _weights(psf, seen, kind == "free", settings)
         if number > len(rounds) - N_JUDGING_ROUND:
             used &= loss <= max(settings.outlier_sigma, np.quantile(loss[used], 1 - MAX_DROPPED))

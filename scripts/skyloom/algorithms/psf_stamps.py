@@ -39,7 +39,8 @@ def residual_stamps(images, psf, fit, unusable, photon_variance):
     residuals, is_good, (sky, photons) = star_stamps(images, psf.size, fit, unusable, photon_variance)
     splines = with_phases(spline_coefficients(residuals).astype(np.float32))
     _move(splines, np.stack([np.rint(x) - x, np.rint(y) - y]), residuals)
-    kernels = np.maximum(psf.kernels_at(x, y), 0).astype(np.float32)
+    kernels = psf.kernels_at(x, y)
+    kernels = np.maximum(kernels, 0, out=kernels).astype(np.float32)
     return residuals, noise_of_stamps(kernels, is_good, (sky, photons)), kernels
 
 

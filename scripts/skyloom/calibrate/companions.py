@@ -121,6 +121,7 @@ def _significance_beneath(image, sources, sigma, search):
         places = pixels_at(detections.x[known], detections.y[known], pixels.shape)
         paint_discs_in_place(*places, part * FWHM_PER_SIGMA * sigma, is_near)
     wanted = regions_beyond(detections.labels, is_near)
+    del is_near
     variance = _variance_of_residual(pixels, psf, points, light, settings.noise_correlation)
     values = residual_significance((pixels, light, variance), psf, wanted, (settings.excluded, UNUSABLE))
     del variance

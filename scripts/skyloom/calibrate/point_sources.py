@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skyloom.algorithms.moments import adaptive_moments
-from skyloom.algorithms.photometry import PsfPhotometry, point_source_image, psf_photometry, typical_noise
+from skyloom.algorithms.photometry import PsfPhotometry, photometry_with_light
 from skyloom.calibrate.sources import IN_ELECTRONS, pixel_flags
 
 # A peak that was fitted before stands where it stood, or near it where the image was changed since [pixel].
@@ -117,7 +117,7 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     is_wide = (size > MAX_SIZE_RATIO * sigma) & (detections.significance > LEAST_SIZED)
     is_point = ~is_saturated & ~is_wide
     settings = replace(IN_ELECTRONS, n_sweep=n_sweep)
-    fit = psf_photometry(pixels, psf, detections.x, detections.y, settings, start)
-    flux = np.where(is_point & (fit.flux > 0) & np.isfinite(fit.x), fit.flux, np.nan)
-    light = point_source_image(pixels.shape, psf, fit.x, fit.y, flux, typical_noise(pixels.variance))
-    return PointSources(FittedPeaks(detections.x, detections.y, fit, size), flux), light
+    fit, light = photometry_with_light(pixels, psf, (detections.x, detections.y), settings, start)
+    flux = np.where(is_point & (fit.flux > 0), fit.flux, np.nan)
+    light.take_away_in_place(psf, fit, np.isnan(flux))
+    return PointSources(FittedPeaks(detections.x, detections.y, fit, size), flux), light.image
