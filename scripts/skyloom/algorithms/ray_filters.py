@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skyloom.algorithms.nonnegative_fit import unexplained_part
 from skyloom.core.splines import shift_kernels
 
 REACH = 2
@@ -64,18 +65,17 @@ def ray_filters(psf_kernels, margin):
     The stars are those of each PSF raised to the power ``1 + margin``, which for a Gaussian scales 1 / width^2; broader
     ones are sums of them.
     """
-    from scipy.optimize import nnls
-
     middle = psf_kernels.shape[-1] // 2
     half = min(SEEN_REACH, middle)
     near = slice(middle - half, middle + half + 1)
     stars = _stars_in_window(sharpened(psf_kernels, margin)[:, near, near])
     filters = []
     for shape in ray_shapes():
-        fluxes, distance = nnls(stars, shape.ravel())
+        rest = unexplained_part(stars, shape.ravel())
+        distance = np.linalg.norm(rest)
         # Of stars narrower than a pixel, a hot pixel is one: nothing tells it from them.
         if distance > LEAST_DISTANCE * np.linalg.norm(shape):
-            filters.append((shape.ravel() - stars @ fluxes) / distance)
+            filters.append(rest / distance)
     return np.array(filters).reshape(-1, 2 * REACH + 1, 2 * REACH + 1)
 
 
@@ -174,4 +174,4 @@ def _stars_in_window(psf_kernels):
     stars = windows[:, low:high, low:high].reshape(-1, (2 * REACH + 1) ** 2)
     stars = np.maximum(stars, 0.0)
     stars = np.vstack([stars, np.ones_like(stars[:1])])
-    return (stars / stars.max(axis=1, keepdims=True)).T
+    return np.ascontiguousarray((stars / stars.max(axis=1, keepdims=True)).T)
