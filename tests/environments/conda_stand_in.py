@@ -1,8 +1,8 @@
 """Stands in for the command conda where no channel can be reached: an environment becomes a venv of the same packages.
 
 Answers what Snakemake asks of conda, and no more. ``conda env create`` makes the venv from the yaml's packages, which
-PyPI has under the same names, and what these need at the versions of the demo's lock. What conda's solver would say
-of the yaml, and whether its channel has these builds, stays untested.
+PyPI has too (one under another name), and what these need at the versions of the demo's lock. What conda's solver would
+say of the yaml, and whether its channel has these builds, stays untested.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import yaml
 
 HOME = Path(__file__).resolve().parents[2]
 LOCK = HOME / "requirements" / "demo.txt"
+PYPI_NAMES = {"python-xxhash": "xxhash"}
 BASE_VARIABLE = "CONDA_STAND_IN"
 """Environment variable: folder that holds ``bin/conda`` and ``bin/activate``."""
 ACTIVATE = 'export CONDA_PREFIX="$1"\nexport PATH="$1/bin:$PATH"\n'
@@ -40,7 +41,11 @@ def requirements_of(environment_file):
     """Packages of an environment's yaml, in PyPI's words (list of str)."""
     dependencies = yaml.safe_load(Path(environment_file).read_text(encoding="utf-8"))["dependencies"]
     pairs = [line.split(maxsplit=1) for line in dependencies]
-    return [f"{name}=={version.removeprefix('=')}" for name, version in pairs if name != "python"]
+    return [
+        f"{PYPI_NAMES.get(name, name)}=={version.removeprefix('=')}"
+        for name, version in pairs
+        if name != "python"
+    ]
 
 
 def make_venv(folder, requirements):

@@ -1,17 +1,20 @@
 """Whole products or none: a temporary name, a hash of every byte, one rename.
 
-A product carries the SHA-256 of its own bytes, computed with the 64 characters of the hash as zeros. Readers
-compare it before they parse anything, since neither FITS checksums nor Parquet's defaults notice every flip.
+A product carries the XXH3 hash of its own bytes, 128 bits, computed with the characters of the hash as zeros. Readers
+compare it before they parse anything, since neither FITS checksums nor Parquet's defaults notice every flip. It guards
+against accidents, not against people; a job that reads the calibrations of a large detector would spend a twentieth of
+its time on a hash that does.
 """
 
-import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from xxhash import xxh3_128
+
 from skyloom.core.errors import CorruptProductError
 
-HASH_LENGTH = 64
+HASH_LENGTH = 32
 ZEROS = b"0" * HASH_LENGTH
 # The system takes no more of them at a time.
 MOST_PARTS = 1024
@@ -80,7 +83,7 @@ def stamp(data, marker, search_end=None, rest=()):
     data : bytearray
         The product, or its beginning, with `ZEROS` behind the marker; changed in place.
     marker : bytes
-        What stands immediately before the 64 characters, once in the file.
+        What stands immediately before the hash, once in the file.
     search_end : int, optional
         The marker must begin before this offset.
     rest : sequence of bytes-like
@@ -92,7 +95,7 @@ def stamp(data, marker, search_end=None, rest=()):
         The same object.
     """
     start = data.index(marker, 0, search_end) + len(marker)
-    digest = hashlib.sha256(data)
+    digest = xxh3_128(data)
     for part in rest:
         digest.update(part)
     data[start : start + HASH_LENGTH] = digest.hexdigest().encode()
@@ -124,10 +127,11 @@ def verify(data, marker, path, search_end=None):
     start = found + len(marker)
     stated = bytes(data[start : start + HASH_LENGTH])
     view = memoryview(data)
-    digest = hashlib.sha256(view[:start])
+    digest = xxh3_128(view[:start])
     digest.update(ZEROS)
     digest.update(view[start + HASH_LENGTH :])
     if digest.hexdigest().encode() != stated:
         raise CorruptProductError(
-            str(path), "its SHA-256 differs from the one that was written: bytes were changed"
+            str(path),
+            "its hash differs from the one that was written: bytes were changed, or an older Skyloom wrote it",
         )

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from skyloom.core.errors import CorruptProductError, UpstreamFailure
 from skyloom.io.integrity import HASH_LENGTH, ZEROS, stamp, verify, write_bytes
 
-HASH_KEY = b"skyloom.sha256"
+HASH_KEY = b"skyloom.xxh3_128"
 HASH_MARKER = HASH_KEY + b"="
 STATUS_KEY, REASON_KEY, MESSAGE_KEY = b"skyloom.status", b"skyloom.reason", b"skyloom.message"
 PROVENANCE_KEY = b"skyloom.provenance"
