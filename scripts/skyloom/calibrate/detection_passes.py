@@ -23,7 +23,7 @@ from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
 from skyloom.calibrate.streaks import mask_streaks
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import STRIP, Background, MaskedImage, has_bits, pixels_at
+from skyloom.core.images import Background, MaskedImage, has_bits, pixels_at, strips
 from skyloom.core.psf import FWHM_PER_SIGMA, effective_area, gaussian_kernel, psf_moments
 
 log = logging.getLogger(__name__)
@@ -235,8 +235,7 @@ def _rough_background(pixels, settings):
 
 def _add_in_place(pixels, background, sign, rays=None):
     """Give the background back to the image, or take it away: also from what repaired pixels were."""
-    for first in range(0, pixels.shape[0], STRIP):
-        part = slice(first, min(first + STRIP, pixels.shape[0]))
+    for part in strips(pixels.shape[0]):
         level = background.rows(part)
         level *= np.float32(sign)
         pixels.image[part] += level

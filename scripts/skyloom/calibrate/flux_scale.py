@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.algorithms.apertures import APERTURE_FLUXES
-from skyloom.core.images import pixels_at
+from skyloom.core.images import pixels_at, strips
 
 CORRECTED = ("psfFlux", "uniformPsfFlux", "gaussianFlux")
 """Fluxes that the aperture correction turns into those of the large aperture."""
@@ -103,9 +103,11 @@ def scale_in_place(pixels, photo_calib):
     photo_calib : FieldPolynomial
         Zero point [nJy/electron].
     """
-    scale = photo_calib.image(pixels.image.shape)
-    np.multiply(pixels.image, scale, out=pixels.image)
-    np.multiply(pixels.variance, np.square(scale, out=scale), out=pixels.variance)
+    ny, nx = pixels.shape
+    for part in strips(ny):
+        scale = photo_calib.rows(part, nx).astype(np.float32)
+        pixels.image[part] *= scale
+        pixels.variance[part] *= np.square(scale, out=scale)
 
 
 def scale_background(background, photo_calib):

@@ -61,13 +61,13 @@ class StrayLight:
     angles: np.ndarray
 
 
-def mask_halos(pixels, stars, psf, settings):
-    """Pixels with HALO set where bright stars shed light beyond the PSF's image.
+def mask_halos_in_place(pixels, stars, psf, settings):
+    """Set HALO where bright stars shed light beyond the PSF's image.
 
     Parameters
     ----------
     pixels : MaskedImage
-        Background subtracted.
+        Background subtracted. Its mask is changed.
     stars : tuple of ndarray, shape (n,), float
         x, y [pixel] and flux [unit of the image] of the catalogue's stars, on and around the image; NaN where
         it is not known.
@@ -76,11 +76,6 @@ def mask_halos(pixels, stars, psf, settings):
     settings : dict
         ``level``: surface brightness where a mask ends [noise of a sky pixel]; ``max_radius``: its farthest reach
         from a star [pixel].
-
-    Returns
-    -------
-    MaskedImage
-        A copy with HALO set where anything is to be masked.
 
     Notes
     -----
@@ -107,7 +102,7 @@ def mask_halos(pixels, stars, psf, settings):
                 _paint_spike_in_place(is_halo, (*place, angle), end, SPIKE_WIDTH * fwhm)
     if light.aureole > 0 or len(light.spikes):
         log.info("aureole %.2g / r^2 of a star, %d spikes", light.aureole, len(light.spikes))
-    return pixels.with_bits(is_halo, mask_planes.HALO)
+    np.bitwise_or(pixels.mask, mask_planes.HALO, out=pixels.mask, where=is_halo)
 
 
 def measure_stray_light(pixels, stars, inner):

@@ -14,7 +14,7 @@ from skyloom.calibrate.flux_scale import (
     scale_in_place,
     sky_columns,
 )
-from skyloom.calibrate.halos import mask_halos
+from skyloom.calibrate.halos import mask_halos_in_place
 from skyloom.calibrate.photometry import (
     NoGivenZeroPointError,
     PhotometricStars,
@@ -89,7 +89,9 @@ def calibrate_image(exposure, references, predicted_wcs, settings, rng):
     columns |= calibrate_fluxes(columns, background, zero_point.photo_calib)
     columns |= _calibration_flags(len(columns["x"]), astrometry, zero_point)
     scale_in_place(pixels, zero_point.photo_calib)
-    pixels = _with_halos(pixels, references, astrometry.wcs, stars.fit.psf, settings["halos"])
+    if references is not None and settings["halos"]["enabled"]:
+        places = astrometry.wcs.sky_to_pixel(references.ra, references.dec)
+        mask_halos_in_place(pixels, (*places, references.flux), stars.fit.psf, settings["halos"])
     columns |= halo_flags(columns, pixels.mask)
     calexp = replace(
         exposure,
@@ -216,14 +218,6 @@ def _zero_point(columns, references, astrometry, exposure, settings):
     measured = (columns[name][rows] for name in ("x", "y", "psfFlux", "psfFluxErr"))
     stars = PhotometricStars(*measured, references.flux[reference_rows], references.flux_err[reference_rows])
     return fit_zero_point(stars, exposure.pixels.shape, settings["photometry"])
-
-
-def _with_halos(pixels, references, wcs, psf, settings):
-    """Calibrated pixels with HALO set around the catalogue's bright stars."""
-    if references is None or not settings["enabled"]:
-        return pixels
-    x, y = wcs.sky_to_pixel(references.ra, references.dec)
-    return mask_halos(pixels, (x, y, references.flux), psf, settings)
 
 
 def _calibration_flags(n_source, astrometry, zero_point):

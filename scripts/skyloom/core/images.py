@@ -12,6 +12,19 @@ STRIP = 64
 """Rows that are worked on at a time where a plane between would cost more than what is wanted."""
 
 
+def strips(n_row, length=STRIP):
+    """Return slices of all rows of a plane, some at a time, as a processor's cache holds them (list of slice).
+
+    Parameters
+    ----------
+    n_row : int
+        Rows of the plane.
+    length : int
+        Of them in a slice, but for the last.
+    """
+    return [slice(first, min(first + length, n_row)) for first in range(0, n_row, length)]
+
+
 def pixels_at(x, y, shape):
     """Pixels that hold positions; for those outside of the image the nearest at its edge.
 
@@ -83,8 +96,7 @@ def has_bits(mask, planes):
         Those of them that count.
     """
     found = np.empty(mask.shape, dtype=bool)
-    for first in range(0, len(mask), STRIP):
-        rows = slice(first, first + STRIP)
+    for rows in strips(len(mask)):
         np.not_equal(mask[rows] & np.uint32(planes), 0, out=found[rows])
     return found
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from skyloom.core.images import strips
 from skyloom.core.wcs import unit_coordinates
 
 AB_ZERO_POINT = 31.4
 """AB magnitude of 1 nJy."""
-# Rows of an image that are evaluated at a time, in double precision.
-STRIP = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,31 @@ class FieldPolynomial:
         ndarray, shape (ny, nx), float32
             The function on the pixel grid.
         """
-        u, v = unit_coordinates(np.arange(shape[1]), np.arange(shape[0]), self.domain)
         values = np.empty(shape, dtype=np.float32)
-        for first in range(0, shape[0], STRIP):
-            rows = slice(first, first + STRIP)
-            values[rows] = chebyshev.chebgrid2d(v[rows], u, self.coefficients)
+        for part in strips(shape[0]):
+            values[part] = self.rows(part, shape[1])
         return values
+
+    def rows(self, part, n_column):
+        """Value at the pixels of some rows.
+
+        Parameters
+        ----------
+        part : slice
+            The rows, with a start and an end.
+        n_column : int
+            Columns of the image.
+
+        Returns
+        -------
+        ndarray, shape (n, n_column), float64
+            The function on the pixel grid.
+        """
+        u, v = unit_coordinates(np.arange(n_column), np.arange(part.start, part.stop), self.domain)
+        # One matrix product, where a polynomial of each row in turn would be a pass over the pixels for each power.
+        degree_y, degree_x = np.array(self.coefficients.shape) - 1
+        along_y = chebyshev.chebvander(v, degree_y) @ self.coefficients
+        return along_y @ chebyshev.chebvander(u, degree_x).T
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage, native_rows
+from skyloom.core.images import MaskedImage, native_rows, strips
 from skyloom.core.jit import kernel
 from skyloom.isr.repair import UNUSABLE
-from skyloom.isr.variance import expected_light_of_rows, rough_sky, strips
+from skyloom.isr.variance import STRIP, expected_light_of_rows, rough_sky
 
 CALIB_STEPS = ("bias", "dark", "flat", "defects")
 """Steps with a switch of their own; the illumination is part of the flat."""
@@ -66,7 +66,7 @@ def correct_in_place(frame, calibs, exposure_time):
     is_unusable = _light(frame, calibs, exposure_time, image)
     sky = rough_sky(image, is_unusable)
     use = _use(calibs, exposure_time)
-    for part in strips(len(image)):
+    for part in strips(len(image), STRIP):
         planes = _planes(calibs, part)
         response = planes[FLAT_IMAGE] if calibs.flat is not None else None
         light = expected_light_of_rows(image, sky, part, response, variance[part])
@@ -136,7 +136,7 @@ def _light(frame, calibs, exposure_time, light):
     """Which pixels tell nothing of the sky; the light of each goes into `light`, which may be the frame's image."""
     is_unusable = np.empty(light.shape, dtype=bool)
     use = _use(calibs, exposure_time)
-    for part in strips(len(light)):
+    for part in strips(len(light), STRIP):
         charge, outputs = (frame.image[part], frame.mask[part]), (light[part], is_unusable[part])
         _subtract_and_divide(charge, _planes(calibs, part), use, outputs)
     return is_unusable

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skyloom.algorithms.robust import block_median_background
+from skyloom.core.images import strips
 from skyloom.core.jit import kernel
 
 SKY_BIN = 64
@@ -41,7 +42,7 @@ def expected_light(light, is_masked, read_variance):
     is fainter than that leaves the variance of sky-limited pixels low by at most 1.5 / sigma relative.
     """
     sky, expected = rough_sky(light, is_masked), np.empty_like(light)
-    for part in strips(len(light)):
+    for part in strips(len(light), STRIP):
         expected[part] = expected_light_of_rows(light, sky, part, None, read_variance[part])
     return expected
 
@@ -85,17 +86,6 @@ def expected_light_of_rows(light, sky, rows, response, read_variance):
     noise = (np.ones_like(expected) if response is None else response, read_variance)
     _choose_light_in_place(light, rows.start, noise, expected)
     return expected
-
-
-def strips(n_row):
-    """Return slices of all rows of a plane, as many in each as a processor's cache holds (list of slice).
-
-    Parameters
-    ----------
-    n_row : int
-        Rows of the plane.
-    """
-    return [slice(first, min(first + STRIP, n_row)) for first in range(0, n_row, STRIP)]
 
 
 @kernel

@@ -1,9 +1,11 @@
 """Tests of skyloom.calibrate.halos: what bright stars shed, by the simulator that draws it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from skyloom.calibrate.halos import mask_halos, measure_stray_light
+from skyloom.calibrate.halos import mask_halos_in_place, measure_stray_light
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
@@ -51,18 +53,25 @@ def test_aureole_and_spikes_are_measured(stars):
     np.testing.assert_allclose(found, [30, 120, 210, 300], atol=1.5)
 
 
+def mask_with_halos(pixels, stars, **changes):
+    """Mask of a copy of the pixels after its halos were masked."""
+    copy = replace(pixels, mask=pixels.mask.copy())
+    mask_halos_in_place(copy, stars, PSF, SETTINGS | changes)
+    return copy.mask
+
+
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_an_image_without_stray_light_has_none(stars, seed):
     pixels = observed(stars, aureole=False, spikes=False, seed=seed)
     light = measure_stray_light(pixels, stars, 12.5)
     assert light.aureole < 0.1 * NORM
     assert len(light.spikes) == 0
-    assert not mask_halos(pixels, stars, PSF, SETTINGS).mask.any()
+    assert not mask_with_halos(pixels, stars).any()
 
 
 def test_masks_end_where_the_light_is_the_stated_fraction_of_the_noise(stars):
     pixels = observed(stars, spikes=False)
-    is_halo = (mask_halos(pixels, stars, PSF, SETTINGS).mask & mask_planes.HALO) != 0
+    is_halo = (mask_with_halos(pixels, stars) & mask_planes.HALO) != 0
     x, y, flux = (values[np.argmax(stars[2])] for values in stars)
     radius = np.sqrt(NORM * flux / (SETTINGS["level"] * 5.0))
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -81,13 +90,13 @@ def test_stars_off_the_image_count_and_reach_is_limited(stars):
     rows, columns = np.mgrid[:SIDE, :SIDE]
     near = np.hypot(columns + 30, rows - 250) < 42
     for limit, is_reached in ((400, True), (20, False)):
-        mask = mask_halos(pixels, (x, y, flux), PSF, {**SETTINGS, "max_radius": limit}).mask
+        mask = mask_with_halos(pixels, (x, y, flux), max_radius=limit)
         assert ((mask & mask_planes.HALO) != 0)[near].all() == is_reached
 
 
 def test_spikes_are_masked_along_their_arms(stars):
     pixels = observed(stars, aureole=False)
-    is_halo = (mask_halos(pixels, stars, PSF, SETTINGS).mask & mask_planes.HALO) != 0
+    is_halo = (mask_with_halos(pixels, stars) & mask_planes.HALO) != 0
     brightest = np.argsort(-stars[2])[:3]
     angles = np.radians([30, 120, 210, 300])
     rows = np.rint(stars[1][brightest, None] + 35 * np.sin(angles)).astype(int)
@@ -105,7 +114,7 @@ def test_bleeds_of_catalogue_stars_are_masked_and_other_saturated_pixels_are_not
     pixels.mask[3:9, 490:494] = mask_planes.SAT
     stars = tuple(np.where(np.hypot(stars[0] - 492, stars[1] - 6) < 20, np.nan, values) for values in stars)
 
-    mask = mask_halos(pixels, stars, PSF, SETTINGS).mask
+    mask = mask_with_halos(pixels, stars)
 
     assert (mask[max(y - 40, 0) : y + 40, x] & mask_planes.HALO).all()
     assert mask[max(y - 40, 0), x + 2] & mask_planes.HALO
