@@ -66,8 +66,8 @@ def _sum_apertures(pixels, x, y, radii, sums):
     for i in range(x.size):
         sums[:, i, :] = np.nan
         n_radii[i] = _radii_on_image((x[i], y[i]), radii, pixels[0].shape)
-    rings, rims = np.zeros((x.size, 3, radii.size)), np.zeros((x.size, 3, radii.size))
-    running = np.zeros((3, nx + 1))
+    rings, rims = np.zeros((x.size, radii.size, 3)), np.zeros((x.size, radii.size, 3))
+    running = np.zeros((nx + 1, 3))
     reach = radii[-1] + 1
     first = last = 0
     for row in range(ny):
@@ -79,9 +79,9 @@ def _sum_apertures(pixels, x, y, radii, sums):
             continue
         _accumulate(pixels, (row, 0), running)
         for i in range(first, last):
-            _add_row(pixels, (row, 0, running), (x[i], y[i]), radii[: n_radii[i]], (rings[i], rims[i]))
+            _add_row(pixels, (row, 0, running), (x[i], y[i], radii, n_radii[i]), (i, rings, rims))
     for i in range(x.size):
-        _take_whole((rings[i], rims[i]), n_radii[i], sums[:, i])
+        _take_whole((i, rings, rims), n_radii[i], sums[:, i])
 
 
 @kernel
@@ -105,14 +105,14 @@ def sum_apertures_of(pixels, centre, radii, sums):
     n_radius = _radii_on_image(centre, radii, pixels[0].shape)
     if n_radius == 0:
         return
-    rings, rims = np.zeros((3, n_radius)), np.zeros((3, n_radius))
+    rings, rims = np.zeros((1, n_radius, 3)), np.zeros((1, n_radius, 3))
     reach = radii[n_radius - 1]
     left, right = max(0, int(np.ceil(x - reach - 0.5))), min(nx, int(np.floor(x + reach + 0.5)) + 1)
-    running = np.zeros((3, right - left + 1))
+    running = np.zeros((right - left + 1, 3))
     for row in range(max(0, int(np.ceil(y - reach - 0.5))), min(ny, int(np.floor(y + reach + 0.5)) + 1)):
         _accumulate(pixels, (row, left), running)
-        _add_row(pixels, (row, left, running), centre, radii[:n_radius], (rings, rims))
-    _take_whole((rings, rims), n_radius, sums)
+        _add_row(pixels, (row, left, running), (x, y, radii, n_radius), (0, rings, rims))
+    _take_whole((0, rings, rims), n_radius, sums)
 
 
 @kernel
@@ -128,32 +128,33 @@ def _radii_on_image(centre, radii, shape):
 @kernel
 def _take_whole(parts, n_radius, sums):
     """Sums of image and variance from those of rings and rims, where no pixel without data is among them."""
-    rings, rims = parts
+    i, rings, rims = parts
     for j in range(n_radius):
-        if rings[2, j] + rims[2, j] == 0:
-            sums[0, j] = rings[0, j] + rims[0, j]
-            sums[1, j] = rings[1, j] + rims[1, j]
+        if rings[i, j, 2] + rims[i, j, 2] == 0:
+            sums[0, j] = rings[i, j, 0] + rims[i, j, 0]
+            sums[1, j] = rings[i, j, 1] + rims[i, j, 1]
 
 
 @kernel
-def _add_row(pixels, sums, centre, radii, parts):
+def _add_row(pixels, sums, apertures, parts):
     """Add one row of pixels to the sums of image, variance and pixels without data of a source.
 
-    `sums`: row, first pixel, running sums from there on; `parts`: sums of whole pixels and
-    along chords, and of parts of pixels on the rim.
+    `sums`: row, first pixel, running sums from there on; `apertures`: x, y, radii and how many of them count; `parts`:
+    number of the source, sums of whole pixels and along chords, and of parts of pixels on the rim. Whole arrays are
+    handed over: a view of one for each source and row would take as long as the sums.
     """
     row, left, running = sums
-    rings, rims = parts
-    x, y = centre
-    right = left + running.shape[1] - 1
+    x, y, radii, n_radius = apertures
+    i, rings, rims = parts
+    right = left + running.shape[0] - 1
     dy = abs(row - y)
-    for j in range(radii.size):
+    for j in range(n_radius):
         square = radii[j] ** 2
         near = max(dy - 0.5, 0.0) ** 2
         if near >= square:
             continue
         if radii[j] >= CHORD_RADIUS and dy + 0.5 + CAP < radii[j]:
-            _add_chords((left, running), (x, dy), square, rings[:, j])
+            _add_chords((left, running), (x, dy), square, (i, j, rings))
             continue
         touched = np.sqrt(square - near) + 0.5
         start, stop = max(left, int(np.ceil(x - touched))), min(right, int(np.floor(x + touched)) + 1)
@@ -163,33 +164,36 @@ def _add_row(pixels, sums, centre, radii, parts):
         if whole < 0 or outer <= inner:
             inner = outer = stop
         for k in range(3):
-            rings[k, j] += running[k, outer - left] - running[k, inner - left]
-        _add_rim(pixels, (row, start, inner), centre, radii[j], rims[:, j])
-        _add_rim(pixels, (row, outer, stop), centre, radii[j], rims[:, j])
+            rings[i, j, k] += running[outer - left, k] - running[inner - left, k]
+        _add_rim(pixels, (row, start, inner), (x, y, radii[j]), (i, j, rims))
+        _add_rim(pixels, (row, outer, stop), (x, y, radii[j]), (i, j, rims))
 
 
 @kernel
-def _add_chords(sums, place, square, ring):
+def _add_chords(sums, place, square, target):
     """Add a row of pixels within a circle whose centre is x and a distance `dy` away; `square`: of its radius."""
     left, running = sums
     x, dy = place
-    last = running.shape[1] - 2
+    i, j, rings = target
+    last = running.shape[0] - 2
+    flux = spread = 0.0
     for height, weight in zip(HEIGHTS, WEIGHTS):  # noqa: B905 (Numba has no strict)
         half = np.sqrt(square - (dy + height) ** 2)
         for end, sign in ((x + half, weight), (x - half, -weight)):
             edge = end + 0.5 - left
             whole = min(int(edge), last)
             part = edge - whole
-            for k in range(2):
-                before = running[k, whole]
-                ring[k] += sign * (before + part * (running[k, whole + 1] - before))
-    if running[2, last + 1] > 0:
+            flux += sign * (running[whole, 0] + part * (running[whole + 1, 0] - running[whole, 0]))
+            spread += sign * (running[whole, 1] + part * (running[whole + 1, 1] - running[whole, 1]))
+    rings[i, j, 0] += flux
+    rings[i, j, 1] += spread
+    if running[last + 1, 2] > 0:
         touched = np.sqrt(square - max(dy - 0.5, 0.0) ** 2) + 0.5
         start, stop = (
             max(int(np.ceil(x - touched)) - left, 0),
             min(int(np.floor(x + touched)) - left, last) + 1,
         )
-        ring[2] += running[2, stop] - running[2, start]
+        rings[i, j, 2] += running[stop, 2] - running[start, 2]
 
 
 @kernel
@@ -198,29 +202,37 @@ def _accumulate(pixels, corner, running):
     image, mask, variance = pixels
     row, left = corner
     flux = spread = n_missing = 0.0
-    for i in range(running.shape[1] - 1):
+    for i in range(running.shape[0] - 1):
         value, square = image[row, left + i], variance[row, left + i]
         if mask[row, left + i] & mask_planes.NO_DATA or not (np.isfinite(value) and np.isfinite(square)):
             n_missing += 1
         else:
             flux += value
             spread += square
-        running[0, i + 1], running[1, i + 1], running[2, i + 1] = flux, spread, n_missing
+        running[i + 1, 0], running[i + 1, 1], running[i + 1, 2] = flux, spread, n_missing
 
 
 @kernel
-def _add_rim(pixels, span, centre, radius, rim):
-    """Add the covered parts of a span of pixels (row, first, last) on the rim of an aperture."""
+def _add_rim(pixels, span, circle, target):
+    """Add the covered parts of a span of pixels (row, first, last) on the rim of an aperture (x, y, radius)."""
     image, mask, variance = pixels
     row, start, stop = span
-    dy = row - centre[1]
+    x, y, radius = circle
+    i, j, rims = target
+    dy = row - y
+    is_straight = radius >= STRAIGHT_RADIUS
+    before = 0.0 if is_straight or start >= stop else _covered_below(start - 0.5 - x, dy, radius)
     for column in range(start, stop):
-        dx = column - centre[0]
-        part = _covered(dx, dy, radius) if radius < STRAIGHT_RADIUS else _covered_by_line(dx, dy, radius)
+        dx = column - x
+        if is_straight:
+            part = _covered_by_line(dx, dy, radius)
+        else:
+            after = _covered_below(dx + 0.5, dy, radius)
+            part, before = after - before, after
         if part > 0:
-            rim[0] += part * image[row, column]
-            rim[1] += part * variance[row, column]
-            rim[2] += (mask[row, column] & mask_planes.NO_DATA) != 0
+            rims[i, j, 0] += part * image[row, column]
+            rims[i, j, 1] += part * variance[row, column]
+            rims[i, j, 2] += (mask[row, column] & mask_planes.NO_DATA) != 0
 
 
 @kernel
@@ -240,11 +252,9 @@ def _covered_by_line(dx, dy, radius):
 
 
 @kernel
-def _covered(dx, dy, radius):
-    """Area of the pixel centred at (dx, dy) inside a circle about the origin, exactly."""
-    right = _signed_quadrant(dx + 0.5, dy + 0.5, radius) - _signed_quadrant(dx + 0.5, dy - 0.5, radius)
-    left = _signed_quadrant(dx - 0.5, dy + 0.5, radius) - _signed_quadrant(dx - 0.5, dy - 0.5, radius)
-    return right - left
+def _covered_below(x, dy, radius):
+    """Area of a row of pixels, its middle at `dy`, from the origin to x inside a circle about the origin, exactly."""
+    return _signed_quadrant(x, dy + 0.5, radius) - _signed_quadrant(x, dy - 0.5, radius)
 
 
 @kernel
