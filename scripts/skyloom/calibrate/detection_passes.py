@@ -20,7 +20,7 @@ from skyloom.algorithms.regions import connected_regions
 from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.object_masks import object_mask, wing_reach
 from skyloom.calibrate.point_sources import SAME_PEAK, fit_point_sources
-from skyloom.calibrate.streaks import mask_streaks
+from skyloom.calibrate.streaks import mask_streaks_in_place
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.images import Background, MaskedImage, has_bits, pixels_at, strips
@@ -125,7 +125,7 @@ def first_pass(pixels, settings):
     fit = fit_background(pixels, settings["background"], objects)
     _add_in_place(pixels, fit.background, -1, rays)
     if settings["streaks"]["enabled"]:
-        pixels = mask_streaks(pixels, detections.labels, settings["streaks"])
+        mask_streaks_in_place(pixels, detections.labels, settings["streaks"])
     return DetectionPass(pixels, fit.background, detections.without_labels(), fit.is_sky, rays)
 
 

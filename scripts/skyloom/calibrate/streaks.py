@@ -73,26 +73,21 @@ class Streak:
     significance: float
 
 
-def mask_streaks(pixels, labels, settings):
-    """Pixels with STREAK set on every trail.
+def mask_streaks_in_place(pixels, labels, settings):
+    """Set STREAK on every trail.
 
     Parameters
     ----------
     pixels : MaskedImage
-        Background subtracted.
+        Background subtracted. Its mask is changed.
     labels : ndarray, shape (ny, nx), int32
         Footprints of what was detected, 0 outside.
     settings : dict
         As in `find_streaks`.
-
-    Returns
-    -------
-    MaskedImage
-        The same object when there is none.
     """
     streaks = find_streaks(pixels, labels, settings)
     if not streaks:
-        return pixels
+        return
     is_streak = np.zeros(pixels.shape, dtype=bool)
     for streak in streaks:
         paint_streak_in_place(is_streak, streak)
@@ -102,7 +97,7 @@ def mask_streaks(pixels, labels, settings):
             streak.high - streak.low,
             *streak.ends.ravel(),
         )
-    return pixels.with_bits(is_streak, mask_planes.STREAK)
+    np.bitwise_or(pixels.mask, mask_planes.STREAK, out=pixels.mask, where=is_streak)
 
 
 def find_streaks(pixels, labels, settings):

@@ -1,7 +1,7 @@
 """Images in memory: pixels with mask and variance, and the exposure around them."""
 
 import functools
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -139,22 +139,6 @@ class MaskedImage:
             Bits of `skyloom.core.mask_planes`; any of them counts.
         """
         return has_bits(self.mask, planes)
-
-    def with_bits(self, where, planes):
-        """Return the image with bits set in some of its pixels (MaskedImage); image and variance are shared.
-
-        Parameters
-        ----------
-        where : ndarray, shape (ny, nx), bool
-            The pixels; the image itself comes back where there are none.
-        planes : uint32
-            Bits of `skyloom.core.mask_planes`.
-        """
-        if not where.any():
-            return self
-        mask = self.mask.copy()
-        np.bitwise_or(mask, np.uint32(planes), out=mask, where=where)
-        return replace(self, mask=mask)
 
 
 VISIT_FIELDS = (

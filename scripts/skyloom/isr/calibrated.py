@@ -14,7 +14,7 @@ from skyloom.core.images import Exposure, MaskedImage
 from skyloom.core.photo_calib import AB_ZERO_POINT, constant_field
 from skyloom.isr.assembly import AllPixelsBadError, ConstantImageError
 from skyloom.isr.header_wcs import MissingWcsError, UnsupportedWcsError, has_wcs, wcs_of_cards
-from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, fill_small_defects_in_place
+from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty_in_place, fill_small_defects_in_place
 from skyloom.isr.variance import expected_light
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,8 @@ def exposure_of_calibrated(frame, info, zero_point, settings, *, needs_wcs=False
         mask |= np.where(frame.image >= level, mask_planes.SAT, np.uint32(0))
     check_good_fraction(mask, settings["min_good_fraction"])
     variance = _variance(frame, light, mask, (scale, read_noise))
-    pixels = fill_empty(MaskedImage(light, mask, variance.astype(np.float32)))
+    pixels = MaskedImage(light, mask, variance.astype(np.float32))
+    fill_empty_in_place(pixels)
     if settings["interpolate_defects"]:
         fill_small_defects_in_place(pixels, settings)
     log.info(

@@ -125,9 +125,10 @@ def mask_in_place(mask, calibs, saturation_grow):
     saturation_grow : int
         How far SAT reaches beyond a saturated pixel, along diagonals too [pixel].
     """
-    for calib in (getattr(calibs, step) for step in CALIB_STEPS):
-        if calib is not None:
-            _add_bad(np.asarray(calib.is_bad), mask)
+    used = [getattr(calibs, step) for step in CALIB_STEPS if getattr(calibs, step) is not None]
+    for part in strips(len(mask)):
+        for calib in used:
+            _add_bad(np.asarray(calib.is_bad[part]), mask[part])
     if saturation_grow > 0:
         _grow_saturation(mask, saturation_grow)
 

@@ -10,7 +10,7 @@ from skyloom.core.errors import ConfigError
 from skyloom.core.images import Exposure
 from skyloom.isr.assembly import assemble_frame
 from skyloom.isr.correction import CALIB_STEPS, as_the_sky_lights, correct_in_place, mask_in_place
-from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty, fill_small_defects_in_place
+from skyloom.isr.repair import UNUSABLE, check_good_fraction, fill_empty_in_place, fill_small_defects_in_place
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def remove_instrument_signature(raw, calibs, info, settings):
     info = replace(info, gain=frame.gain, read_noise=frame.read_noise)
     pixels = correct_in_place(frame, calibs, info.exposure_time)
     del frame  # planes of a detector that is large
-    pixels = fill_empty(pixels)
+    fill_empty_in_place(pixels)
     if settings["interpolate_defects"]:
         fill_small_defects_in_place(pixels, settings)
     log.info(

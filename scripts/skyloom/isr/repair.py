@@ -6,7 +6,7 @@ from skyloom.algorithms.interpolation import fill_in_place
 from skyloom.algorithms.regions import connected_regions
 from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
-from skyloom.core.images import MaskedImage
+from skyloom.core.images import strips
 from skyloom.core.jit import kernel
 
 NO_DATA_VARIANCE = np.float32(1e10)
@@ -54,27 +54,25 @@ def check_good_fraction(mask, needed):
         raise TooFewGoodPixelsError(good, needed, _count(mask, mask_planes.SAT) / mask.size)
 
 
-def fill_empty(pixels):
+def fill_empty_in_place(pixels):
     """Make every pixel finite.
 
     Parameters
     ----------
     pixels : MaskedImage
-        [electron]; NaN in image or variance where there are no data.
-
-    Returns
-    -------
-    MaskedImage
-        Pixels without data have the median of the good ones, `NO_DATA_VARIANCE` and NO_DATA; the same object when
-        there are none.
+        [electron]; NaN in image or variance where there are no data: such pixels get the median of the good ones,
+        `NO_DATA_VARIANCE` and NO_DATA.
     """
-    is_empty = ~(np.isfinite(pixels.image) & np.isfinite(pixels.variance))
+    is_empty = np.empty(pixels.shape, dtype=bool)
+    for part in strips(pixels.shape[0]):
+        is_finite = np.isfinite(pixels.image[part]) & np.isfinite(pixels.variance[part])
+        np.logical_not(is_finite, out=is_empty[part])
     if not is_empty.any():
-        return pixels
+        return
     good = ~is_empty & ((pixels.mask & UNUSABLE) == 0)
-    image = np.where(is_empty, np.median(pixels.image[good]), pixels.image).astype(np.float32)
-    mask = np.where(is_empty, pixels.mask | mask_planes.NO_DATA, pixels.mask).astype(np.uint32)
-    return MaskedImage(image, mask, np.where(is_empty, NO_DATA_VARIANCE, pixels.variance))
+    pixels.image[is_empty] = np.median(pixels.image[good])
+    pixels.mask[is_empty] |= mask_planes.NO_DATA
+    pixels.variance[is_empty] = NO_DATA_VARIANCE
 
 
 def fill_small_defects_in_place(pixels, settings):

@@ -8,6 +8,8 @@ import sys
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 NEVER = -1
+# New objects between two searches for cycles; of its own accord Python searches after 700.
+NEW_OBJECTS = 100_000
 
 
 def keep_freed_memory():
@@ -33,6 +35,8 @@ def spare_the_collector():
     Notes
     -----
     Half a million objects of libraries, none of which ever goes, are else looked through again and again: 0.3 s of a
-    job of 15.
+    job of 15. What a job itself makes are arrays, few objects of which make cycles: those are looked for once in so
+    many new objects.
     """
     gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
