@@ -43,7 +43,7 @@ class AdaptiveMoments(NamedTuple):
         return np.maximum(self.ixx * self.iyy - self.ixy**2, 0.0) ** 0.25
 
 
-def adaptive_moments(image, x, y, sigma, max_sigma=15.0):
+def adaptive_moments(image, x, y, sigma, max_sigma=15.0, tolerance=TOLERANCE):  # noqa: PLR0913 (what, and how well)
     """Adaptive moments of objects on an image.
 
     Parameters
@@ -56,6 +56,8 @@ def adaptive_moments(image, x, y, sigma, max_sigma=15.0):
         First guess of the size, the PSF's for example [pixel].
     max_sigma : float
         Objects that grow beyond this size are given up [pixel].
+    tolerance : float
+        Relative change of the moments below which they stand still.
 
     Returns
     -------
@@ -74,8 +76,8 @@ def adaptive_moments(image, x, y, sigma, max_sigma=15.0):
     """
     x, y = np.atleast_1d(np.asarray(x, dtype=np.float64)), np.atleast_1d(np.asarray(y, dtype=np.float64))
     results = np.full((6, x.size), np.nan)
-    sizes = (float(sigma), float(max_sigma))
-    _match_gaussians(np.ascontiguousarray(image, dtype=np.float32), x, y, sizes, results)
+    limits = (float(sigma), float(max_sigma), float(tolerance))
+    _match_gaussians(np.ascontiguousarray(image, dtype=np.float32), x, y, limits, results)
     return AdaptiveMoments(*results)
 
 
@@ -132,7 +134,7 @@ def _match_stamps(stamps, sigma, results):
     """Match a Gaussian to each image; centres count from the middle pixel."""
     half = float(stamps.shape[1] // 2)
     for i in range(stamps.shape[0]):
-        _match_gaussian(stamps[i], (half, half), (sigma, float(stamps.shape[1])), results[:, i])
+        _match_gaussian(stamps[i], (half, half), (sigma, float(stamps.shape[1]), TOLERANCE), results[:, i])
         results[0, i] -= half
         results[1, i] -= half
 
@@ -147,30 +149,30 @@ def _match_moved_stamps(splines, shifts, sigma, results):
         if not (np.isfinite(shifts[i, 0]) and np.isfinite(shifts[i, 1])):
             continue
         profile = move_stamp(splines[i], size // 2, (shifts[i, 0], shifts[i, 1]), work, 1)
-        _match_gaussian(profile[0, :, :size], (half, half), (sigma, float(size)), results[:, i])
+        _match_gaussian(profile[0, :, :size], (half, half), (sigma, float(size), TOLERANCE), results[:, i])
         results[0, i] -= half
         results[1, i] -= half
 
 
 @kernel
-def _match_gaussians(image, x, y, sizes, results):
+def _match_gaussians(image, x, y, limits, results):
     """Match a Gaussian to each object; columns of `results` are those of `AdaptiveMoments`."""
     for i in range(x.size):
-        _match_gaussian(image, (x[i], y[i]), sizes, results[:, i])
+        _match_gaussian(image, (x[i], y[i]), limits, results[:, i])
 
 
 @kernel
-def _match_gaussian(image, start, sizes, result):
+def _match_gaussian(image, start, limits, result):
     """Iterate an object's Gaussian into `result`, which stays as it is where that does not settle.
 
-    `sizes`: first guess and largest sigma.
+    `limits`: first guess and largest sigma, and the change that counts as none.
     """
     centre_x, centre_y = start
-    m_xx = m_yy = sizes[0] ** 2
+    m_xx = m_yy = limits[0] ** 2
     m_xy = 0.0
     for number in range(N_ITERATION):
         determinant = m_xx * m_yy - m_xy**2
-        if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * sizes[1] ** 2):
+        if not (m_xx > 0.05 and m_yy > 0.05 and determinant > 0.005 and m_xx + m_yy < 2 * limits[1] ** 2):
             break
         weight = _not_narrower(m_xx, m_yy, m_xy)
         s, s_x, s_y, s_xx, s_yy, s_xy = _weighted_sums(image, (centre_x, centre_y), weight)
@@ -186,7 +188,7 @@ def _match_gaussian(image, start, sizes, result):
         m_xx, m_yy, m_xy = n_xx, n_yy, n_xy
         if abs(centre_x - start[0]) > MAX_CENTROID_SHIFT or abs(centre_y - start[1]) > MAX_CENTROID_SHIFT:
             break
-        if change < TOLERANCE:
+        if change < limits[2]:
             result[0], result[1] = centre_x, centre_y
             result[2], result[3], result[4] = m_xx, m_yy, m_xy
             result[5] = s

@@ -14,6 +14,8 @@ SAME_PEAK, NEAR_PEAK = 1e-6, 0.5
 MAX_SIZE_RATIO = 1.1
 # The size of what is fainter is one of the noise [sigma].
 LEAST_SIZED = 5.0
+# Of the moments that tell points from others: a per cent of the size, at less than half of the steps.
+SIZE_TOLERANCE = 3e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ def fit_point_sources(pixels, psf, detections, sigma, n_sweep, known=None):  # n
     if known is not None:
         *start, size = known.start(detections, NEAR_PEAK)
     new = np.isnan(size)
-    size[new] = adaptive_moments(pixels.image, detections.x[new], detections.y[new], sigma).sigma
+    places = (detections.x[new], detections.y[new])
+    size[new] = adaptive_moments(pixels.image, *places, sigma, tolerance=SIZE_TOLERANCE).sigma
     is_saturated = pixel_flags(pixels.mask, detections.x, detections.y, sigma)["pixelFlags_saturated"]
     is_wide = (size > MAX_SIZE_RATIO * sigma) & (detections.significance > LEAST_SIZED)
     is_point = ~is_saturated & ~is_wide

@@ -18,7 +18,7 @@ from skyloom.core import mask_planes
 from skyloom.core.errors import DataError
 from skyloom.core.ids import source_ids
 from skyloom.core.images import pixels_at
-from skyloom.core.psf import FWHM_PER_SIGMA
+from skyloom.core.psf import FWHM_PER_SIGMA, equivalent_sigma
 from skyloom.core.schemas import SOURCE
 
 # The half-width of the box whose pixels make a source's flags, in sigma of the PSF.
@@ -87,14 +87,15 @@ def measure_sources(masked_image, psf, detections, settings, start=None, fit_set
     fit = psf_photometry(masked_image, psf, detections.x, detections.y, fit_settings, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
+    ny, nx = masked_image.shape
+    kernel = psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
     splines = psf.splines_at(x, y)
-    psf_shape = star_moments(splines, x, y)
+    psf_shape = star_moments(splines, x, y, equivalent_sigma(kernel))
     if len(x) and not np.isfinite(psf_shape.sigma).any():
         raise PsfWithoutSizeError(len(x))
     sigma = float(np.nanmedian(psf_shape.sigma)) if len(x) else 1.0
     shape = adaptive_moments(masked_image.image, x, y, sigma)
-    ny, nx = masked_image.shape
-    widening = position_error_factor(psf.kernel_at((nx - 1) / 2, (ny - 1) / 2), fit.flux, fit.flux_err)
+    widening = position_error_factor(kernel, fit.flux, fit.flux_err)
     columns = _psf_columns(fit, np.where(failed, np.nan, widening), settings)
     columns |= {"x": x, "y": y, "psfFlux_area": psf.areas_at(x, y)}
     columns["detectionSignificance"] = detections.significance
