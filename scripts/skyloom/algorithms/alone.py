@@ -7,7 +7,7 @@ import numpy as np
 from skyloom.algorithms.apertures import sum_apertures_of
 from skyloom.algorithms.kron import measure_kron
 from skyloom.algorithms.photometry import half_widths, typical_noise
-from skyloom.algorithms.point_fit import add_scaled, paint_point_sources
+from skyloom.algorithms.point_fit import add_scaled, on_image, paint_point_sources
 from skyloom.algorithms.stamp_moves import move_stamp, working_space
 from skyloom.algorithms.windowed_centroid import find_centroid
 from skyloom.core.images import STRIP
@@ -137,27 +137,36 @@ def _move(spline, half, source, work):
 @kernel
 def _psf_sums(planes, unusable, light, result):
     """Unweighted flux, its error and the neighbours' share of a source (profile, corner, flux) that is subtracted."""
-    rest, mask, variance, image = planes
-    profile, (row0, column0, n), flux = light
-    ny, nx = rest.shape
-    norm = left = spread = model = 0.0
-    for row in range(max(0, -row0), min(n, ny - row0)):
-        y = row0 + row
-        for column in range(max(0, -column0), min(n, nx - column0)):
-            x = column0 + column
-            if mask[y, x] & unusable or np.isnan(image[y, x]):
-                continue
-            p = profile[row, column]
-            norm += p * p
-            left += p * rest[y, x]
-            spread += p * p * variance[y, x]
-            model += p * (image[y, x] - rest[y, x])
+    profile, corner, flux = light
+    norm, left, spread, model = _profile_sums(planes, unusable, profile, corner)
     if not norm > 0:
         return
     result[0] = flux + left / norm
     result[1] = np.sqrt(spread) / norm
     if model > 0 and flux > 0:
         result[2] = min(max(1 - flux * norm / model, 0.0), 1.0)
+
+
+@summing_kernel
+def _profile_sums(planes, unusable, profile, corner):
+    """Sums over usable pixels of P^2, P times what is left, P^2 V, and P times what was taken away."""
+    rest, mask, variance, image = planes
+    y0, x0, top, first, n_row, n_column = on_image(corner, rest.shape)
+    zero = np.float32(0)
+    norm = left = spread = model = 0.0
+    for row in range(n_row):
+        y = y0 + row
+        in_norm = in_left = in_spread = in_model = zero
+        for i in range(n_column):
+            value, whole = rest[y, x0 + i], image[y, x0 + i]
+            is_used = ((mask[y, x0 + i] & unusable) == 0) & (whole == whole)  # noqa: PLR0124 (NaN is not)
+            p = profile[top + row, first + i]
+            in_norm += p * p if is_used else zero
+            in_left += p * value if is_used else zero
+            in_spread += p * p * variance[y, x0 + i] if is_used else zero
+            in_model += p * (whole - value) if is_used else zero
+        norm, left, spread, model = norm + in_norm, left + in_left, spread + in_spread, model + in_model
+    return norm, left, spread, model
 
 
 @kernel

@@ -179,36 +179,97 @@ def _bounded(position, step, peak):
     return min(max(moved, peak - MAX_SHIFT), peak + MAX_SHIFT)
 
 
-@summing_kernel
+@kernel
 def _base_variance(pixels, profile, corner, photon_variance):
     """Variance without the source's photons, and the usable part of sum(P^2); see `psf_photometry`."""
-    image, mask, variance, unusable = pixels
-    ny, nx = image.shape
-    row0, column0, n = corner
-    weighted = norm = full = sky = 0.0
-    n_sky, darkest = 0, np.inf
-    for row in range(n):
-        for column in range(n):
-            p = profile[row, column] ** 2
-            full += p
-            y, x = row0 + row, column0 + column
-            if not (0 <= y < ny and 0 <= x < nx):
-                continue
-            value = image[y, x]
-            if mask[y, x] & unusable or np.isnan(value):
-                continue
-            without_photons = variance[y, x] - photon_variance * value
-            norm += p
-            weighted += p * without_photons
-            darkest = min(darkest, variance[y, x])
-            if value * value < SKY_SIGMA**2 * variance[y, x]:
-                sky += without_photons
-                n_sky += 1
+    weighted, norm, sky, n_sky = _square_sums(pixels, profile, corner, photon_variance)
+    full = _square_of(profile, corner[2])
     if norm <= MIN_USABLE_FRACTION * full:
         return 0.0, norm / full
     base = sky / n_sky if photon_variance > 0 and n_sky >= MIN_SKY_PIXELS else weighted / norm
     # In the middle of a large galaxy a gain that is off by some per cent leaves less than nothing.
-    return max(base if base > 0 else darkest, 1e-30), norm / full
+    if not base > 0:
+        base = _darkest(pixels, corner)
+    return max(base, 1e-30), norm / full
+
+
+@kernel
+def on_image(corner, shape):
+    """Part of a stamp that lies on an image.
+
+    Parameters
+    ----------
+    corner : tuple of int
+        First row and column of the stamp on the image, and its side [pixel].
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+
+    Returns
+    -------
+    tuple of int
+        First row and column of the part on the image, the same in the stamp, and how many rows and columns it has. None
+        is negative, which a processor must know to take several pixels of a row at once.
+    """
+    row0, column0, n = corner
+    top, left = max(0, -row0), max(0, -column0)
+    n_row, n_column = min(n, shape[0] - row0) - top, min(n, shape[1] - column0) - left
+    return max(row0, 0), max(column0, 0), top, left, max(n_row, 0), max(n_column, 0)
+
+
+@summing_kernel
+def _square_sums(pixels, profile, corner, photon_variance):
+    """Sums over usable pixels: P^2 V0 and P^2, V0 of those of the sky, and their number."""
+    image, mask, variance, unusable = pixels
+    y0, x0, top, left, n_row, n_column = on_image(corner, image.shape)
+    zero, one, gain, limit = (
+        np.float32(0),
+        np.float32(1),
+        np.float32(photon_variance),
+        np.float32(SKY_SIGMA**2),
+    )
+    weighted = norm = sky = n_sky = 0.0
+    for row in range(n_row):
+        in_weighted = in_norm = in_sky = in_number = zero
+        for i in range(n_column):
+            value, spread, p = (
+                image[y0 + row, x0 + i],
+                variance[y0 + row, x0 + i],
+                profile[top + row, left + i],
+            )
+            is_used = ((mask[y0 + row, x0 + i] & unusable) == 0) & (value == value)  # noqa: PLR0124 (NaN is not)
+            is_sky = is_used & (value * value < limit * spread)
+            without_photons = spread - gain * value
+            in_weighted += p * p * without_photons if is_used else zero
+            in_norm += p * p if is_used else zero
+            in_sky += without_photons if is_sky else zero
+            in_number += one if is_sky else zero
+        weighted, norm, sky, n_sky = weighted + in_weighted, norm + in_norm, sky + in_sky, n_sky + in_number
+    return weighted, norm, sky, n_sky
+
+
+@summing_kernel
+def _square_of(profile, n):
+    """Sum of the squares of a stamp of n rows and columns."""
+    total = 0.0
+    for row in range(n):
+        in_row = np.float32(0)
+        for column in range(n):
+            in_row += profile[row, column] * profile[row, column]
+        total += in_row
+    return total
+
+
+@kernel
+def _darkest(pixels, corner):
+    """Least variance of the usable pixels of a stamp."""
+    image, mask, variance, unusable = pixels
+    y0, x0, _, _, n_row, n_column = on_image(corner, image.shape)
+    darkest = np.inf
+    for y in range(y0, y0 + n_row):
+        for x in range(x0, x0 + n_column):
+            if not (mask[y, x] & unusable or np.isnan(image[y, x])):
+                darkest = min(darkest, variance[y, x])
+    return darkest
 
 
 @kernel
@@ -236,19 +297,12 @@ def _normal_equations(pixels, images, source, work, sums):
     (row0, column0, n), (own, base, photon_variance) = source
     if not base > 0:
         return
-    ny, nx = image.shape
     length = profile.shape[1] * profile.shape[2]
     residual, weight = work[0, :length], work[1, :length]
     weight[:] = 0.0
     residual[:] = 0.0
-    left, right = max(0, -column0), min(n, nx - column0)
-    for row in range(max(0, -row0), min(n, ny - row0)):
-        y, x0, x1, first = row0 + row, column0 + left, column0 + right, row * profile.shape[2]
-        _weigh_row(
-            (image[y, x0:x1], mask[y, x0:x1], model[y, x0:x1]),
-            (unusable, np.float32(base), np.float32(photon_variance)),
-            (residual[first + left : first + right], weight[first + left : first + right]),
-        )
+    weighting = (unusable, np.float32(base), np.float32(photon_variance))
+    _weigh((image, mask, model), (row0, column0, n), weighting, (residual, weight, profile.shape[2]))
     planes = profile.reshape(3, length)
     _add_products((planes[0], planes[1], planes[2]), residual, weight, sums)
     sums[1] *= own
@@ -259,17 +313,25 @@ def _normal_equations(pixels, images, source, work, sums):
 
 
 @summing_kernel
-def _weigh_row(pixels, weighting, outputs):
-    """Residuals and weights of a row of pixels; both are 0 for those that are not used."""
+def _weigh(pixels, corner, weighting, outputs):
+    """Residuals and weights of a stamp's pixels, rows `step` apart; both are 0 for those that are not used.
+
+    Rows of whole planes, not views of them: to make those of a small stamp takes longer than its sums.
+    """
     image, mask, model = pixels
     unusable, base, photon_variance = weighting
-    residual, weight = outputs
+    residual, weight, step = outputs
+    y0, x0, top, left, n_row, n_column = on_image(corner, image.shape)
     zero, one = np.float32(0), np.float32(1)
-    for i in range(image.size):
-        value = image[i]
-        used = (mask[i] & unusable) == 0 and value == value  # noqa: PLR0124 (NaN is not)
-        residual[i] = value - model[i] if used else zero
-        weight[i] = one / (base + photon_variance * max(model[i], zero)) if used else zero
+    for row in range(n_row):
+        start = max((top + row) * step + left, 0)
+        for i in range(n_column):
+            value, light = image[y0 + row, x0 + i], model[y0 + row, x0 + i]
+            # No branch, else the pixels are done one by one.
+            is_used = ((mask[y0 + row, x0 + i] & unusable) == 0) & (value == value)  # noqa: PLR0124 (NaN is not)
+            expected = one / (base + photon_variance * (light if light > zero else zero))
+            residual[start + i] = value - light if is_used else zero
+            weight[start + i] = expected if is_used else zero
 
 
 @summing_kernel
@@ -342,11 +404,8 @@ def add_scaled(model, profile, corner, scale):
     scale : float
         What it is multiplied by.
     """
-    ny, nx = model.shape
-    row0, column0, n = corner
-    left, right = max(0, -column0), min(n, nx - column0)
+    y0, x0, top, left, n_row, n_column = on_image(corner, model.shape)
     factor = np.float32(scale)
-    for row in range(max(0, -row0), min(n, ny - row0)):
-        target, source = model[row0 + row], profile[row]
-        for column in range(left, right):
-            target[column0 + column] += factor * source[column]
+    for row in range(n_row):
+        for i in range(n_column):
+            model[y0 + row, x0 + i] += factor * profile[top + row, left + i]

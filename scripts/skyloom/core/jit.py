@@ -119,7 +119,7 @@ def kernel(function):
     numba dispatcher
         Compiled at the first call for each set of types.
     """
-    return _compiled(function, fastmath=False)
+    return _compiled(function)
 
 
 def summing_kernel(function):
@@ -133,15 +133,16 @@ def summing_kernel(function):
     Returns
     -------
     numba dispatcher
-        NaN and infinities are what they are in other kernels; only the rounding of sums and products differs.
+        NaN and infinities are what they are in other kernels, but a division by zero gives one instead of an error:
+        looking for it would take the terms one by one. The rounding of sums and products differs.
     """
     # Leave to take 0 for -0 ("nsz") would turn a sum of some of its terms into a branch for each.
-    return _compiled(function, fastmath={"reassoc", "contract"})
+    return _compiled(function, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
-def _compiled(function, fastmath):
+def _compiled(function, **options):
     """Dispatcher of a function, cached."""
-    dispatcher = numba.njit(cache=True, fastmath=fastmath)(function)
+    dispatcher = numba.njit(cache=True, **options)(function)
     if not IS_WRITABLE and not numba_config.DISABLE_JIT:
         dispatcher._cache = _ReadOnlyCache(function)
     return dispatcher
