@@ -18,7 +18,7 @@ from drawn_detectors import FULL_WELL, SCALE  # noqa: E402 (needs the path)
 from ray_scenes import Observation, draw_scene, psf_at  # noqa: E402 (needs the path)
 
 from skyloom.calibrate.detection_passes import first_pass, second_pass  # noqa: E402 (needs the path)
-from skyloom.calibrate.halos import mask_halos  # noqa: E402 (needs the path)
+from skyloom.calibrate.halos import mask_halos_in_place  # noqa: E402 (needs the path)
 from skyloom.core import mask_planes  # noqa: E402 (needs the path)
 from skyloom.core.psf import PixelPsf  # noqa: E402 (needs the path)
 from skyloom.simulate import stray_light  # noqa: E402 (needs the path)
@@ -83,7 +83,8 @@ def masked(raw, psf):
     settings = fill_defaults(load_schema(HOME / "config" / "schema"), {})["calibrate"]
     first = first_pass(raw, settings)
     second, _ = second_pass(first, psf, settings)
-    return mask_halos(second.pixels, tuple(BRIGHT), psf, settings["halos"])
+    mask_halos_in_place(second.pixels, tuple(BRIGHT), psf, settings["halos"])
+    return second.pixels
 
 
 def masks(_):
