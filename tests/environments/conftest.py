@@ -14,7 +14,7 @@ from environment_support import CondaSnakemake  # noqa: E402 (needs the path)
 from workflow_support import TINY, copy_run, made_once  # noqa: E402
 
 # What the Snakefile imports before any job; a job must find all else in its own environment.
-HEAD = ("snakemake", "numpy", "pyarrow", "pyyaml", "jsonschema")
+HEAD = ("snakemake", "numpy", "pyarrow", "pyyaml", "jsonschema", "xxhash")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from environment_support import CondaSnakemake
 from test_conda_environments import (
     ENVIRONMENTS,
     EXTRAS,
+    ROOT,
     pinned,
     scripts_with_environment,
     third_party_imports,
@@ -25,7 +26,7 @@ IMPORT_ALL = "import importlib, sys; [importlib.import_module(name) for name in 
 
 def packages_wanted(name):
     """Packages that a yaml names, with their versions (tuple of str)."""
-    return tuple(f"{package}=={version}" for package, version in pinned(name).items() if package != "python")
+    return tuple(conda_stand_in.requirements_of(ROOT / f"envs/{name}.yaml"))
 
 
 def python_of(run, name):

@@ -198,15 +198,20 @@ def _gather_ring(planes, unusable, circles, ring):
     n = 0
     for row in range(max(0, int(np.ceil(y - outer))), min(ny - 1, int(np.floor(y + outer))) + 1):
         square = (row - y) ** 2
-        half, hole = np.sqrt(max(outer * outer - square, 0.0)), np.sqrt(max(inner * inner - square, 0.0))
-        start, end = max(0, int(np.ceil(x - half))), min(nx, int(np.floor(x + half)) + 1)
-        left = min(max(int(np.ceil(x - hole)), start), end)
-        right = max(min(int(np.floor(x + hole)) + 1, end), left)
+        half = np.sqrt(max(outer * outer - square, 0.0))
+        start = min(max(0, int(np.ceil(x - half))), nx)
+        end = max(start, min(nx, int(np.floor(x + half)) + 1))
+        left = right = end
+        if square < inner * inner:
+            hole = np.sqrt(inner * inner - square)
+            left = min(max(int(np.floor(x - hole)) + 1, start), end)
+            right = max(min(int(np.ceil(x + hole)), end), left)
         for first, last in ((start, left), (right, end)):
             for i in range(last - first):
-                is_used = (mask[row, first + i] & unusable) == 0
+                spread = variance[row, first + i]
+                is_used = ((mask[row, first + i] & unusable) == 0) & (spread == spread)  # noqa: PLR0124 (NaN is not)
                 ring[0, n + i] = rest[row, first + i] if is_used else np.float32(np.inf)
-                ring[1, n + i] = variance[row, first + i] if is_used else np.float32(np.inf)
+                ring[1, n + i] = spread if is_used else np.float32(np.inf)
             n += last - first
     return n
 

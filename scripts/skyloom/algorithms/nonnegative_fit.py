@@ -4,7 +4,8 @@ import numpy as np
 
 from skyloom.core.jit import kernel
 
-# A vector that shortens what is left by less than this part of the target's length is not taken.
+# A vector that shortens what is left by less than this part of the target's length is not taken; one whose weight falls
+# below this part of the largest leaves.
 TOLERANCE = 1e-12
 
 
@@ -24,6 +25,11 @@ def unexplained_part(vectors, target):
     ndarray, shape (m,), float64
         The rest; its scalar product with none of the others is positive.
 
+    Raises
+    ------
+    RuntimeError
+        If it is not found in three steps for each vector, of which a few of all are enough.
+
     Notes
     -----
     Lawson & Hanson (1974, Solving Least Squares Problems, chapter 23): the vector with the steepest slope joins, those
@@ -37,7 +43,7 @@ def unexplained_part(vectors, target):
     for _ in range(3 * n):
         best = _steepest(vectors, rest, (weights, is_barred), limit)
         if best < 0 or n_member == n_row:
-            break
+            return rest
         members[n_member] = best
         n_member += 1
         solution = _least_squares(vectors, members[:n_member], target)
@@ -55,7 +61,7 @@ def unexplained_part(vectors, target):
             weights[members[k]] = solution[k]
             for i in range(n_row):
                 rest[i] -= vectors[i, members[k]] * solution[k]
-    return rest
+    raise RuntimeError("no sum of positive weights is nearest: vectors and target must be finite")
 
 
 @kernel
@@ -82,11 +88,11 @@ def _step_to_the_border(weights, members, solution):
         own = weights[members[k]]
         if not solution[k] > 0:
             part = min(part, own / (own - solution[k]) if own > 0 else 0.0)
-    n_left = 0
+    n_left, least = 0, TOLERANCE * np.max(weights)
     for k in range(members.size):
         own = weights[members[k]]
         moved = own + part * (solution[k] - own)
-        is_left = moved > TOLERANCE
+        is_left = moved > least
         weights[members[k]] = moved if is_left else 0.0
         if is_left:
             members[n_left] = members[k]

@@ -103,10 +103,14 @@ class FittedLight:
         What all make together, each as far as it was fitted.
     halves : ndarray, shape (n,), int64
         Half-width of the square that each was fitted in [pixel].
+    x, y : ndarray, shape (n,), float64
+        The peaks, where each one's PSF was taken [pixel].
     """
 
     image: np.ndarray
     halves: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
 
     def take_away_in_place(self, psf, fit, is_unwanted):
         """Leave some of the sources out of the image.
@@ -121,8 +125,9 @@ class FittedLight:
             Sources to leave out.
         """
         index = np.flatnonzero(is_unwanted & np.isfinite(fit.flux))
-        x, y = fit.x[index], fit.y[index]
-        paint_point_sources(_splines(psf, x, y), self.halves[index], (x, y, -fit.flux[index]), self.image)
+        stamps = _splines(psf, self.x[index], self.y[index])
+        sources = (fit.x[index], fit.y[index], -fit.flux[index])
+        paint_point_sources(stamps, self.halves[index], sources, self.image)
 
 
 def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa: PLR0913 (what, and from where)
@@ -202,7 +207,7 @@ def photometry_with_light(masked_image, psf, peaks, settings=None, start=None):
     fit_point_sources(pixels, stamps, (order, halves), options, (model, results, np.stack([x, y])))
     if not settings.fit_position:
         results[4:7] = np.nan
-    return PsfPhotometry(*results), FittedLight(model, halves)
+    return PsfPhotometry(*results), FittedLight(model, halves, x, y)
 
 
 def without_position_bias(flux, flux_err):

@@ -55,6 +55,11 @@ def ray_filters(psf_kernels, margin):
     ndarray, shape (m, 5, 5), float64
         One filter for each of `ray_shapes` that stars cannot make, of norm 1 so that white noise of 1 gives 1.
 
+    Raises
+    ------
+    ValueError
+        If a PSF is not finite or has no light.
+
     Notes
     -----
     A shape t is split into the sum of stars of positive flux that is nearest to it and a rest h. The rest has
@@ -68,6 +73,9 @@ def ray_filters(psf_kernels, margin):
     middle = psf_kernels.shape[-1] // 2
     half = min(SEEN_REACH, middle)
     near = slice(middle - half, middle + half + 1)
+    if not (np.isfinite(psf_kernels).all() and (psf_kernels.max(axis=(1, 2)) > 0).all()):
+        # To a filter that has seen no star all stars are rays.
+        raise ValueError("a PSF without light, or not finite: rays cannot be told from stars by it")
     stars = _stars_in_window(sharpened(psf_kernels, margin)[:, near, near])
     filters = []
     for shape in ray_shapes():

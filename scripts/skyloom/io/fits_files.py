@@ -13,7 +13,7 @@ from skyloom.core.images import of_dtype
 from skyloom.io.integrity import ZEROS, stamp, verify, write_bytes
 from skyloom.io.provenance import Provenance, provenance_from_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HASH_MARKER = b"FILEHASH= '"
 # The hash stands in the primary header, which is short; nothing behind it can be mistaken for it.
 HASH_SEARCH_END = 2880 * 20

@@ -123,7 +123,9 @@ def verify(data, marker, path, search_end=None):
     """
     found = data.rfind(marker) if search_end is None else bytes(data[:search_end]).find(marker)
     if found < 0:
-        raise CorruptProductError(str(path), "carries no hash, so it is no whole product of Skyloom's")
+        raise CorruptProductError(
+            str(path), "carries no hash: it is no whole product of Skyloom's, or an older one's"
+        )
     start = found + len(marker)
     stated = bytes(data[start : start + HASH_LENGTH])
     view = memoryview(data)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skyloom.algorithms.alone import measure_alone
+from skyloom.algorithms.alone import ANNULUS, _gather_ring, measure_alone
 from skyloom.algorithms.photometry import FitSettings, psf_photometry
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
@@ -126,3 +126,27 @@ def test_the_kernels_measure_one_source_of_a_small_image():
     bad = measure_alone(pixels, psf.splines_at(x, y), (x, y, flux), shapes, (UNUSABLE, 3.0))
     assert np.isnan(bad.uniform_flux).all()
     assert np.isnan(bad.sky).all()
+
+
+@pytest.mark.parametrize("x", [30.0, 30.3, 0.0, 63.0, -20.0, 80.0])
+@pytest.mark.parametrize("y", [30.0, 30.2, 1.0, -10.0])
+@pytest.mark.parametrize("sigma", [0.4, 1.5])
+def test_the_ring_around_a_source_has_every_pixel_between_its_circles_once(x, y, sigma):
+    rng = np.random.default_rng(3)
+    image = rng.normal(size=(60, 64)).astype(np.float32)
+    mask = (rng.random(image.shape) < 0.1).astype(np.uint32)
+    variance = rng.uniform(1, 2, image.shape).astype(np.float32)
+    variance[20, 30:40] = np.nan
+    circles = (x, y, ANNULUS[0] * sigma, ANNULUS[1] * sigma)
+    ring = np.full((2, 4000), np.float32(7))
+
+    n = _gather_ring((image, mask, variance, image), np.uint32(1), circles, ring)
+
+    rows, columns = np.indices(image.shape)
+    distance = np.hypot(rows - y, columns - x)
+    between = (distance >= circles[2]) & (distance <= circles[3])
+    used = between & (mask == 0) & np.isfinite(variance)
+    assert n == between.sum()
+    np.testing.assert_array_equal(ring[0, :n][np.isfinite(ring[0, :n])], image[used])
+    np.testing.assert_array_equal(ring[1, :n][np.isfinite(ring[1, :n])], variance[used])
+    assert (ring[:, n:] == 7).all()

@@ -41,3 +41,13 @@ def test_equal_vectors_share_without_an_end():
     np.testing.assert_allclose(
         unexplained_part(vectors, np.array([1.0, 2.0, 3.0, 4.0])), [-1.5, -0.5, 0.5, 1.5], atol=1e-12
     )
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1e12])
+def test_the_rest_scales_with_the_target(scale):
+    rng = np.random.default_rng(5)
+    vectors, target = np.maximum(rng.normal(size=(25, 500)), 0), rng.normal(size=25)
+
+    scaled = unexplained_part(vectors, scale * target)
+
+    np.testing.assert_allclose(scaled / scale, unexplained_part(vectors, target), atol=1e-9)

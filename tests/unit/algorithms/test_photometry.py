@@ -5,6 +5,7 @@ import pytest
 
 from skyloom.algorithms.photometry import (
     FitSettings,
+    photometry_with_light,
     point_source_image,
     position_error_factor,
     psf_photometry,
@@ -129,6 +130,27 @@ def test_a_source_without_usable_pixels_is_nan_and_harms_no_other():
     assert fit.flux[0] == pytest.approx(1000, rel=0.02)
     assert np.isnan(fit.flux[1:]).all()
     assert fit.select([0]).x == pytest.approx([15.0], abs=1e-3)
+
+
+def test_light_without_some_sources_is_that_of_the_others(stars):
+    rng = np.random.default_rng(4)
+    kernel, _ = true_psf(stars)
+    x, y = grid(6, 12, rng)
+    flux = 10 ** rng.uniform(3, 6, x.size)
+    image = point_source_image((72, 72), np.repeat(kernel[None], x.size, 0), x, y, flux)
+    pixels = MaskedImage(image, np.zeros((72, 72), np.uint32), np.full((72, 72), VARIANCE, np.float32))
+    coefficients = np.stack([kernel, 0.02 * np.gradient(kernel, axis=0), 0 * kernel]).astype(np.float32)
+    psf = PixelPsf(coefficients, 1, (-0.5, 71.5, -0.5, 71.5))
+    settings = FitSettings(whole_stamps=True)
+
+    fit, light = photometry_with_light(pixels, psf, (np.rint(x), np.rint(y)), settings)
+    unwanted = rng.random(x.size) < 0.5
+    light.take_away_in_place(psf, fit, unwanted)
+
+    kept = ~unwanted
+    images = psf.kernels_at(np.rint(x[kept]), np.rint(y[kept]))
+    expected = point_source_image((72, 72), images, fit.x[kept], fit.y[kept], fit.flux[kept])
+    np.testing.assert_allclose(light.image, expected, atol=1e-6 * flux.max())
 
 
 @pytest.mark.kernels

@@ -67,3 +67,9 @@ def test_contrasts_of_a_trailed_psf_are_those_of_its_sharp_end():
     c = 7
     centre = trailed[c, c - 1] / (0.5 * (trailed[c, c] + trailed[c, c - 2]))
     assert star_contrasts(np.roll(trailed, 1, axis=1)[None])[0] > 1.1 * centre
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_a_psf_without_light_makes_no_filters(value):
+    with pytest.raises(ValueError, match="rays cannot be told from stars"):
+        ray_filters(np.full((1, 21, 21), value), 0.15)
