@@ -115,7 +115,8 @@ def fill_in_place(masked_image, is_hole, psf_sigma):
     core of a star it follows the PSF.
     """
     planes = (masked_image.image, masked_image.mask, masked_image.variance)
-    rows, columns = (np.ascontiguousarray(indices) for indices in np.nonzero(is_hole))
+    # Several times as fast as `numpy.nonzero` of both axes.
+    rows, columns = np.divmod(np.flatnonzero(is_hole), is_hole.shape[1])
     former = FilledPixels(rows, columns, *(plane[rows, columns] for plane in planes))
     _fill_holes(planes, is_hole, (rows, columns), float(psf_sigma))
     return former

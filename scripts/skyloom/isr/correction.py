@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage, native_rows, strips
+from skyloom.core.images import MaskedImage, strips
 from skyloom.core.jit import kernel
+from skyloom.isr.calib_rows import native_rows
 from skyloom.isr.repair import UNUSABLE
 from skyloom.isr.variance import STRIP, expected_light_of_rows, rough_sky
 
@@ -14,8 +15,6 @@ CALIB_STEPS = ("bias", "dark", "flat", "defects")
 """Steps with a switch of their own; the illumination is part of the flat."""
 # Stands for the planes of a calibration that is not used.
 NO_PLANE = np.zeros((1, 1), dtype=np.float32)
-# Place of the flat's image among the planes of the calibrations.
-FLAT_IMAGE = 4
 
 
 def as_the_sky_lights(calibs):
@@ -67,10 +66,10 @@ def correct_in_place(frame, calibs, exposure_time):
     sky = rough_sky(image, is_unusable)
     use = _use(calibs, exposure_time)
     for part in strips(len(image), STRIP):
-        planes = _planes(calibs, part)
-        response = planes[FLAT_IMAGE] if calibs.flat is not None else None
+        _, dark, flat = _rows(calibs, part, "image")
+        response = flat if calibs.flat is not None else None
         light = expected_light_of_rows(image, sky, part, response, variance[part])
-        _variance_in_place(variance[part], light, planes, use)
+        _variance_in_place(variance[part], light, (dark, flat, *_rows(calibs, part, "variance")), use)
     return MaskedImage(image, frame.mask, variance)
 
 
@@ -139,7 +138,7 @@ def _light(frame, calibs, exposure_time, light):
     use = _use(calibs, exposure_time)
     for part in strips(len(light), STRIP):
         charge, outputs = (frame.image[part], frame.mask[part]), (light[part], is_unusable[part])
-        _subtract_and_divide(charge, _planes(calibs, part), use, outputs)
+        _subtract_and_divide(charge, _rows(calibs, part, "image"), use, outputs)
     return is_unusable
 
 
@@ -149,20 +148,17 @@ def _use(calibs, exposure_time):
     return used, np.float32(exposure_time)
 
 
-def _planes(calibs, part):
-    """Rows of image and variance of bias, dark and flat; `NO_PLANE` for those that are not used."""
-    return tuple(
-        NO_PLANE if calib is None else native_rows(getattr(calib, name), part)
-        for calib in (calibs.bias, calibs.dark, calibs.flat)
-        for name in ("image", "variance")
-    )
+def _rows(calibs, part, plane):
+    """Rows of image or variance of bias, dark and flat; `NO_PLANE` for those that are not used."""
+    used = (calibs.bias, calibs.dark, calibs.flat)
+    return tuple(NO_PLANE if calib is None else native_rows(getattr(calib, plane), part) for calib in used)
 
 
 @kernel
 def _subtract_and_divide(frame, planes, use, outputs):
     """Light of each pixel, and which pixels tell nothing of the sky."""
     charge, mask = frame
-    bias, _, dark, _, flat, _ = planes
+    bias, dark, flat = planes
     used, time = use
     has_bias, has_dark, has_flat = used[0], used[1], used[2]
     image, is_unusable = outputs
@@ -184,7 +180,7 @@ def _subtract_and_divide(frame, planes, use, outputs):
 @kernel
 def _variance_in_place(variance, light, planes, use):
     """Turn the variance of the read-out of each pixel into that of its charge, with the light expected of it."""
-    _, bias_variance, dark, dark_variance, flat, flat_variance = planes
+    dark, flat, bias_variance, dark_variance, flat_variance = planes
     used, time = use
     has_bias, has_dark, has_flat = used[0], used[1], used[2]
     for y in range(variance.shape[0]):
