@@ -94,6 +94,19 @@ class PsfPhotometry:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceSplines:
+    """The PSF of each of n sources, for who needs it more than once.
+
+    Attributes
+    ----------
+    splines : ndarray, shape (n, k, k) or (n, s * s, k, k), float32
+        Spline coefficients, as from `splines_at` of a PSF.
+    """
+
+    splines: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class FittedLight:
     """The light of n fitted sources.
 
@@ -137,8 +150,8 @@ def psf_photometry(masked_image, psf, x, y, settings=None, start=None):  # noqa:
     ----------
     masked_image : MaskedImage
         Background-subtracted pixels.
-    psf : PixelPsf, CellPsf or ndarray of shape (n, k, k)
-        PSF, or one image for each source.
+    psf : PixelPsf, CellPsf, SourceSplines or ndarray of shape (n, k, k)
+        PSF, or that of each source, the array as images.
     x, y : array_like, shape (n,)
         Positions of the peaks [pixel]: no source moves farther than `point_fit.MAX_SHIFT` from its own.
     settings : FitSettings, optional
@@ -300,6 +313,8 @@ def point_source_image(shape, psf, x, y, flux, noise=None):  # noqa: PLR0913 (wh
 
 def _splines(psf, x, y):
     """Spline coefficients of the PSF of each source, shape (n, s * s, k, k), float32."""
+    if isinstance(psf, SourceSplines):
+        return with_phases(psf.splines)
     if isinstance(psf, np.ndarray):
         return with_phases(spline_coefficients(psf).astype(np.float32))
     return with_phases(psf.splines_at(x, y))

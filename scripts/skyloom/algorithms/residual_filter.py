@@ -11,7 +11,7 @@ from skyloom.algorithms.matched_filter import (
     visible_part,
 )
 from skyloom.core import mask_planes
-from skyloom.core.jit import kernel
+from skyloom.core.jit import kernel, summing_kernel
 
 # What is laid out of each pixel: what is left, and its variance.
 LEFT, VARIANCE = range(2)
@@ -19,14 +19,14 @@ LEFT, VARIANCE = range(2)
 SEGMENT = 32
 
 
-def residual_significance(images, psf, wanted, bits):
+def residual_significance(images, psf, wanted, bits, variance_of):
     """Signal to noise of a point source on some pixels, beside the light that is taken from them.
 
     Parameters
     ----------
     images : tuple
-        Background-subtracted pixels (MaskedImage), the light to be taken from them and the variance of what is left
-        (ndarrays, shape (ny, nx), float32).
+        Background-subtracted pixels (MaskedImage), and the light to be taken from them (ndarray, shape (ny, nx),
+        float32).
     psf : PixelPsf or CellPsf
         The image's PSF.
     wanted : ndarray, shape (ny, nx), bool
@@ -34,6 +34,8 @@ def residual_significance(images, psf, wanted, bits):
     bits : tuple of int
         Mask bits whose pixels carry no information unless they were interpolated (INTRP), and those in whose pixels
         nothing is left: the interpolation knew nothing of the light.
+    variance_of : callable
+        Gives the variance of what is left (ndarray, float32) in a part of the image (tuple of slice).
 
     Returns
     -------
@@ -41,20 +43,35 @@ def residual_significance(images, psf, wanted, bits):
         As `matched_filter.significance_image` of what is left, in the order of the wanted pixels row by row: another
         plane beside those that it comes from would be the most memory that a job has.
     """
-    (pixels, light, variance), (excluded, unusable) = images, bits
+    (pixels, light), (excluded, unusable) = images, bits
     n_before = np.append(0, np.cumsum(np.count_nonzero(wanted, axis=1)))
     significance = np.zeros(n_before[-1], dtype=np.float32)
     sample = good_variances((pixels.image, pixels.mask, pixels.variance), excluded)
     if sample.size == 0:
         return significance
-    planes = (pixels.image, pixels.mask, light, variance)
     limits = (np.uint32(excluded), np.uint32(unusable), np.float32(np.median(sample)))
     for tile, stamp, _ in tiles(pixels.shape, psf, 1.0):
         inner = _with_all_taps(visible_part(stamp))
         rows, before = slice(*tile[:2]), slice(0, tile[2])
         first = n_before[rows] + np.count_nonzero(wanted[rows, before], axis=1)
-        _filter_tile(planes, (tile, wanted, first), (inner, inner**2), limits, significance)
+        box = _surroundings(tile, inner.shape)
+        variance = variance_of(_on_image(box, pixels.shape))
+        laid = _lay_out((pixels.image, pixels.mask, light, variance), box, limits)
+        _filter_tile(laid, (tile, wanted, first), (inner, inner**2), limits[2], significance)
     return significance
+
+
+def _surroundings(tile, side):
+    """Box that the sums over a stamp in a tile take in."""
+    y0, y1, x0, x1 = tile
+    reach = side[0] // 2
+    return y0 - reach, y1 + reach, x0 - reach, x1 - reach + side[1] + SEGMENT
+
+
+def _on_image(box, shape):
+    """Slices of the part of a box that lies on an image."""
+    y0, y1, x0, x1 = box
+    return slice(max(y0, 0), min(y1, shape[0])), slice(max(x0, 0), min(x1, shape[1]))
 
 
 def _with_all_taps(stamp):
@@ -64,19 +81,20 @@ def _with_all_taps(stamp):
 
 
 @kernel
-def _filter_tile(planes, places, stamps, limits, significance):
+def _filter_tile(laid, places, stamps, usual, significance):
     """Significances of the wanted pixels of a tile, from the `first` place of each of its rows on."""
     (y0, y1, x0, x1), wanted, first = places
-    reach, n_column = stamps[0].shape[0] // 2, stamps[0].shape[1]
-    laid = _lay_out(planes, (y0 - reach, y1 + reach, x0 - reach, x1 - reach + n_column + SEGMENT), limits)
+    reach = stamps[0].shape[0] // 2
     signal, noise = np.zeros(SEGMENT, dtype=np.float32), np.zeros(SEGMENT, dtype=np.float32)
     least = MIN_COVERAGE * stamps[1].sum()
     for y in range(y0, y1):
         place = first[y - y0]
-        for start in range(x0, x1, SEGMENT):
-            end = min(start + SEGMENT, x1)
-            if not wanted[y, start:end].any():
+        start = x0
+        while start < x1:
+            if not wanted[y, start]:
+                start += 1
                 continue
+            end = min(start + SEGMENT, x1)
             _sum(laid[LEFT], (y - y0, start - x0), stamps[0], signal)
             _sum(laid[VARIANCE], (y - y0, start - x0), stamps[1], noise)
             for x in range(start, end):
@@ -84,28 +102,42 @@ def _filter_tile(planes, places, stamps, limits, significance):
                     continue
                 own = laid[VARIANCE, y - y0 + reach, x - x0 + reach]
                 # A pixel that carries no information has no variance of its own.
-                if noise[x - start] > least * (own if own > 0 else limits[2]):
+                if noise[x - start] > least * (own if own > 0 else usual):
                     significance[place] = signal[x - start] / np.sqrt(noise[x - start])
                 place += 1
+            start = end
 
 
 @kernel
 def _lay_out(planes, box, limits):
-    """What is left in the pixels of a box, and its variance; 0 where a pixel carries no information or is none."""
+    """What is left in the pixels of a box, and its variance; 0 where a pixel carries no information or is none.
+
+    The plane of variances is that of the part of the box that lies on the image.
+    """
     image, mask, light, variance = planes
-    excluded, unusable, _ = limits
     y0, y1, x0, x1 = box
-    ny, nx = image.shape
+    top, left, right = max(y0, 0), max(x0, 0), min(x1, image.shape[1])
     laid = np.zeros((2, y1 - y0, x1 - x0), dtype=np.float32)
-    for y in range(max(y0, 0), min(y1, ny)):
-        for x in range(max(x0, 0), min(x1, nx)):
-            bits, row, column = mask[y, x], y - y0, x - x0
-            good = (bits & excluded) == 0 or (bits & mask_planes.INTRP) != 0
-            if good and np.isfinite(image[y, x]) and np.isfinite(variance[y, x]):
-                is_left = (bits & unusable) == 0
-                laid[LEFT, row, column] = image[y, x] - light[y, x] if is_left else np.float32(0)
-                laid[VARIANCE, row, column] = variance[y, x]
+    for row in range(variance.shape[0]):
+        y = top + row
+        pixels = (image[y, left:right], mask[y, left:right], light[y, left:right], variance[row])
+        first, end = left - x0, right - x0
+        _lay_out_row(pixels, limits, laid[LEFT, y - y0, first:end], laid[VARIANCE, y - y0, first:end])
     return laid
+
+
+@summing_kernel
+def _lay_out_row(pixels, limits, left, spread):
+    """What is left in a row of pixels, and its variance."""
+    image, mask, light, variance = pixels
+    excluded, unusable, _ = limits
+    zero, endless = np.float32(0), np.float32(np.inf)
+    for i in range(left.size):
+        good = ((mask[i] & excluded) == 0) | ((mask[i] & mask_planes.INTRP) != 0)
+        good &= (abs(image[i]) < endless) & (abs(variance[i]) < endless)
+        is_left = good & ((mask[i] & unusable) == 0)
+        left[i] = image[i] - light[i] if is_left else zero
+        spread[i] = variance[i] if good else zero
 
 
 @kernel
@@ -151,5 +183,5 @@ def compile_kernels():
     zeros, ones = np.zeros((16, 16), dtype=np.float32), np.ones((16, 16), dtype=np.float32)
     pixels = MaskedImage(zeros, np.zeros((16, 16), dtype=np.uint32), ones)
     psf = PixelPsf(np.full((1, 5, 5), 0.04, dtype=np.float32), 0, (-0.5, 15.5, -0.5, 15.5))
-    residual_significance((pixels, zeros, ones), psf, ones > 0, (1, 2))
+    residual_significance((pixels, zeros), psf, ones > 0, (1, 2), lambda part: ones[part].copy())
     maxima_above(zeros, 1.0)

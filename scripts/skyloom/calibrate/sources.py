@@ -10,6 +10,7 @@ from skyloom.algorithms.moments import adaptive_moments, star_moments
 from skyloom.algorithms.photometry import (
     UNUSABLE,
     FitSettings,
+    SourceSplines,
     position_error_factor,
     psf_photometry,
     without_position_bias,
@@ -84,12 +85,14 @@ def measure_sources(masked_image, psf, detections, settings, start=None, fit_set
     PsfWithoutSizeError
         If the PSF looks like no star anywhere.
     """
-    fit = psf_photometry(masked_image, psf, detections.x, detections.y, fit_settings, start)
+    # Over the pixel or two that a fit goes from its peak the PSF is the same.
+    splines = psf.splines_at(detections.x, detections.y)
+    peaks = (detections.x, detections.y)
+    fit = psf_photometry(masked_image, SourceSplines(splines), *peaks, fit_settings, start)
     failed = ~(np.isfinite(fit.flux) & np.isfinite(fit.x_err) & np.isfinite(fit.y_err))
     x, y = np.where(failed, detections.x, fit.x), np.where(failed, detections.y, fit.y)
     ny, nx = masked_image.shape
     kernel = psf.kernel_at((nx - 1) / 2, (ny - 1) / 2)
-    splines = psf.splines_at(x, y)
     psf_shape = star_moments(splines, x, y, equivalent_sigma(kernel))
     if len(x) and not np.isfinite(psf_shape.sigma).any():
         raise PsfWithoutSizeError(len(x))

@@ -222,11 +222,10 @@ class _Bins:
 
 def _is_compact(labels):
     """Whether each footprint, from label 0 (which is none) on, is too short to be a trail (ndarray of bool)."""
-    from scipy.ndimage import find_objects
-
-    boxes = find_objects(labels)
-    lengths = [0 if box is None else max(part.stop - part.start for part in box) for box in boxes]
-    return np.array([False, *(length < COMPACT for length in lengths)])
+    first, last = _extents(labels, int(labels.max(initial=0)) + 1)
+    is_compact = (last - first).max(axis=0) + 1 < COMPACT
+    is_compact[0] = False
+    return is_compact
 
 
 def _frame(ends):
@@ -372,6 +371,20 @@ def _straightened(ends, profiles, core, is_seen):
 
 
 @kernel
+def _extents(labels, n_label):
+    """First and last row and column of each label, shape (2, n_label); the last before the first where it is not."""
+    ny, nx = labels.shape
+    first, last = np.full((2, n_label), max(ny, nx)), np.full((2, n_label), -1)
+    for y in range(ny):
+        for x in range(nx):
+            label = labels[y, x]
+            if label:
+                first[0, label], last[0, label] = min(first[0, label], y), y
+                first[1, label], last[1, label] = min(first[1, label], x), max(last[1, label], x)
+    return first, last
+
+
+@kernel
 def _bin_significance(planes, is_compact, size, sums_and_counts):
     """Add each usable pixel's clipped significance to its bin."""
     image, variance, mask, labels = planes
@@ -396,4 +409,4 @@ def compile_kernels():
     plane, labels = np.ones((2, 2), dtype=np.float32), np.zeros((2, 2), dtype=np.int32)
     sums = np.zeros((1, 1), dtype=np.float32)
     planes = (plane, plane, np.zeros((2, 2), dtype=np.uint32), labels)
-    _bin_significance(planes, np.zeros(1, dtype=bool), 2, (sums, sums.copy()))
+    _bin_significance(planes, _is_compact(labels), 2, (sums, sums.copy()))
