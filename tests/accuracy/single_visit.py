@@ -367,6 +367,24 @@ def _wcs_limit(visit, detector, x, y):
     return limits
 
 
+def typical_wcs_limit(visit, detector):
+    """Error (ra, dec) [mas] of a WCS by those of its typical star: sqrt(p / N) sqrt(sigma_ref^2 + sigma_centroid^2).
+
+    Larger than that of a weighted fit, to which the brightest stars give most: in a rich field what is hidden behind
+    them, not the noise, sets how well they are known.
+    """
+    src, calexp = visit.sources[detector], visit.calexps[detector]
+    used = column(src, "calib_astrometry_used")
+    references = visit.reference_errors(*(column(src, name)[used] for name in ("ra", "dec")))
+    scale = calexp.wcs.pixel_scale() * 1e3
+    return [
+        np.sqrt(len(calexp.wcs_fit.covariance) / used.sum() * np.median(reference**2 + (scale * error) ** 2))
+        for reference, error in zip(
+            references, (column(src, name)[used] for name in ("xErr", "yErr")), strict=True
+        )
+    ]
+
+
 def _terms(calexp, x, y):
     """Terms of the WCS's polynomial at pixels, in units of half the detector."""
     half = calexp.pixels.shape[1] / 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from bars import Bars
-from single_visit import compare, run_visit
+from single_visit import compare, run_visit, typical_wcs_limit
 
 from skyloom.core.tables import column
 
@@ -117,6 +117,7 @@ def test_seeds_and_bands_reach_the_bars_on_full_size_detectors(tmp_path):
 @pytest.mark.timeout(3600)
 def test_a_thousand_stars_fix_the_wcs_to_a_milliarcsecond(tmp_path):
     bars = Bars("three visits of two detectors of 2048 x 2048 with many stars")
+    errors, limits = [], []
     for seed in (24, 26, 27):
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -129,4 +130,8 @@ def test_a_thousand_stars_fix_the_wcs_to_a_milliarcsecond(tmp_path):
                 error, limit = (rms(getattr(part, f"wcs_{kind}_{axis}")) for kind in ("error", "limit"))
                 bars.note(f"its limit in {axis} [mas]", limit)
                 bars.check(f"rms error of its WCS in {axis} [mas]", error, high=1.5)
+                errors.append(error)
+            limits += typical_wcs_limit(visit, detector)
+    bars.note("limit by the errors of the typical star [mas]", rms(limits))
+    bars.check("rms error of the WCS over that limit", rms(errors) / rms(limits), high=LIMIT_FACTOR)
     bars.judge()

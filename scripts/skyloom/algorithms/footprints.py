@@ -93,13 +93,13 @@ def _places_above(values, threshold):
     n = 0
     for value in values:
         n += value > threshold
-    places = np.empty(n, dtype=np.int32)
+    # Each is written, and stays where its value is above: a branch would be guessed wrong.
+    places = np.empty(n + 1, dtype=np.int32)
     n = 0
     for i in range(values.size):
-        if values[i] > threshold:
-            places[n] = i
-            n += 1
-    return places
+        places[n] = i
+        n += values[i] > threshold
+    return places[:n]
 
 
 @kernel

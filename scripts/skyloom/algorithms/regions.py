@@ -88,20 +88,36 @@ def number_regions(places, nx, region):
         Number of regions.
     """
     parent = np.arange(places.size).astype(np.int32)
-    above = 0
+    above, row = 0, 0
     for i in range(places.size):
-        place, x = places[i], places[i] % nx
-        if i > 0 and x > 0 and places[i - 1] == place - 1:
-            _unite(parent, i - 1, i)
-        first = place - nx - (1 if x > 0 else 0)
-        last = place - nx + (1 if x < nx - 1 else 0)
-        while places[above] < first:
+        place = places[i]
+        while place >= row + nx:
+            row += nx
+        over = place - nx
+        has_left = place > row
+        while places[above] < over - has_left:
             above += 1
-        for j in range(above, min(above + 3, i)):
-            if places[j] <= last:
-                _unite(parent, j, i)
+        over_left, over_own, over_right = _three_above(places, (above, i), over)
+        if place == row + nx - 1:
+            over_right = -1
+        # Neighbours of what was joined before are its own: the pixel above has joined those beside it.
+        if over_own >= 0:
+            parent[i] = _root(parent, over_own)
+            continue
+        if has_left and i > 0 and places[i - 1] == place - 1:
+            parent[i] = _root(parent, i - 1)
+        elif over_left >= 0:
+            parent[i] = _root(parent, over_left)
+        if over_right >= 0:
+            _unite(parent, over_right, i)
+    return _number_roots(parent, region)
+
+
+@kernel
+def _number_roots(parent, region):
+    """Number the trees in the order of their roots, and tell each node its tree's; returns how many there are."""
     n = 0
-    for i in range(places.size):
+    for i in range(parent.size):
         # The root is the first pixel of its region, which has its number already.
         root = _root(parent, i)
         if root == i:
@@ -110,6 +126,20 @@ def number_regions(places, nx, region):
         else:
             region[i] = region[root]
     return n
+
+
+@kernel
+def _three_above(places, span, over):
+    """Which of the first three of a span of places are that before, at and behind a place; -1 for one that is not."""
+    before = at = behind = -1
+    for j in range(span[0], min(span[0] + 3, span[1])):
+        if places[j] == over:
+            at = j
+        elif places[j] == over - 1:
+            before = j
+        elif places[j] == over + 1:
+            behind = j
+    return before, at, behind
 
 
 @kernel

@@ -149,6 +149,46 @@ def _sum(values, corner, stamp, sums):
         add_taps_along(values[row + v, column:], stamp[v], sums)
 
 
+def filtered_at(planes, kernels, places):
+    """Signal to noise that the matched filter gives at some pixels.
+
+    Parameters
+    ----------
+    planes : tuple of ndarray, shape (ny, nx), float32
+        Image and variance; pixels beyond the edge are as those at it.
+    kernels : ndarray, shape (n, k, k), float64
+        PSF image of each pixel, k odd.
+    places : tuple of ndarray, shape (n,), int64
+        Rows and columns of the pixels.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        ``sum(P d) / sqrt(sum(P^2 V))``.
+    """
+    found = np.empty(len(kernels))
+    _filter_at(planes, kernels, places, found)
+    return found
+
+
+@kernel
+def _filter_at(planes, kernels, places, found):
+    """Signal to noise at each of the places."""
+    image, variance = planes
+    ny, nx = image.shape
+    half = kernels.shape[1] // 2
+    for n in range(found.size):
+        signal = noise = 0.0
+        for v in range(kernels.shape[1]):
+            y = min(max(places[0][n] + v - half, 0), ny - 1)
+            for u in range(kernels.shape[2]):
+                x = min(max(places[1][n] + u - half, 0), nx - 1)
+                weight = kernels[n, v, u]
+                signal += weight * image[y, x]
+                noise += weight * weight * variance[y, x]
+        found[n] = signal / np.sqrt(noise)
+
+
 @kernel
 def maxima_above(values, level):
     """Pixels of an image above a level, none of whose neighbours is higher.
@@ -185,3 +225,4 @@ def compile_kernels():
     psf = PixelPsf(np.full((1, 5, 5), 0.04, dtype=np.float32), 0, (-0.5, 15.5, -0.5, 15.5))
     residual_significance((pixels, zeros), psf, ones > 0, (1, 2), lambda part: ones[part].copy())
     maxima_above(zeros, 1.0)
+    filtered_at((zeros, ones), np.ones((1, 3, 3)), (np.array([8]), np.array([8])))

@@ -10,7 +10,7 @@ from skyloom.algorithms.detection import SAMPLED_PART, Detections, find_sources
 from skyloom.algorithms.footprints import paint_discs_in_place, regions_beyond
 from skyloom.algorithms.matched_filter import power_at
 from skyloom.algorithms.photometry import N_SWEEP, UNUSABLE, typical_noise
-from skyloom.algorithms.residual_filter import maxima_above, residual_significance
+from skyloom.algorithms.residual_filter import filtered_at, maxima_above, residual_significance
 from skyloom.calibrate.point_sources import fit_point_sources
 from skyloom.core.images import pixels_at
 from skyloom.core.psf import FWHM_PER_SIGMA
@@ -222,16 +222,11 @@ def _significance_beneath(image, sources, sigma, search):
 
 def _significance_of(light, pixels, psf, peaks):
     """Matched-filter significance that the subtracted light had at the peaks: its errors are coherent."""
-    ny, nx = light.shape
-    offset = np.arange(psf.size) - psf.size // 2
     found = []
     for part in np.array_split(peaks, len(peaks) // PEAKS_AT_A_TIME + 1):
-        y, x = np.divmod(part, nx)
-        rows = np.clip(y[:, None] + offset, 0, ny - 1)[:, :, None]
-        columns = np.clip(x[:, None] + offset, 0, nx - 1)[:, None, :]
+        y, x = np.divmod(part, light.shape[1])
         kernels = psf.kernels_at(x.astype(np.float64), y.astype(np.float64))
-        signal = np.sum(kernels * light[rows, columns], axis=(1, 2))
-        found.append(signal / np.sqrt(np.sum(kernels**2 * pixels.variance[rows, columns], axis=(1, 2))))
+        found.append(filtered_at((light, pixels.variance), kernels, (y, x)))
     return np.concatenate(found)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skyloom.algorithms.matched_filter import significance_image
-from skyloom.algorithms.residual_filter import maxima_above, residual_significance
+from skyloom.algorithms.residual_filter import filtered_at, maxima_above, residual_significance
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
@@ -92,3 +92,20 @@ def test_maxima_are_found_at_the_edge_and_on_a_flat_top():
     values[0, 0], values[2, 2:4], values[4, 5] = 3.0, 2.0, 0.5
 
     assert maxima_above(values, 1.0).tolist() == [0, 14, 15]
+
+
+@pytest.mark.kernels
+def test_light_at_places_is_filtered_as_the_whole_image_is():
+    rng = np.random.default_rng(4)
+    light = rng.uniform(0, 9, (40, 30)).astype(np.float32)
+    variance = rng.uniform(1, 2, (40, 30)).astype(np.float32)
+    kernel = gaussian_kernel(1.2, 9)
+    rows, columns = np.array([20, 1, 39]), np.array([15, 28, 0])
+
+    found = filtered_at((light, variance), np.repeat(kernel[None], 3, axis=0), (rows, columns))
+
+    padded, noise = (np.pad(plane.astype(np.float64), 4, mode="edge") for plane in (light, variance))
+    for row, column, value in zip(rows, columns, found, strict=True):
+        box = slice(row, row + 9), slice(column, column + 9)
+        expected = np.sum(kernel * padded[box]) / np.sqrt(np.sum(kernel**2 * noise[box]))
+        assert value == pytest.approx(expected, rel=1e-6)
