@@ -4,6 +4,7 @@ import numpy as np
 
 from skyloom.core import mask_planes
 from skyloom.core.jit import kernel, summing_kernel
+from skyloom.core.psf import smoothed
 
 # Part of the PSF squared that must fall on good pixels for a significance.
 MIN_COVERAGE = 0.5
@@ -158,11 +159,10 @@ def visible_part(stamp):
     stamp : ndarray, shape (k, k)
         The PSF, centred on its middle pixel.
     """
-    from scipy.ndimage import uniform_filter
-
     middle = stamp.shape[0] // 2
-    distance = np.abs(np.indices(stamp.shape) - middle).max(axis=0).ravel()
-    within = np.cumsum(np.bincount(distance, (uniform_filter(stamp, 3, mode="constant") ** 2).ravel()))
+    offset = np.abs(np.arange(len(stamp)) - middle)
+    distance = np.maximum(offset[:, None], offset).ravel()
+    within = np.cumsum(np.bincount(distance, (smoothed(stamp) ** 2).ravel()))
     reach = int(np.argmax(within > (1 - LOST) * within[-1]))
     return stamp[middle - reach : middle + reach + 1, middle - reach : middle + reach + 1]
 

@@ -7,6 +7,7 @@ import numpy as np
 from skyloom.algorithms.point_fit import fit_point_sources, paint_point_sources
 from skyloom.core import mask_planes
 from skyloom.core.images import STRIP, MaskedImage, pixels_at
+from skyloom.core.psf import smoothed
 from skyloom.core.splines import spline_coefficients, with_phases
 
 UNUSABLE = mask_planes.bits("BAD", "SAT", "INTRP", "CR", "NO_DATA")
@@ -16,8 +17,6 @@ NO_SUCH_PIXEL = 1e6
 N_SAMPLE = 50
 # Light below this part of a pixel's noise is neither fitted nor subtracted.
 INVISIBLE_SIGMA = 0.02
-# Side of the box that the mean PSF is smoothed with to see its wings [pixel].
-WING_SMOOTHING = 3
 # Part of sum(P^2) that the square of the faintest source holds.
 MIN_SQUARE = 0.999
 
@@ -367,13 +366,11 @@ def half_widths(stamps, flux, noise):
         [pixel], at most k // 2. Looked up in the mean PSF, smoothed: what the noise of its stars left in the wings of
         one is not its light.
     """
-    from scipy.ndimage import uniform_filter
-
     half = stamps.shape[-1] // 2
     mean = _mean_stamp(stamps)
     if not mean.any():
         return np.full(len(stamps), half)
-    wings = np.abs(uniform_filter(mean, WING_SMOOTHING, mode="constant"))
+    wings = np.abs(smoothed(mean))
     offset = np.abs(np.arange(-half, half + 1))
     distance = np.maximum(offset[:, None], offset[None, :])
     outside = np.array([wings[distance > h].max(initial=0.0) for h in range(half + 1)])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import uniform_filter
 
 from skyloom.core import mask_planes
 from skyloom.core.camera import camera_from_dict
@@ -13,12 +14,19 @@ from skyloom.core.ids import IdRangeError, object_ids, source_ids
 from skyloom.core.images import Background, MaskedImage, of_dtype
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
-from skyloom.core.psf import CellPsf, PixelPsf, effective_area, gaussian_kernel, psf_moments
+from skyloom.core.psf import CellPsf, PixelPsf, effective_area, gaussian_kernel, psf_moments, smoothed
 from skyloom.core.random import generator
 from skyloom.core.reference import ReferenceStars
 from skyloom.core.settings import chosen_settings, settings_hash
 from skyloom.core.splines import shift_kernels, spline_coefficients
 from skyloom.core.tables import Column, TableColumnsError, TableSchema, column
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (31, 31)])
+def test_smoothed_images_are_those_of_scipy(shape):
+    image = np.random.default_rng(6).normal(size=shape)
+
+    np.testing.assert_allclose(smoothed(image), uniform_filter(image, 3, mode="constant"), atol=1e-15)
 
 
 def test_moments_of_a_gaussian_are_its_own():
