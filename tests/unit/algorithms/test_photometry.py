@@ -11,7 +11,7 @@ from skyloom.algorithms.photometry import (
     psf_photometry,
     without_position_bias,
 )
-from skyloom.algorithms.point_fit import _are_near_new
+from skyloom.algorithms.point_fit import _are_near_new, on_image
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel
@@ -289,3 +289,17 @@ def test_only_what_lies_far_from_new_sources_may_settle_at_once():
 
     assert near.tolist() == [True, True, False, False]
     assert not _are_near_new(x, y, halves, np.ones(4, dtype=bool), (64, 64)).any()
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize(
+    ("corner", "expected"),
+    [
+        ((2, 3, 5), (2, 3, 0, 0, 5, 5)),
+        ((-2, 7, 5), (0, 7, 2, 0, 3, 3)),
+        ((-9, 3, 5), (0, 3, 9, 0, 0, 5)),
+        ((30, 40, 5), (30, 40, 0, 0, 0, 0)),
+    ],
+)
+def test_the_part_of_a_stamp_on_an_image_is_never_negative(corner, expected):
+    assert on_image(corner, (20, 10)) == expected
