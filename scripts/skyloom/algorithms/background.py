@@ -144,8 +144,7 @@ def cell_levels(image, good, bin_size, *, use_mode=False):
 def _measure_cells(image, good, bin_size, use_mode, mesh, n_good):  # noqa: PLR0913 (two results)
     """Clipped level of each cell into `mesh`, NaN where too few pixels are good, and their number, 0 there."""
     ny, nx = image.shape
-    # One more than there are pixels: each is written, and stays where it is good. A branch would be guessed wrong.
-    values = np.empty(bin_size * bin_size + 1, dtype=np.float32)
+    values = np.empty(bin_size * bin_size, dtype=np.float32)
     for cell_y in range(mesh.shape[0]):
         for cell_x in range(mesh.shape[1]):
             y_end, x_end = min((cell_y + 1) * bin_size, ny), min((cell_x + 1) * bin_size, nx)
@@ -153,6 +152,7 @@ def _measure_cells(image, good, bin_size, use_mode, mesh, n_good):  # noqa: PLR0
             n = 0
             for y in range(cell_y * bin_size, y_end):
                 for x in range(cell_x * bin_size, x_end):
+                    # Each is written, and stays where it is good: a branch would be guessed wrong.
                     values[n] = image[y, x]
                     n += good[y, x]
             mesh[cell_y, cell_x] = np.nan

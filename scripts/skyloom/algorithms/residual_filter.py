@@ -54,6 +54,8 @@ def residual_significance(images, psf, wanted, bits, variance_of):
         inner = _with_all_taps(visible_part(stamp))
         rows, before = slice(*tile[:2]), slice(0, tile[2])
         first = n_before[rows] + np.count_nonzero(wanted[rows, before], axis=1)
+        if not wanted[rows, slice(*tile[2:])].any():
+            continue
         box = _surroundings(tile, inner.shape)
         variance = variance_of(_on_image(box, pixels.shape))
         laid = _lay_out((pixels.image, pixels.mask, light, variance), box, limits)
@@ -164,7 +166,7 @@ def filtered_at(planes, kernels, places):
     Returns
     -------
     ndarray, shape (n,), float64
-        ``sum(P d) / sqrt(sum(P^2 V))``.
+        ``sum(P d) / sqrt(sum(P^2 V))``; NaN where there is no variance.
     """
     found = np.empty(len(kernels))
     _filter_at(planes, kernels, places, found)
@@ -186,7 +188,7 @@ def _filter_at(planes, kernels, places, found):
                 weight = kernels[n, v, u]
                 signal += weight * image[y, x]
                 noise += weight * weight * variance[y, x]
-        found[n] = signal / np.sqrt(noise)
+        found[n] = signal / np.sqrt(noise) if noise > 0 else np.nan
 
 
 @kernel

@@ -47,6 +47,24 @@ def pixels_at(x, y, shape):
     return row, column
 
 
+def native_rows(plane, part):
+    """Rows of a plane in the machine's byte order.
+
+    Parameters
+    ----------
+    plane : ndarray, shape (ny, nx), float32
+        In any byte order: that of FITS where the plane is mapped from a file.
+    part : slice
+        Of the rows.
+
+    Returns
+    -------
+    ndarray, float32
+        Contiguous.
+    """
+    return of_dtype(np.asarray(plane[part]), np.float32)
+
+
 def of_dtype(values, dtype):
     """Array of a type and byte order, contiguous: a copy where it is another.
 
@@ -62,8 +80,6 @@ def of_dtype(values, dtype):
     ndarray
         Of that type.
     """
-    if values.dtype.itemsize > 1 and values.dtype.newbyteorder() == dtype:
-        return np.ascontiguousarray(values).byteswap().view(dtype)  # several times as fast as a cast
     return np.ascontiguousarray(values, dtype=dtype)
 
 

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from skyloom.core import mask_planes
-from skyloom.core.images import MaskedImage, strips
+from skyloom.core.images import MaskedImage, native_rows, strips
 from skyloom.core.jit import kernel
-from skyloom.isr.calib_rows import native_rows
 from skyloom.isr.repair import UNUSABLE
 from skyloom.isr.variance import STRIP, expected_light_of_rows, rough_sky
 
@@ -66,10 +65,10 @@ def correct_in_place(frame, calibs, exposure_time):
     sky = rough_sky(image, is_unusable)
     use = _use(calibs, exposure_time)
     for part in strips(len(image), STRIP):
-        _, dark, flat = _rows(calibs, part, "image")
+        dark, flat = _rows((calibs.dark, calibs.flat), part, "image")
         response = flat if calibs.flat is not None else None
         light = expected_light_of_rows(image, sky, part, response, variance[part])
-        _variance_in_place(variance[part], light, (dark, flat, *_rows(calibs, part, "variance")), use)
+        _variance_in_place(variance[part], light, (dark, flat, *_rows(_used(calibs), part, "variance")), use)
     return MaskedImage(image, frame.mask, variance)
 
 
@@ -138,7 +137,7 @@ def _light(frame, calibs, exposure_time, light):
     use = _use(calibs, exposure_time)
     for part in strips(len(light), STRIP):
         charge, outputs = (frame.image[part], frame.mask[part]), (light[part], is_unusable[part])
-        _subtract_and_divide(charge, _rows(calibs, part, "image"), use, outputs)
+        _subtract_and_divide(charge, _rows(_used(calibs), part, "image"), use, outputs)
     return is_unusable
 
 
@@ -148,10 +147,14 @@ def _use(calibs, exposure_time):
     return used, np.float32(exposure_time)
 
 
+def _used(calibs):
+    """Bias, dark and flat; None for those that are not used."""
+    return calibs.bias, calibs.dark, calibs.flat
+
+
 def _rows(calibs, part, plane):
-    """Rows of image or variance of bias, dark and flat; `NO_PLANE` for those that are not used."""
-    used = (calibs.bias, calibs.dark, calibs.flat)
-    return tuple(NO_PLANE if calib is None else native_rows(getattr(calib, plane), part) for calib in used)
+    """Rows of image or variance of calibrations; `NO_PLANE` for None."""
+    return tuple(NO_PLANE if calib is None else native_rows(getattr(calib, plane), part) for calib in calibs)
 
 
 @kernel

@@ -5,6 +5,7 @@ import pytest
 
 from skyloom.algorithms.photometry import (
     FitSettings,
+    SourceSplines,
     photometry_with_light,
     point_source_image,
     position_error_factor,
@@ -303,3 +304,22 @@ def test_only_what_lies_far_from_new_sources_may_settle_at_once():
 )
 def test_the_part_of_a_stamp_on_an_image_is_never_negative(corner, expected):
     assert on_image(corner, (20, 10)) == expected
+
+
+@pytest.mark.parametrize("sampling", [1, 2])
+def test_splines_that_are_at_hand_give_the_same_fits(sampling):
+    side = 24 * sampling + 1
+    psf = PixelPsf(
+        gaussian_kernel(1.6 * sampling, side)[None].astype(np.float32), 0, (-0.5, 59.5, -0.5, 59.5), sampling
+    )
+    x, y = np.array([20.3, 40.1, 27.8]), np.array([30.2, 18.9, 33.0])
+    light = point_source_image((60, 60), psf, x, y, np.array([5e3, 2e4, 8e3]))
+    pixels = MaskedImage(light, np.zeros((60, 60), dtype=np.uint32), np.full((60, 60), 100, dtype=np.float32))
+
+    fit = psf_photometry(pixels, psf, np.rint(x), np.rint(y))
+    same = psf_photometry(
+        pixels, SourceSplines(psf.splines_at(np.rint(x), np.rint(y))), np.rint(x), np.rint(y)
+    )
+
+    np.testing.assert_array_equal(same.flux, fit.flux)
+    assert fit.flux == pytest.approx([5e3, 2e4, 8e3], rel=1e-3)

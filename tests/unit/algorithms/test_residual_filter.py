@@ -95,7 +95,7 @@ def test_maxima_are_found_at_the_edge_and_on_a_flat_top():
 
 
 @pytest.mark.kernels
-def test_light_at_places_is_filtered_as_the_whole_image_is():
+def test_light_at_places_is_weighted_by_their_psfs_up_to_the_edge_and_beyond():
     rng = np.random.default_rng(4)
     light = rng.uniform(0, 9, (40, 30)).astype(np.float32)
     variance = rng.uniform(1, 2, (40, 30)).astype(np.float32)
@@ -109,3 +109,10 @@ def test_light_at_places_is_filtered_as_the_whole_image_is():
         box = slice(row, row + 9), slice(column, column + 9)
         expected = np.sum(kernel * padded[box]) / np.sqrt(np.sum(kernel**2 * noise[box]))
         assert value == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.kernels
+def test_where_there_is_no_variance_nothing_is_known():
+    zeros = np.zeros((9, 9), dtype=np.float32)
+
+    assert np.isnan(filtered_at((zeros + 1, zeros), np.ones((1, 3, 3)), (np.array([4]), np.array([4])))).all()

@@ -7,7 +7,7 @@ import pytest
 
 from skyloom.algorithms.detection import DetectionSettings, detect
 from skyloom.algorithms.psf_model import TooFewPsfStarsError
-from skyloom.calibrate.companions import PSF_STAR_SIGNAL_TO_NOISE, add_companions
+from skyloom.calibrate.companions import add_companions
 from skyloom.calibrate.detection_passes import (
     NoSourcesError,
     _rough_background,
@@ -18,6 +18,7 @@ from skyloom.calibrate.detection_passes import (
     without_border_peaks,
 )
 from skyloom.calibrate.psf_stars import fit_psf_to_stars, refine_psf_of_stars
+from skyloom.calibrate.residual_variance import PSF_STAR_SIGNAL_TO_NOISE
 from skyloom.core import mask_planes
 from skyloom.core.images import MaskedImage
 from skyloom.core.psf import PixelPsf, gaussian_kernel

@@ -9,10 +9,10 @@ from astropy.io import fits
 
 from skyloom.core.calib_images import KINDS, CalibImage, Calibs
 from skyloom.core.errors import CorruptProductError, ImageShapeError
+from skyloom.core.images import native_rows
 from skyloom.io.calibs import WrongCalibError, frame_stack, read_calib, read_calibs, write_calib
 from skyloom.io.fits_files import image_hdu, mask_hdu, write_fits
 from skyloom.io.provenance import Provenance
-from skyloom.isr.calib_rows import native_rows
 
 
 def calib_of(kind):
