@@ -62,25 +62,7 @@ def native_rows(plane, part):
     ndarray, float32
         Contiguous.
     """
-    return of_dtype(np.asarray(plane[part]), np.float32)
-
-
-def of_dtype(values, dtype):
-    """Array of a type and byte order, contiguous: a copy where it is another.
-
-    Parameters
-    ----------
-    values : ndarray
-        In any byte order.
-    dtype : numpy dtype
-        Wanted type, byte order included.
-
-    Returns
-    -------
-    ndarray
-        Of that type.
-    """
-    return np.ascontiguousarray(values, dtype=dtype)
+    return np.ascontiguousarray(plane[part], np.float32)
 
 
 def has_bits(mask, planes):

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core import mask_planes
-from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage, of_dtype
+from skyloom.core.images import Background, DifferenceImage, Exposure, ExposureInfo, MaskedImage
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, ZeroPointFit
 from skyloom.core.psf import CellPsf, PixelPsf
@@ -226,8 +226,8 @@ def _read_psf(hdu):
     header = hdu.header
     if header["PSFTYPE"] == "CELL":
         origin = (header["CELLX0"], header["CELLY0"])
-        return CellPsf(of_dtype(hdu.data, np.float32), header["CELLSIZE"], origin)
-    images, order = of_dtype(hdu.data, np.float32), header["PSFORDER"]
+        return CellPsf(np.ascontiguousarray(hdu.data, np.float32), header["CELLSIZE"], origin)
+    images, order = np.ascontiguousarray(hdu.data, np.float32), header["PSFORDER"]
     n_term = (order + 1) * (order + 2) // 2
     colour = colour_of_cards(header, images[n_term:])
     return PixelPsf(images[:n_term], order, _domain(header), int(header["SAMPLING"]), colour)
@@ -248,8 +248,8 @@ def _read_field(hdus, name):
     if name not in hdus:
         return None
     hdu = hdus[name]
-    covariance = of_dtype(hdus[f"{name}_COV"].data, np.float64) if f"{name}_COV" in hdus else None
-    return FieldPolynomial(of_dtype(hdu.data, np.float64), _domain(hdu.header), covariance)
+    covariance = np.ascontiguousarray(hdus[f"{name}_COV"].data, np.float64) if f"{name}_COV" in hdus else None
+    return FieldPolynomial(np.ascontiguousarray(hdu.data, np.float64), _domain(hdu.header), covariance)
 
 
 def _wcs_fit_hdus(fit):
@@ -274,8 +274,8 @@ def _read_wcs_fit(hdus):
         return None
     header = hdus["WCSFIT"].header
     return WcsFit(
-        of_dtype(hdus["WCSFIT"].data, np.float64),
-        of_dtype(hdus["WCSFIT_COV"].data, np.float64),
+        np.ascontiguousarray(hdus["WCSFIT"].data, np.float64),
+        np.ascontiguousarray(hdus["WCSFIT_COV"].data, np.float64),
         header["NMATCH"],
         header["RMSX"],
         header["RMSY"],
@@ -398,10 +398,10 @@ def read_difference(path):
     hdus, data = read_fits_with_bytes(path)
     header = hdus["KERNEL"].header
     kernel = MatchingKernel(
-        of_dtype(hdus["KERNEL_BASIS"].data, np.float64),
+        np.ascontiguousarray(hdus["KERNEL_BASIS"].data, np.float64),
         header["KERORDER"],
         _domain(header),
-        of_dtype(hdus["KERNEL"].data, np.float64),
+        np.ascontiguousarray(hdus["KERNEL"].data, np.float64),
         header["MATCHDIR"],
         _read_field(hdus, "KERNEL_BACKGROUND"),
     )
@@ -413,14 +413,14 @@ def _exposure_of(hdus, data):
     """Exposure of an open product and its bytes."""
     pixels = MaskedImage(
         plane_of(hdus["IMAGE"], data, np.float32),
-        of_dtype(hdus["MASK"].data, np.int32).view(np.uint32),
+        np.ascontiguousarray(hdus["MASK"].data, np.int32).view(np.uint32),
         plane_of(hdus["VARIANCE"], data, np.float32),
     )
     background = None
     if "BACKGROUND" in hdus:
         hdu = hdus["BACKGROUND"]
         shape = (hdu.header["BACKNY"], hdu.header["BACKNX"])
-        background = Background(of_dtype(hdu.data, np.float32), hdu.header["BINSIZE"], shape)
+        background = Background(np.ascontiguousarray(hdu.data, np.float32), hdu.header["BINSIZE"], shape)
     return Exposure(
         pixels,
         info=_read_info(hdus[0].header),

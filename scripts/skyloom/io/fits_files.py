@@ -9,7 +9,6 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core.errors import CorruptProductError, UpstreamFailure
-from skyloom.core.images import of_dtype
 from skyloom.io.integrity import ZEROS, stamp, verify, write_bytes
 from skyloom.io.provenance import Provenance, provenance_from_json
 
@@ -348,7 +347,7 @@ def image_hdu(name, data, cards=None):
         The extension.
     """
     # Turned once: Astropy turns the bytes of a plane for its checksum and again to write it, in small pieces.
-    hdu = fits.ImageHDU(of_dtype(data, data.dtype.newbyteorder(">")), name=name)
+    hdu = fits.ImageHDU(np.ascontiguousarray(data, data.dtype.newbyteorder(">")), name=name)
     hdu.header.update(cards or {})
     return hdu
 

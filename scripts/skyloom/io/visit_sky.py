@@ -4,7 +4,7 @@ import numpy as np
 from astropy.io import fits
 
 from skyloom.core.errors import CorruptProductError
-from skyloom.core.images import Background, of_dtype
+from skyloom.core.images import Background
 from skyloom.core.visit_sky import DetectorSky, VisitSky
 from skyloom.io.fits_files import image_hdu, read_fits, table_hdu, write_fits
 
@@ -105,7 +105,7 @@ def _detector_sky(row, hdus):
     hdu = hdus[_mesh_name(int(row["detector"]))]
     shape = (hdu.header["BACKNY"], hdu.header["BACKNX"])
     return DetectorSky(
-        change=Background(of_dtype(hdu.data, np.float32), hdu.header["BINSIZE"], shape),
+        change=Background(np.ascontiguousarray(hdu.data, np.float32), hdu.header["BINSIZE"], shape),
         factor=float(row["factor"]),
         factor_error=float(row["factorErr"]),
         n_cell=int(row["nCell"]),

@@ -11,7 +11,7 @@ from skyloom.core.camera import camera_from_dict
 from skyloom.core.camera_keys import CameraFileError
 from skyloom.core.errors import DataError, ImageShapeError, UpstreamFailure
 from skyloom.core.ids import IdRangeError, object_ids, source_ids
-from skyloom.core.images import Background, MaskedImage, of_dtype
+from skyloom.core.images import Background, MaskedImage
 from skyloom.core.kernels import MatchingKernel
 from skyloom.core.photo_calib import FieldPolynomial, constant_field
 from skyloom.core.psf import CellPsf, PixelPsf, effective_area, gaussian_kernel, psf_moments, smoothed
@@ -323,15 +323,3 @@ def test_areas_of_a_psf_are_those_of_its_images():
 
     assert psf.areas_at(x, y) == pytest.approx(effective_area(psf.kernels_at(x, y)))
     assert psf.areas_at(np.empty(0), np.empty(0)).shape == (0,)
-
-
-def test_arrays_get_their_type_and_byte_order():
-    values = np.arange(6, dtype=np.float32).reshape(2, 3)
-
-    turned = of_dtype(values.T, values.dtype.newbyteorder(">"))
-
-    assert turned.dtype.str == ">f4"
-    assert turned.flags.c_contiguous
-    np.testing.assert_array_equal(turned, values.T)
-    np.testing.assert_array_equal(of_dtype(turned, np.float32), values.T)
-    assert of_dtype(np.ones(3, np.uint8), np.uint8).dtype == np.uint8
