@@ -1,12 +1,12 @@
 """Variance of an image without its point sources: the noise, and the errors of the light that is taken from it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from skyloom.algorithms.matched_filter import power_at
 from skyloom.algorithms.photometry import typical_noise
+from skyloom.core.images import MaskedImage
 
 # A model that is wrong by this fraction of itself explains a residual: 1 % in the PSF, more under crowding.
 MODEL_ERROR = 0.05
@@ -81,7 +81,7 @@ class ResidualVariance:
         Those of the PSF's wings.
     """
 
-    pixels: Any
+    pixels: MaskedImage
     light: np.ndarray
     noise_correlation: float | np.ndarray
     wings: WingErrors
