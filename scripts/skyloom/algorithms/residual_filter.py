@@ -51,11 +51,11 @@ def residual_significance(images, psf, wanted, bits, variance_of):
         return significance
     limits = (np.uint32(excluded), np.uint32(unusable), np.float32(np.median(sample)))
     for tile, stamp, _ in tiles(pixels.shape, psf, 1.0):
-        inner = _with_all_taps(visible_part(stamp))
-        rows, before = slice(*tile[:2]), slice(0, tile[2])
-        first = n_before[rows] + np.count_nonzero(wanted[rows, before], axis=1)
+        rows = slice(*tile[:2])
         if not wanted[rows, slice(*tile[2:])].any():
             continue
+        first = n_before[rows] + np.count_nonzero(wanted[rows, : tile[2]], axis=1)
+        inner = _with_all_taps(visible_part(stamp))
         box = _surroundings(tile, inner.shape)
         variance = variance_of(_on_image(box, pixels.shape))
         laid = _lay_out((pixels.image, pixels.mask, light, variance), box, limits)
